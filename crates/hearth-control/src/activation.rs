@@ -1,0 +1,266 @@
+//! Finishing a change: unpacking code, and putting the new version in the place of the old one.
+//!
+//! Runs after the operation has answered, and again at start for whatever a crash interrupted.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hearth_store::packages::{CodeDigest, PackageError};
+use hearth_types::function::Target;
+use hearth_types::ids::RevisionId;
+use hearth_types::names::FunctionArn;
+
+use crate::catalog::Entry;
+use crate::control::Control;
+use crate::record::{FunctionRecord, LastUpdate, State, VersionRecord};
+
+/// How often code that is not used any more is looked for while some may be.
+const COLLECT_EVERY: Duration = Duration::from_millis(500);
+/// When a change that could not be stored, for instance on a full disk, is tried again at first.
+const FINISH_AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// When it is given up until the next start.
+const FINISH_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+impl Control {
+    /// Takes a stored function into the catalog. Its code is unpacked again if it has to be.
+    pub(crate) async fn restore(self: &Arc<Self>, record: FunctionRecord) {
+        let arn = record.arn.clone();
+        let mut serving = HashMap::new();
+        for version in record.all_versions().filter(|version| is_ready(version)) {
+            match self.unpack(version).await {
+                Ok(()) => {
+                    serving.insert(version.version, self.target(&arn, version));
+                }
+                Err(error) => tracing::error!(function = %arn, %error, "its code is lost"),
+            }
+        }
+        let settled = record.all_versions().all(is_ready);
+        self.catalog.put(Entry { record: Arc::new(record), serving: Arc::new(serving) });
+        if !settled && let Err(error) = self.finish(&arn).await {
+            tracing::error!(function = %arn, ?error, "its last change could not be finished");
+            self.finish_later(&arn);
+        }
+    }
+
+    /// Finishes the change of a function in the background.
+    pub(crate) fn finish_later(self: &Arc<Self>, function: &FunctionArn) {
+        let (control, function) = (Arc::clone(self), function.clone());
+        self.parts.tasks.spawn("finish a change", async move {
+            let mut pause = FINISH_AGAIN_AFTER;
+            while let Err(error) = control.finish(&function).await {
+                tracing::error!(%function, ?error, "a change could not be finished");
+                if pause > FINISH_PAUSE_MAX {
+                    break; // The next start finishes it.
+                }
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            control.collect_later();
+        });
+    }
+
+    async fn finish(&self, function: &FunctionArn) -> Result<(), crate::error::ControlError> {
+        let Some(entry) = self.catalog.get(function) else { return Ok(()) };
+        let mut unpacked = HashMap::new();
+        for version in entry.record.all_versions().filter(|version| !is_ready(version)) {
+            let result = self.unpack(version).await;
+            if let Err(error) = &result {
+                tracing::warn!(%function, %error, "code could not be unpacked");
+            }
+            unpacked.insert(version.target, result);
+        }
+        let _writing = self.writing.lock().await;
+        // Deleted in between, or even created again: then it is somebody else's change.
+        let Some(entry) = self.catalog.get(function) else { return Ok(()) };
+        let mut record = FunctionRecord::clone(&entry.record);
+        let mut serving = HashMap::clone(&entry.serving);
+        let mut replaced = Vec::new();
+        for version in record.all_versions_mut() {
+            let Some(result) = unpacked.get(&version.target) else { continue };
+            if settle(version, result) {
+                let target = self.target(function, version);
+                replaced.extend(serving.insert(version.version, target));
+            }
+        }
+        self.write(record, Arc::new(serving)).await?;
+        self.retire(replaced.iter());
+        Ok(())
+    }
+
+    async fn unpack(&self, version: &VersionRecord) -> Result<(), PackageError> {
+        let packages = Arc::clone(&self.parts.packages);
+        let digest = version.code.digest;
+        let unpacked = tokio::task::spawn_blocking(move || packages.unpack(digest)).await;
+        unpacked.expect("unpacking does not panic").map(drop)
+    }
+
+    fn target(&self, function: &FunctionArn, version: &VersionRecord) -> Arc<Target> {
+        let configuration = &version.configuration;
+        Arc::new(Target {
+            id: version.target,
+            function: function.clone(),
+            version: version.version,
+            runtime: configuration.runtime.clone(),
+            handler: configuration.handler.clone(),
+            memory_mb: configuration.memory_mb,
+            timeout_seconds: configuration.timeout_seconds,
+            ephemeral_storage_mb: configuration.ephemeral_storage_mb,
+            variables: configuration.variables.clone().unwrap_or_default(),
+            log_group: configuration.log_group.clone(),
+            code: self.parts.packages.tree(version.code.digest),
+        })
+    }
+
+    /// Tells the watcher, and remembers what may still be running.
+    pub(crate) fn retire<'a>(&self, targets: impl Iterator<Item = &'a Arc<Target>>) {
+        let mut leaving = self.leaving.lock().expect("no code panics while it holds the list");
+        for target in targets {
+            leaving.push(Arc::downgrade(target));
+            self.watcher.retired(target.id);
+        }
+    }
+
+    /// Removes unused code in the background, and comes back until what is leaving has left. One
+    /// task does that for everybody.
+    pub(crate) fn collect_later(self: &Arc<Self>) {
+        if self.collecting.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let control = Arc::clone(self);
+        self.parts.tasks.spawn("collect unused code", async move {
+            loop {
+                control.collect_garbage().await;
+                // Cleared before the list is looked at: what comes now starts another task.
+                control.collecting.store(false, Ordering::Release);
+                let leaving = control.leaving.lock().expect("nobody panics with the list").len();
+                if leaving == 0 || control.collecting.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+                tokio::time::sleep(COLLECT_EVERY).await;
+            }
+        });
+    }
+
+    /// Removes the code that neither a record, nor what serves, nor an environment uses.
+    pub async fn collect_garbage(&self) {
+        let _no_uploads = self.uploads.write().await;
+        let wanted = {
+            // No change may move a target from the catalog to those that leave in between.
+            let _writing = self.writing.lock().await;
+            self.used_code()
+        };
+        let packages = Arc::clone(&self.parts.packages);
+        let removed = tokio::task::spawn_blocking(move || packages.retain(&wanted)).await;
+        match removed.expect("removing does not panic") {
+            Ok(removed) if removed.is_empty() => {}
+            Ok(removed) => tracing::debug!(count = removed.len(), "removed unused code"),
+            Err(error) => tracing::warn!(%error, "unused code could not be removed"),
+        }
+    }
+
+    fn used_code(&self) -> HashSet<CodeDigest> {
+        let mut used = HashSet::new();
+        for entry in self.catalog.all() {
+            used.extend(entry.record.all_versions().map(|version| version.code.digest));
+            used.extend(entry.serving.values().filter_map(|target| digest_of(target)));
+        }
+        let mut leaving = self.leaving.lock().expect("no code panics while it holds the list");
+        leaving.retain(|target| match target.upgrade() {
+            Some(target) => {
+                used.extend(digest_of(&target));
+                true
+            }
+            None => false,
+        });
+        used
+    }
+}
+
+/// The package that a target's code was unpacked from.
+fn digest_of(target: &Target) -> Option<CodeDigest> {
+    target.code.file_name()?.to_str()?.parse().ok()
+}
+
+fn is_ready(version: &VersionRecord) -> bool {
+    version.state == State::Active && version.last_update != Some(LastUpdate::InProgress)
+}
+
+/// Ends a change of a version. Returns whether it can be served now.
+fn settle(version: &mut VersionRecord, result: &Result<(), PackageError>) -> bool {
+    version.revision = RevisionId::random();
+    match (result, version.state) {
+        (Ok(()), _) => {
+            version.state = State::Active;
+            version.last_update = Some(LastUpdate::Successful);
+            true
+        }
+        (Err(_), State::Active) => {
+            version.last_update = Some(LastUpdate::Failed);
+            false
+        }
+        (Err(_), State::Pending | State::Failed) => {
+            version.state = State::Failed;
+            version.last_update = Some(LastUpdate::Failed);
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Code, Configuration};
+    use hearth_types::ids::TargetId;
+    use hearth_types::names::Version;
+    use hearth_types::time::Timestamp;
+
+    fn version(state: State, last_update: Option<LastUpdate>) -> VersionRecord {
+        VersionRecord {
+            version: Version::Latest,
+            target: TargetId::random(),
+            configuration: Configuration {
+                runtime: String::new(),
+                role: String::new(),
+                handler: String::new(),
+                description: String::new(),
+                timeout_seconds: 3,
+                memory_mb: 128,
+                ephemeral_storage_mb: 512,
+                variables: None,
+                architecture: "x86_64".into(),
+                log_group: String::new(),
+            },
+            code: Code { digest: CodeDigest::of(b""), zip_bytes: 0 },
+            modified: Timestamp(0),
+            revision: RevisionId::random(),
+            state,
+            last_update,
+        }
+    }
+
+    #[test]
+    fn each_change_ends_as_aws_ends_it() {
+        use LastUpdate::{Failed, InProgress, Successful};
+        let lost = || Err(PackageError::Missing { digest: CodeDigest::of(b"") });
+        #[rustfmt::skip]
+        let rows = [
+            ("created",              State::Pending, None,             Ok(()), State::Active, Successful, true),
+            ("updated",              State::Active,  Some(InProgress), Ok(()), State::Active, Successful, true),
+            ("creation goes wrong",  State::Pending, None,             lost(), State::Failed, Failed,     false),
+            ("update goes wrong",    State::Active,  Some(InProgress), lost(), State::Active, Failed,     false),
+        ];
+        for (name, state, update, result, state_after, update_after, served) in rows {
+            let mut version = version(state, update);
+            let before = version.revision;
+            assert_eq!(settle(&mut version, &result), served, "{name}");
+            assert_eq!(
+                (version.state, version.last_update),
+                (state_after, Some(update_after)),
+                "{name}"
+            );
+            assert_ne!(version.revision, before, "{name}: the revision changes");
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! The task that owns one environment.
+//!
+//! It turns what happens (messages from the scheduler, calls of the runtime, reports of the agent,
+//! output, time) into events of [`crate::lifecycle`], and performs the actions that come back.
+//! Nobody else touches the environment; everybody else holds a [`Handle`].
+//!
+//! ```text
+//!  scheduler ── Assign, Retire ──▶ ┌────────┐ ◀── report ── agent
+//!  runtime ──── next, response ──▶ │ driver │ ◀── bytes ─── output pipe
+//!  clock ────── deadline ────────▶ └────────┘ ──▶ log stream, answer, scheduler
+//! ```
+
+mod work;
+mod log;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearth_guest::protocol::Report;
+use hearth_runtimes::Runtime;
+use hearth_types::function::Target;
+use hearth_types::ids::EnvironmentId;
+use hearth_types::limits;
+use hearth_types::logs::LogSink;
+use hearth_types::tasks::Tasks;
+use hearth_types::time::Clock;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::backend::{Backend, Connection, Control, Door, Walls, WallsRequest, accept};
+use crate::lifecycle::{Action, Cause, Event, Runtime as RuntimeState, State};
+use crate::mailbox::{Assignment, Epoch, Message, NotTaken};
+use crate::runtime_api::{self, Call};
+use log::Log;
+use work::Work;
+
+/// How long an environment must be idle before it is frozen. Longer than the time between two
+/// calls of a busy client, so that it does not pay for freezing; shorter than anything that a
+/// function could get done in between.
+const FREEZE_AFTER: Duration = Duration::from_millis(10);
+
+/// Told what becomes of environments: the scheduler.
+pub trait Keeper: Send + Sync + fmt::Debug {
+    /// The environment is free.
+    fn idle(&self, id: EnvironmentId);
+
+    /// The environment is gone. `error` says why, if it never came to be.
+    fn gone(&self, id: EnvironmentId, error: Option<String>);
+}
+
+/// Serves connections that code inside makes to this server's API.
+pub trait Gateway: Send + Sync + fmt::Debug {
+    /// Serves one connection to its end.
+    fn serve(&self, connection: Box<dyn Connection>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// What every environment of a server has in common.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Who builds walls.
+    pub backend: Arc<dyn Backend>,
+    /// Where output goes.
+    pub logs: Arc<dyn LogSink>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Where calls from inside to this server's API go.
+    pub gateway: Arc<dyn Gateway>,
+    /// The address of that inside, if functions are to be told.
+    pub endpoint: Option<String>,
+    /// The owner of all tasks of all environments.
+    pub tasks: Tasks,
+}
+
+/// A new environment.
+#[derive(Debug, Clone)]
+pub struct Birth {
+    /// Its id.
+    pub id: EnvironmentId,
+    /// What it will run.
+    pub target: Arc<Target>,
+    /// What that runs on.
+    pub runtime: Arc<Runtime>,
+}
+
+/// Reaches the task of one environment.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    id: EnvironmentId,
+    mailbox: mpsc::Sender<Message>,
+}
+
+impl Handle {
+    /// Which one.
+    #[must_use]
+    pub fn id(&self) -> EnvironmentId {
+        self.id
+    }
+
+    /// Gives it work. The environment must be idle and known to nobody else.
+    pub fn assign(&self, assignment: Assignment, tasks: &Tasks) {
+        match self.mailbox.try_send(Message::Assign(Box::new(assignment))) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Closed(message)) => hand_back(message),
+            // Flooded with calls from inside. It is ours all the same, so it gets its work when
+            // there is room, and only it waits.
+            Err(mpsc::error::TrySendError::Full(message)) => {
+                let mailbox = self.mailbox.clone();
+                tasks.spawn("assign to a flooded environment", async move {
+                    if let Err(error) = mailbox.send(message).await {
+                        hand_back(error.0);
+                    }
+                });
+            }
+        }
+    }
+
+    /// Tells it that it is not wanted any more. It finishes what it is doing.
+    pub fn retire(&self, tasks: &Tasks) {
+        let mailbox = self.mailbox.clone();
+        if let Err(mpsc::error::TrySendError::Full(message)) = mailbox.try_send(Message::Retire) {
+            tasks.spawn("retire an environment", async move {
+                let _ = mailbox.send(message).await;
+            });
+        }
+    }
+}
+
+/// Gives an invocation back that an environment cannot take any more.
+fn hand_back(message: Message) {
+    if let Message::Assign(assignment) = message {
+        let Assignment { invocation, outcome } = *assignment;
+        let _ = outcome.send(Err(NotTaken(invocation)));
+    }
+}
+
+/// Starts the task of a new environment.
+#[must_use]
+pub fn start(shared: &Shared, birth: Birth, keeper: Arc<dyn Keeper>) -> Handle {
+    let (mailbox, messages) = mpsc::channel(limits::ENVIRONMENT_MAILBOX);
+    let handle = Handle { id: birth.id, mailbox };
+    let environment = Begin { shared: shared.clone(), birth, keeper, handle: handle.clone() };
+    shared.tasks.spawn("environment", environment.live(messages));
+    handle
+}
+
+/// An environment before its walls stand.
+struct Begin {
+    shared: Shared,
+    birth: Birth,
+    keeper: Arc<dyn Keeper>,
+    handle: Handle,
+}
+
+impl Begin {
+    async fn live(self, messages: mpsc::Receiver<Message>) {
+        let began = Instant::now();
+        let Birth { id, target, runtime } = &self.birth;
+        let request =
+            WallsRequest { id: *id, target: Arc::clone(target), runtime: Arc::clone(runtime) };
+        match self.shared.backend.build(&request).await {
+            Ok(walls) => {
+                let took = began.elapsed();
+                tracing::debug!(environment = %id, ?took, "walls up");
+                Driver::new(self, walls, messages, took).run().await;
+            }
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::error!(environment = %id, %error, "no walls");
+                self.keeper.gone(*id, Some(error));
+            }
+        }
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// What woke the task.
+enum Woken {
+    Message(Message),
+    Report(std::io::Result<Report>),
+    Output,
+    Deadline,
+    Freeze,
+    FullSpeedOver,
+    Abandoned,
+}
+
+/// An environment whose walls stand. Owns everything of it.
+struct Driver {
+    shared: Shared,
+    birth: Birth,
+    keeper: Arc<dyn Keeper>,
+    control: Box<dyn Control>,
+    messages: mpsc::Receiver<Message>,
+    state: State,
+    work: Work,
+    log: Log,
+    /// Init, the invocation, or a reset must be over by then.
+    deadline: Option<Instant>,
+    /// When an idle environment is frozen.
+    freeze_at: Option<Instant>,
+    /// When an init that takes long loses its full speed.
+    full_speed_until: Option<Instant>,
+    frozen: bool,
+    /// Told to retire while it was at work.
+    retiring: bool,
+    epoch: watch::Sender<Epoch>,
+}
+
+impl Driver {
+    fn new(
+        begin: Begin,
+        walls: Walls,
+        messages: mpsc::Receiver<Message>,
+        walls_took: Duration,
+    ) -> Self {
+        let Begin { shared, birth, keeper, handle } = begin;
+        let Walls { control, runtime_api, endpoint, output } = walls;
+        let (epoch, epochs) = watch::channel(0);
+        let driver = runtime_api::server::Driver { mailbox: handle.mailbox.clone(), epochs };
+        let serving = runtime_api::server::serve(runtime_api, driver, shared.tasks.clone());
+        shared.tasks.spawn("runtime api", serving);
+        let serving = serve_endpoint(endpoint, handle.mailbox, shared.clone());
+        shared.tasks.spawn("endpoint inside", serving);
+        let log = Log::new(&shared, &birth.target, output);
+        let work = Work::new(walls_took);
+        Self {
+            shared,
+            birth,
+            keeper,
+            control,
+            messages,
+            state: State::Starting,
+            work,
+            log,
+            deadline: None,
+            freeze_at: None,
+            full_speed_until: None,
+            frozen: false,
+            retiring: false,
+            epoch,
+        }
+    }
+
+    async fn run(mut self) {
+        self.happen(Event::WallsUp);
+        while self.state != State::Stopping {
+            match self.wait().await {
+                Woken::Message(message) => self.told(message),
+                Woken::Report(report) => self.reported(report),
+                Woken::Output => self.log.read(self.shared.clock.now()),
+                Woken::Deadline => {
+                    self.deadline = None;
+                    self.happen(Event::Lost(Cause::TimedOut));
+                }
+                Woken::Freeze => self.freeze(),
+                Woken::FullSpeedOver => self.end_full_speed(),
+                Woken::Abandoned => self.happen(Event::Retired),
+            }
+        }
+        self.stop().await;
+    }
+
+    /// Waits for whatever comes first. Every branch may be dropped while it waits.
+    async fn wait(&mut self) -> Woken {
+        let Self { messages, control, log, deadline, freeze_at, full_speed_until, .. } = self;
+        let never = || Instant::now() + Duration::from_secs(86_400);
+        tokio::select! {
+            biased;
+            // Time comes first: code inside that is never silent must not be able to stop it.
+            () = sleep_until(deadline.unwrap_or_else(never)), if deadline.is_some() => Woken::Deadline,
+            () = sleep_until(freeze_at.unwrap_or_else(never)), if freeze_at.is_some() => Woken::Freeze,
+            () = sleep_until(full_speed_until.unwrap_or_else(never)), if full_speed_until.is_some() => {
+                Woken::FullSpeedOver
+            }
+            // An answer that was posted before the runtime ended is seen before its end.
+            message = messages.recv() => message.map_or(Woken::Abandoned, Woken::Message),
+            report = control.report() => Woken::Report(report),
+            () = log.ready() => Woken::Output,
+        }
+    }
+
+    fn told(&mut self, message: Message) {
+        match message {
+            Message::Assign(assignment) => self.assign(*assignment),
+            Message::Retire if matches!(self.state, State::Busy(..)) => self.retiring = true,
+            Message::Retire => self.happen(Event::Retired),
+            // Dropped unanswered: whoever sent it is dead.
+            Message::Call(epoch, _) if epoch != *self.epoch.borrow() => {}
+            Message::Call(_, call) => self.called(call),
+        }
+    }
+
+    fn assign(&mut self, assignment: Assignment) {
+        if matches!(self.state, State::Idle(_)) {
+            let id = assignment.invocation.id;
+            self.work.assign(assignment);
+            self.thaw();
+            self.happen(Event::Assigned(id));
+        } else {
+            let Assignment { invocation, outcome } = assignment;
+            let _ = outcome.send(Err(NotTaken(invocation)));
+        }
+    }
+
+    fn called(&mut self, call: Call) {
+        match call {
+            Call::Next(reply) => {
+                if !self.work.next(reply) {
+                    return;
+                }
+                if self.undelivered() {
+                    // Its last connection broke just when there was an event for it.
+                    self.deliver();
+                } else {
+                    self.happen(Event::Ready);
+                }
+            }
+            Call::Respond(id, posted, reply) => {
+                if self.work.respond(&id, posted, reply) {
+                    self.happen(Event::Answered);
+                }
+            }
+            Call::InitError(body, reply) => {
+                if self.work.init_error(body, reply) {
+                    self.happen(Event::Lost(Cause::InitError));
+                }
+            }
+        }
+    }
+
+    fn reported(&mut self, report: std::io::Result<Report>) {
+        match report {
+            Ok(Report::Running | Report::WallsUp) => {}
+            Ok(Report::NotRunning(reason)) => {
+                self.work.not_running(reason);
+                self.happen(Event::Lost(Cause::Exited));
+            }
+            Ok(Report::Exited(exit)) => {
+                self.work.exited(exit);
+                self.happen(Event::Lost(Cause::Exited));
+            }
+            Ok(Report::ResetDone) => {
+                self.epoch.send_modify(|epoch| *epoch += 1);
+                self.happen(Event::ResetDone);
+            }
+            Ok(Report::WallsFailed(failed)) => {
+                tracing::error!(environment = %self.birth.id, %failed, "walls failed late");
+                self.happen(Event::Lost(Cause::Walls));
+            }
+            Err(error) => {
+                tracing::warn!(environment = %self.birth.id, %error, "the agent is gone");
+                self.happen(Event::Lost(Cause::Walls));
+            }
+        }
+    }
+
+    /// Takes a step and performs its actions.
+    fn happen(&mut self, event: Event) {
+        let (state, actions) = match self.state.step(event) {
+            Ok(step) => step,
+            Err(forbidden) => {
+                tracing::error!(environment = %self.birth.id, %forbidden, "a bug in Hearth");
+                self.state = State::Stopping;
+                return;
+            }
+        };
+        self.state = state;
+        for action in actions {
+            self.perform(action);
+        }
+        if self.retiring && matches!(self.state, State::Idle(_)) {
+            self.happen(Event::Retired);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::StartRuntime => self.start_runtime(),
+            Action::ConcludeInit => self.conclude_init(),
+            Action::FailInit(cause) => self.fail_init(cause),
+            Action::Offer => self.offer(),
+            Action::Deliver(_) => self.deliver(),
+            Action::Answer(_) => self.answer(),
+            Action::Fail(_, cause) => self.fail(cause),
+            Action::Conclude(_) => self.conclude(),
+            Action::Reset => self.reset(),
+            Action::TearDown | Action::Forget => {} // What `run` does when it has left its loop.
+        }
+    }
+
+    fn offer(&mut self) {
+        self.deadline = None;
+        if self.retiring {
+            return;
+        }
+        self.freeze_at = Some(Instant::now() + FREEZE_AFTER);
+        self.keeper.idle(self.birth.id);
+    }
+
+    fn freeze(&mut self) {
+        self.freeze_at = None;
+        // A runtime that is down has nothing to freeze but the agent, and must be started again.
+        if self.state == State::Idle(RuntimeState::Up) {
+            self.frozen =
+                self.tell("freeze", |control| control.freeze(crate::backend::Freeze::Frozen));
+        }
+    }
+
+    fn thaw(&mut self) {
+        self.freeze_at = None;
+        if self.frozen {
+            self.frozen = false;
+            self.tell("thaw", |control| control.freeze(crate::backend::Freeze::Thawed));
+        }
+    }
+
+    fn reset(&mut self) {
+        self.thaw();
+        self.work.runtime_gone();
+        self.deadline = Some(Instant::now() + Duration::from_secs(limits::RESET_SECONDS_MAX));
+        self.tell("reset", |control| control.reset());
+    }
+
+    /// Speaks to the walls; if they do not listen, the agent's socket is about to say so as well.
+    fn tell(
+        &mut self,
+        doing: &'static str,
+        tell: impl FnOnce(&mut dyn Control) -> std::io::Result<()>,
+    ) -> bool {
+        let told = tell(self.control.as_mut());
+        if let Err(error) = &told {
+            tracing::warn!(environment = %self.birth.id, doing, %error, "the walls did not listen");
+        }
+        told.is_ok()
+    }
+
+    async fn stop(mut self) {
+        let id = self.birth.id;
+        self.messages.close();
+        while let Ok(message) = self.messages.try_recv() {
+            hand_back(message);
+        }
+        self.log.end(self.shared.clock.now());
+        if let Err(leak) = self.control.tear_down().await {
+            tracing::error!(environment = %id, %leak, "not everything was given back");
+        }
+        match self.state.step(Event::WallsDown) {
+            Ok((state, _forget)) => self.state = state,
+            Err(forbidden) => tracing::error!(environment = %id, %forbidden, "a bug in Hearth"),
+        }
+        self.keeper.gone(id, None);
+    }
+}
+
+/// Hands connections from inside to the server's API until the environment's task is gone.
+async fn serve_endpoint(mut door: Box<dyn Door>, driver: mpsc::Sender<Message>, shared: Shared) {
+    if shared.endpoint.is_none() {
+        return; // Functions are not to reach it, so nobody listens.
+    }
+    let places = Arc::new(tokio::sync::Semaphore::new(limits::RUNTIME_CONNECTIONS_MAX));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let connection = tokio::select! {
+            connection = accept(door.as_mut()) => connection,
+            () = driver.closed() => return,
+        };
+        let (serving, driver) = (shared.gateway.serve(connection), driver.clone());
+        shared.tasks.spawn("endpoint connection", async move {
+            tokio::select! {
+                () = serving => {}
+                () = driver.closed() => {}
+            }
+            drop(place);
+        });
+    }
+}

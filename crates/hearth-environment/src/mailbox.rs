@@ -1,0 +1,32 @@
+//! What an environment's task is told, by whom it may be told, and what it owes for it.
+
+use tokio::sync::oneshot;
+
+use crate::invocation::{Completed, Invocation};
+use crate::runtime_api::Call;
+
+/// What an environment's task is told.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Assign(Box<Assignment>),
+    Retire,
+    /// From a connection that was accepted in this epoch: see [`Epoch`].
+    Call(Epoch, Call),
+}
+
+/// Counts the resets of an environment. What a runtime sent before it was ended must not be taken
+/// for a call of the one that comes after it.
+pub(crate) type Epoch = u64;
+
+/// Work, and where to send what came of it.
+#[derive(Debug)]
+pub struct Assignment {
+    /// What to run.
+    pub invocation: Invocation,
+    /// Where the outcome goes. The caller may have gone away; the function runs to its end anyway.
+    pub outcome: oneshot::Sender<Result<Completed, NotTaken>>,
+}
+
+/// The environment went away before it could take the invocation, which did not run.
+#[derive(Debug)]
+pub struct NotTaken(pub Invocation);

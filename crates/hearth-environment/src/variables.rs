@@ -1,0 +1,114 @@
+//! The environment variables that a function finds, as AWS sets them.
+
+use std::collections::BTreeMap;
+
+use hearth_guest::protocol::TELEMETRY_DESCRIPTOR;
+use hearth_runtimes::Runtime;
+use hearth_types::function::Target;
+
+/// Where the Runtime API listens inside.
+pub const RUNTIME_API: &str = "169.254.100.1:9001";
+
+/// What is not part of the function or its runtime.
+#[derive(Debug, Clone)]
+pub struct Surroundings<'a> {
+    /// The log stream of this environment.
+    pub log_stream: &'a str,
+    /// The session that the function acts as.
+    pub credentials: &'a Credentials,
+    /// Where an SDK finds this server; `None` if it is not to be told.
+    pub endpoint: Option<&'a str>,
+}
+
+/// A session of the function's role.
+#[derive(Clone)]
+pub struct Credentials {
+    /// `ASIA…`
+    pub access_key_id: String,
+    /// Never shown.
+    pub secret_access_key: String,
+    /// Never shown.
+    pub session_token: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Credentials({})", self.access_key_id)
+    }
+}
+
+/// Everything that the runtime's environment contains, as `NAME=value`.
+///
+/// Later ones win: what a function may override comes before the function's own, what is reserved
+/// comes after.
+#[must_use]
+pub fn variables(target: &Target, runtime: &Runtime, around: &Surroundings<'_>) -> Vec<String> {
+    let mut all = BTreeMap::new();
+    let mut set = |name: &str, value: &str| {
+        all.insert(name.to_owned(), value.to_owned());
+    };
+    overridable(&mut set);
+    if let Some(endpoint) = around.endpoint {
+        set("AWS_ENDPOINT_URL", endpoint);
+    }
+    for (name, value) in &runtime.manifest.environment {
+        set(name, value);
+    }
+    for (name, value) in &target.variables {
+        set(name, value);
+    }
+    reserved(&mut set, target, around);
+    if let Some(name) = &runtime.manifest.execution_environment {
+        set("AWS_EXECUTION_ENV", name);
+    }
+    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+fn overridable(set: &mut impl FnMut(&str, &str)) {
+    #[rustfmt::skip]
+    let rows = [
+        ("LANG",                     "en_US.UTF-8"),
+        ("PATH",                     "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
+        ("LD_LIBRARY_PATH",          "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"),
+        ("TZ",                       ":UTC"),
+        ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
+        ("AWS_XRAY_DAEMON_ADDRESS",  "169.254.100.1:2000"),
+        ("_AWS_XRAY_DAEMON_ADDRESS", "169.254.100.1"),
+        ("_AWS_XRAY_DAEMON_PORT",    "2000"),
+        ("PWD",                      "/var/task"),
+        ("SHLVL",                    "0"),
+    ];
+    for (name, value) in rows {
+        set(name, value);
+    }
+}
+
+fn reserved(set: &mut impl FnMut(&str, &str), target: &Target, around: &Surroundings<'_>) {
+    let region = target.function.scope.region.as_str();
+    let memory = target.memory_mb.to_string();
+    let version = target.version.to_string();
+    let telemetry = TELEMETRY_DESCRIPTOR.to_string();
+    #[rustfmt::skip]
+    let rows = [
+        ("_HANDLER",                        target.handler.as_str()),
+        ("AWS_REGION",                      region),
+        ("AWS_DEFAULT_REGION",              region),
+        ("AWS_LAMBDA_FUNCTION_NAME",        target.function.name.as_str()),
+        ("AWS_LAMBDA_FUNCTION_VERSION",     version.as_str()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory.as_str()),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE",  "on-demand"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME",       target.log_group.as_str()),
+        ("AWS_LAMBDA_LOG_STREAM_NAME",      around.log_stream),
+        ("AWS_LAMBDA_LOG_FORMAT",           "Text"),
+        ("AWS_LAMBDA_RUNTIME_API",          RUNTIME_API),
+        ("AWS_ACCESS_KEY_ID",               around.credentials.access_key_id.as_str()),
+        ("AWS_SECRET_ACCESS_KEY",           around.credentials.secret_access_key.as_str()),
+        ("AWS_SESSION_TOKEN",               around.credentials.session_token.as_str()),
+        ("LAMBDA_TASK_ROOT",                "/var/task"),
+        ("LAMBDA_RUNTIME_DIR",              "/var/runtime"),
+        ("_LAMBDA_TELEMETRY_LOG_FD",        telemetry.as_str()),
+    ];
+    for (name, value) in rows {
+        set(name, value);
+    }
+}

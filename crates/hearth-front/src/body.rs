@@ -1,0 +1,103 @@
+//! Reading request bodies, never more of them than is allowed and never for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use hearth_types::limits::{BODIES_BYTES_MAX, BODY_READ_SECONDS_MAX};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How much of a body that is refused is still taken off the connection, so that the client reads
+/// the refusal and does not only see a broken connection.
+const DISCARD_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    /// It is larger than it may be.
+    TooLarge,
+    /// The client stopped sending, or took too long.
+    Incomplete,
+    /// All bodies together would take more memory than they may.
+    NoRoom,
+}
+
+/// What the room is counted in.
+const PAGE_BYTES: usize = 4096;
+
+/// Memory for the bodies of all requests together. It is taken for what has arrived, so that a
+/// client which only promises a large body keeps nobody else out.
+#[derive(Debug, Clone)]
+pub struct BodyRoom(Arc<Semaphore>);
+
+impl Default for BodyRoom {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(BODIES_BYTES_MAX / PAGE_BYTES)))
+    }
+}
+
+/// A body, and the room that it takes for as long as it is held.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) bytes: Bytes,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// Reads a whole body of at most `limit` bytes.
+pub(crate) async fn read(body: Incoming, limit: usize, room: &BodyRoom) -> Result<Held, BodyError> {
+    if body.is_end_stream() {
+        return Ok(Held::default());
+    }
+    let reading = read_within(body, limit, room);
+    tokio::time::timeout(Duration::from_secs(BODY_READ_SECONDS_MAX), reading)
+        .await
+        .unwrap_or(Err(BodyError::Incomplete))
+}
+
+async fn read_within(mut body: Incoming, limit: usize, room: &BodyRoom) -> Result<Held, BodyError> {
+    let mut whole = BytesMut::new();
+    let mut held = Held::default();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err(BodyError::Incomplete) };
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > limit {
+            discard(body).await;
+            return Err(BodyError::TooLarge);
+        }
+        if !held.take(room, data.len()) {
+            discard(body).await;
+            return Err(BodyError::NoRoom);
+        }
+        if whole.is_empty() && body.is_end_stream() {
+            held.bytes = data; // In one piece, so not copied.
+            return Ok(held);
+        }
+        whole.extend_from_slice(&data);
+    }
+    held.bytes = whole.freeze();
+    Ok(held)
+}
+
+impl Held {
+    fn take(&mut self, room: &BodyRoom, bytes: usize) -> bool {
+        let pages = u32::try_from(bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX);
+        let Ok(taken) = Arc::clone(&room.0).try_acquire_many_owned(pages) else { return false };
+        match &mut self.room {
+            Some(room) => room.merge(taken),
+            none => *none = Some(taken),
+        }
+        true
+    }
+}
+
+async fn discard(mut body: Incoming) {
+    let mut left = DISCARD_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+        if left == 0 {
+            return;
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Everything that is refused, as AWS words it. The only place that knows AWS's error names.
+
+use bytes::Bytes;
+use hearth_control::error::ControlError;
+use hearth_invoke::InvokeError;
+use hearth_scheduler::driver::AcquireError;
+use hearth_telemetry::LogError;
+use hearth_wire::decode::DecodeError;
+use hearth_wire::validate::Violation;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use serde_json::Value;
+
+use crate::body::BodyError;
+use crate::front::Answer;
+
+/// An error on its way out.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AwsError {
+    name: &'static str,
+    status: u16,
+    message: Option<String>,
+    /// `Type` in the body, where AWS has one.
+    whose: Option<&'static str>,
+    /// `Reason` in the body of a throttled request.
+    reason: Option<&'static str>,
+}
+
+/// How the protocols of the services differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Lambda's.
+    RestJson,
+    /// CloudWatch Logs'.
+    AwsJson,
+}
+
+impl AwsError {
+    fn new(name: &'static str, message: impl Into<String>) -> Self {
+        let shape = hearth_wire::error::find(name);
+        Self {
+            name,
+            status: shape.map_or(400, |shape| shape.status),
+            message: Some(message.into()),
+            whose: shape.filter(|shape| shape.has_type).map(|_| "User"),
+            reason: None,
+        }
+    }
+
+    pub(crate) fn invalid_parameter(message: impl Into<String>) -> Self {
+        Self::new("InvalidParameterValueException", message)
+    }
+
+    pub(crate) fn validation(violations: &[Violation]) -> Self {
+        Self::new("ValidationException", hearth_wire::validate::message(violations))
+    }
+
+    /// Ours to mend. The cause is in the server's log, not in the answer.
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
+        let mut causes = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            causes = format!("{causes}: {cause}");
+            source = cause.source();
+        }
+        tracing::error!(error = causes, "an operation failed");
+        let message = format!("{error}. The server's log says why.");
+        Self { whose: Some("Service"), ..Self::new("ServiceException", message) }
+    }
+
+    pub(crate) fn too_large(limit: usize, operation: &str) -> Self {
+        let name = match operation {
+            "InvokeFunction" => "RequestTooLargeException",
+            _ => "RequestEntityTooLargeException",
+        };
+        let message =
+            format!("Request must be smaller than {limit} bytes for the {operation} operation");
+        Self { status: 413, whose: Some("User"), ..Self::new(name, message) }
+    }
+
+    /// Why a body was not read.
+    pub(crate) fn of_body(error: BodyError, limit: usize, operation: &str) -> Self {
+        match error {
+            BodyError::TooLarge => Self::too_large(limit, operation),
+            BodyError::Incomplete => Self::incomplete_body(),
+            BodyError::NoRoom => Self {
+                message: Some("Rate Exceeded. Too many large requests at a time.".to_owned()),
+                ..Self::throttled("CallerRateLimitExceeded")
+            },
+        }
+    }
+
+    /// The operation ended without an answer, which only a bug can do.
+    pub(crate) fn broken() -> Self {
+        let message = "The operation was not finished. The server's log says why.";
+        Self { whose: Some("Service"), ..Self::new("ServiceException", message) }
+    }
+
+    /// CloudWatch Logs has a name of its own for this, and 400 for what is missing.
+    pub(crate) fn invalid_log_parameter(message: impl Into<String>) -> Self {
+        Self { status: 400, ..Self::new("InvalidParameterException", message) }
+    }
+
+    fn log_missing(message: &str) -> Self {
+        Self { status: 400, ..Self::new("ResourceNotFoundException", message) }
+    }
+
+    fn incomplete_body() -> Self {
+        Self::new(
+            "InvalidRequestContentException",
+            "The request body ended before it was complete.",
+        )
+    }
+
+    pub(crate) fn unknown_path(method: &str, path: &str) -> Self {
+        let message = format!(
+            "Hearth knows no operation at {method} {path}. It serves AWS Lambda and CloudWatch Logs."
+        );
+        Self::new("UnknownOperationException", message)
+    }
+
+    pub(crate) fn not_built(service: &str, operation: &str) -> Self {
+        Self {
+            status: StatusCode::NOT_IMPLEMENTED.as_u16(),
+            ..Self::new(
+                "UnsupportedOperationException",
+                format!("Hearth does not implement {service} {operation} yet."),
+            )
+        }
+    }
+
+    pub(crate) fn draining() -> Self {
+        let message = "The server is shutting down; try again when it is back.";
+        Self { status: 503, whose: None, ..Self::new("ServiceUnavailableException", message) }
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new("ResourceNotFoundException", message)
+    }
+
+    pub(crate) fn render(self, protocol: Protocol) -> Answer {
+        let body = match protocol {
+            Protocol::RestJson => {
+                let mut body =
+                    hearth_wire::error::body(self.name, self.message.as_deref(), self.whose);
+                if let (Some(reason), Some(body)) = (self.reason, body.as_object_mut()) {
+                    body.insert("Reason".to_owned(), Value::from(reason));
+                }
+                body
+            }
+            Protocol::AwsJson => {
+                let message = self.message.as_deref().unwrap_or_default();
+                hearth_wire::aws_json::error_body(self.name, message)
+            }
+        };
+        let mut answer = Response::new(Full::new(Bytes::from(body.to_string())));
+        *answer.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let content_type = match protocol {
+            Protocol::RestJson => "application/json",
+            Protocol::AwsJson => hearth_wire::aws_json::CONTENT_TYPE,
+        };
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(
+            HeaderName::from_static("x-amzn-errortype"),
+            HeaderValue::from_static(self.name),
+        );
+        if self.status == 429 {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        answer
+    }
+
+    fn throttled(reason: &'static str) -> Self {
+        Self { reason: Some(reason), ..Self::new("TooManyRequestsException", "Rate Exceeded.") }
+    }
+}
+
+impl From<&ControlError> for AwsError {
+    fn from(error: &ControlError) -> Self {
+        let text = error.to_string();
+        match error {
+            ControlError::FunctionMissing(_) | ControlError::OtherRegion { .. } => {
+                Self::not_found(text)
+            }
+            ControlError::FunctionExists(_)
+            | ControlError::UpdateInProgress(_)
+            | ControlError::NotActive(_) => Self::new("ResourceConflictException", text),
+            ControlError::RevisionMismatch => Self::new("PreconditionFailedException", text),
+            ControlError::InvalidParameter(_) | ControlError::NotSupported(_) => {
+                Self::invalid_parameter(text)
+            }
+            ControlError::TooLarge(_) => {
+                Self { whose: Some("User"), ..Self::new("RequestEntityTooLargeException", text) }
+            }
+            // Recorded: the text is null.
+            ControlError::OtherAccount => {
+                Self { message: None, ..Self::new("AccessDeniedException", "") }
+            }
+            ControlError::Store(_) | ControlError::Package(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<ControlError> for AwsError {
+    fn from(error: ControlError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&InvokeError> for AwsError {
+    fn from(error: &InvokeError) -> Self {
+        match error {
+            InvokeError::NotResolved(error) => error.into(),
+            InvokeError::PayloadTooLarge { limit, .. } => Self::too_large(*limit, "InvokeFunction"),
+            InvokeError::PayloadNotJson(error) => Self::new(
+                "InvalidRequestContentException",
+                format!(
+                    "Could not parse request body into json: Could not parse payload into json: {}",
+                    as_jackson(error)
+                ),
+            ),
+            InvokeError::NotPlaced(AcquireError::Concurrency) => {
+                Self::throttled("ConcurrentInvocationLimitExceeded")
+            }
+            InvokeError::NotPlaced(AcquireError::Room) => Self {
+                message: Some(
+                    "Rate Exceeded. The host has no room for another execution environment."
+                        .to_owned(),
+                ),
+                ..Self::throttled("ConcurrentInvocationLimitExceeded")
+            },
+            InvokeError::NotPlaced(AcquireError::Closing) => Self::draining(),
+            InvokeError::NotPlaced(AcquireError::NotStarted(why)) => {
+                tracing::error!(why, "an execution environment could not be started");
+                let message = format!("The execution environment could not be started: {why}");
+                Self { whose: Some("Service"), ..Self::new("ServiceException", message) }
+            }
+            InvokeError::NotTaken => Self::internal(error),
+        }
+    }
+}
+
+/// The service's parser is Jackson; tools match on its words.
+fn as_jackson(error: &serde_json::Error) -> String {
+    let place = format!("line: {}, column: {}", error.line(), error.column());
+    if error.is_eof() {
+        return format!("Unexpected end-of-input at [Source: (byte[]); {place}]");
+    }
+    format!(
+        "Unexpected character: expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false') at [Source: (byte[]); {place}]"
+    )
+}
+
+impl From<DecodeError> for AwsError {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::BodyNotJson { .. } | DecodeError::BodyNotAnObject => Self::new(
+                "InvalidRequestContentException",
+                format!("Could not parse request body into json: {error}"),
+            ),
+            DecodeError::TypeMismatch(mismatch) => {
+                Self::new("SerializationException", mismatch.to_string())
+            }
+        }
+    }
+}
+
+impl From<LogError> for AwsError {
+    fn from(error: LogError) -> Self {
+        let text = error.to_string();
+        match error {
+            LogError::GroupMissing { .. } => {
+                Self::log_missing("The specified log group does not exist.")
+            }
+            LogError::StreamMissing { .. } => {
+                Self::log_missing("The specified log stream does not exist.")
+            }
+            LogError::GroupExists { .. } => Self::new(
+                "ResourceAlreadyExistsException",
+                "The specified log group already exists",
+            ),
+            LogError::StreamExists { .. } => Self::new(
+                "ResourceAlreadyExistsException",
+                "The specified log stream already exists",
+            ),
+            LogError::NameRefused { .. }
+            | LogError::PatternRefused { .. }
+            | LogError::TokenInvalid { .. } => Self::invalid_log_parameter(text),
+            LogError::NotRead { .. }
+            | LogError::NotWritten { .. }
+            | LogError::WriterNotStarted { .. } => Self::internal(&error),
+        }
+    }
+}

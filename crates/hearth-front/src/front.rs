@@ -1,0 +1,208 @@
+//! Routing: which service, which operation, whose account.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hearth_control::control::Control;
+use hearth_environment::backend::Connection;
+use hearth_environment::driver::Gateway;
+use hearth_invoke::Invoker;
+use hearth_runtimes::Runtimes;
+use hearth_telemetry::LogStore;
+use hearth_types::ids::RequestId;
+use hearth_types::limits;
+use hearth_types::names::Scope;
+use hearth_types::tasks::Tasks;
+use hearth_wire::lambda::{self, Operation};
+use hearth_wire::{aws_json, logs, rest_json, route};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderName, HeaderValue};
+use hyper::http::request;
+use hyper::{Request, Response};
+use tokio::sync::{oneshot, watch};
+
+use crate::body::{self, BodyRoom, Held};
+use crate::error::{AwsError, Protocol};
+use crate::server::{Admission, serve_connection};
+use crate::{caller, functions, invoke, logs as log_operations, own};
+
+/// What the front door answers.
+pub(crate) type Answer = Response<Full<Bytes>>;
+
+/// The front door.
+#[derive(Debug)]
+pub struct Front {
+    /// The control plane.
+    pub control: Arc<Control>,
+    /// What runs functions.
+    pub invoker: Invoker,
+    /// The logs.
+    pub logs: Arc<LogStore>,
+    /// The runtimes.
+    pub runtimes: Arc<Runtimes>,
+    /// The account and region of callers who name none.
+    pub scope: Scope,
+    /// Whether new work is taken.
+    pub admission: watch::Receiver<Admission>,
+    /// Invocations at a time, as the account's settings show it.
+    pub concurrency_max: usize,
+    /// The owner of changes, which outlive the connection that asked for them.
+    pub tasks: Tasks,
+    /// Memory for the bodies of all requests together.
+    pub body_room: BodyRoom,
+}
+
+/// A request whose body has not been read.
+pub(crate) struct Arrived {
+    pub(crate) id: RequestId,
+    pub(crate) scope: Scope,
+    pub(crate) head: request::Parts,
+    pub(crate) body: Incoming,
+}
+
+impl Arrived {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub(crate) fn query(&self) -> &str {
+        self.head.uri.query().unwrap_or_default()
+    }
+}
+
+impl Front {
+    /// Answers a request. There is always an answer.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Answer, Infallible> {
+        let id = RequestId::random();
+        let (head, body) = request.into_parts();
+        let scope = caller::scope(&head.headers, &self.scope);
+        let arrived = Arrived { id, scope, head, body };
+        let mut answer = self.route(arrived).await;
+        let value = HeaderValue::from_str(&id.to_string()).expect("an id has no odd characters");
+        answer.headers_mut().insert(HeaderName::from_static("x-amzn-requestid"), value);
+        Ok(answer)
+    }
+
+    async fn route(self: &Arc<Self>, arrived: Arrived) -> Answer {
+        if arrived.head.uri.path().starts_with(own::PREFIX) {
+            return own::answer(self, &arrived).await;
+        }
+        let target = arrived.header("x-amz-target").map(str::to_owned);
+        if *self.admission.borrow() == Admission::Draining {
+            let is_aws_json = target.is_some();
+            let protocol = if is_aws_json { Protocol::AwsJson } else { Protocol::RestJson };
+            return AwsError::draining().render(protocol);
+        }
+        if let Some(target) = target {
+            let answer = self.aws_json(arrived, &target).await;
+            return answer.unwrap_or_else(|error| error.render(Protocol::AwsJson));
+        }
+        self.rest_json(arrived).await.unwrap_or_else(|error| error.render(Protocol::RestJson))
+    }
+
+    async fn rest_json(self: &Arc<Self>, arrived: Arrived) -> Result<Answer, AwsError> {
+        let method = arrived.head.method.clone();
+        let uri = arrived.head.uri.clone();
+        let matched = route::find(&lambda::SERVICE, method.as_str(), uri.path(), arrived.query());
+        let Ok(matched) = matched else {
+            return Err(AwsError::unknown_path(method.as_str(), uri.path()));
+        };
+        let operation = Operation::of(matched.operation);
+        if operation == Operation::Invoke {
+            return invoke::answer(self, arrived, &matched).await;
+        }
+        let Arrived { scope, head, body, .. } = arrived;
+        let body = self.read(body, matched.operation.name).await?;
+        let header = |name: &str| {
+            head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let query = uri.query().unwrap_or_default();
+        let input = {
+            let labels = &matched.labels;
+            let request = rest_json::Request { labels, query, header: &header, body: &body.bytes };
+            rest_json::input(matched.operation, &request)?
+        };
+        drop(body);
+        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+        let call = functions::Call { front: Arc::clone(self), scope, host };
+        // A change that has begun is finished, also when the client goes away in the middle of it:
+        // half of it would be in the store and half of it not in memory.
+        let (sender, done) = oneshot::channel();
+        self.tasks.spawn("operation", async move {
+            let _ = sender.send(functions::perform(&call, operation, input).await);
+        });
+        let output = done.await.map_err(|_panicked| AwsError::broken())??;
+        let answer = rest_json::output(matched.operation, output);
+        Ok(from_wire(answer.status, &answer.headers, answer.body))
+    }
+
+    async fn read(&self, body: Incoming, operation: &str) -> Result<Held, AwsError> {
+        let limit = limits::REQUEST_BODY_BYTES_MAX;
+        let read = body::read(body, limit, &self.body_room).await;
+        read.map_err(|error| AwsError::of_body(error, limit, operation))
+    }
+
+    async fn aws_json(&self, arrived: Arrived, target: &str) -> Result<Answer, AwsError> {
+        let operation = match aws_json::find(&logs::SERVICE, target) {
+            Ok(operation) => operation,
+            Err(aws_json::TargetError::NotBuilt(name)) => {
+                return Err(AwsError::not_built("CloudWatch Logs", name));
+            }
+            Err(aws_json::TargetError::Unknown) => {
+                return Err(AwsError::unknown_path("POST", target));
+            }
+        };
+        let scope = arrived.scope.clone();
+        let body = self.read(arrived.body, operation.name).await?;
+        let input = aws_json::input(operation, &body.bytes)?;
+        let operation = logs::Operation::of(operation);
+        let output = log_operations::perform(&self.logs, &scope, operation, input).await?;
+        let answer = aws_json::output(&output);
+        Ok(from_wire(answer.status, &answer.headers, answer.body))
+    }
+}
+
+fn from_wire(status: u16, headers: &[(&'static str, String)], body: Vec<u8>) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status.try_into().expect("operations have valid statuses");
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
+}
+
+/// Serves connections that come from inside environments.
+#[derive(Debug, Default)]
+pub struct InsideGateway {
+    front: std::sync::OnceLock<Arc<Front>>,
+}
+
+impl InsideGateway {
+    /// Opens the gateway. The front door needs the scheduler, and the scheduler's environments
+    /// need this, so it is opened when both exist and before there is any environment.
+    pub fn open(&self, front: Arc<Front>) {
+        let _ = self.front.set(front);
+    }
+}
+
+impl Gateway for InsideGateway {
+    fn serve(&self, connection: Box<dyn Connection>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        match self.front.get() {
+            Some(front) => {
+                let admission = front.admission.clone();
+                Box::pin(serve_connection(connection, Arc::clone(front), admission, None))
+            }
+            None => Box::pin(std::future::ready(())),
+        }
+    }
+}

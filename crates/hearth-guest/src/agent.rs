@@ -1,0 +1,266 @@
+//! PID 1 of one environment.
+//!
+//! Forked by the launcher, never executed, single-threaded. It waits on two descriptors: the
+//! socket to the server, and a signal descriptor that says when a child has ended.
+//!
+//! # Promises
+//!
+//! 1. Every process that ends in here is reaped; the end of the runtime is reported once.
+//! 2. After `ResetDone` no process of the environment is left but the agent.
+//! 3. When the socket is closed the agent ends, and the kernel ends the rest.
+
+#![expect(unsafe_code, reason = "forking, executing and waiting have no safe interface")]
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::confine::{self, Limits};
+use crate::protocol::{Command, Exit, NotRunning, Program, Report, TELEMETRY_DESCRIPTOR};
+use crate::wire::{self, Frames};
+
+/// What the agent is given when it is forked.
+#[derive(Debug)]
+pub struct Agent {
+    /// The socket to the server.
+    pub control: UnixStream,
+    /// Where the runtime's output goes.
+    pub output: OwnedFd,
+    /// What the runtime is held to.
+    pub limits: Limits,
+}
+
+impl Agent {
+    /// Serves the environment until the server closes the socket.
+    ///
+    /// # Errors
+    ///
+    /// If the socket or the kernel fails; the caller ends the process either way.
+    pub fn serve(mut self) -> io::Result<()> {
+        let children = child_signals()?;
+        let mut frames = Frames::default();
+        let mut runtime = None;
+        loop {
+            let mut ready =
+                [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&children, PollFlags::IN)];
+            match poll(&mut ready, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let [told, ended] = ready.map(|ready| !ready.revents().is_empty());
+            if ended {
+                drain_signals(&children);
+                self.reap(&mut runtime)?;
+            }
+            if told {
+                wire::receive_into(&self.control, &mut frames)?;
+                while let Some(command) = frames.take()? {
+                    self.obey(command, &mut runtime)?;
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command, runtime: &mut Option<i32>) -> io::Result<()> {
+        match command {
+            Command::Run(program) => {
+                let report = match self.run(&program)? {
+                    Ok(pid) => {
+                        *runtime = Some(pid);
+                        Report::Running
+                    }
+                    Err(reason) => Report::NotRunning(reason),
+                };
+                wire::send(&self.control, &report, &[])
+            }
+            Command::Reset => {
+                // Ended on purpose, so its end is not reported.
+                *runtime = None;
+                end_everything();
+                wire::send(&self.control, &Report::ResetDone, &[])
+            }
+        }
+    }
+
+    fn reap(&mut self, runtime: &mut Option<i32>) -> io::Result<()> {
+        while let Some((pid, exit)) = wait_child(libc::WNOHANG) {
+            if *runtime == Some(pid) {
+                *runtime = None;
+                wire::send(&self.control, &Report::Exited(exit), &[])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the runtime, and knows whether the kernel took it.
+    fn run(&self, program: &Program) -> io::Result<Result<i32, NotRunning>> {
+        let Some(arguments) = program.candidates.iter().find(|arguments| exists(arguments)) else {
+            let names = program.candidates.iter().filter_map(|one| one.first().cloned());
+            return Ok(Err(NotRunning::NoneFound(names.collect())));
+        };
+        let image = Image::prepare(arguments, program)?;
+        // Closed by a successful exec; carries the error number of a failed one.
+        let (refused, refusal) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+
+        // SAFETY: the agent is single-threaded, so the child may do whatever the parent may.
+        let pid = unsafe { libc::fork() };
+        if pid < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        if pid == 0 {
+            drop(refused);
+            let errno = self.become_runtime(&image);
+            let _ = rustix::io::write(&refusal, &errno.to_le_bytes());
+            // SAFETY: ends the child at once, without running the parent's destructors.
+            unsafe { libc::_exit(127) };
+        }
+        drop(refusal);
+        let mut errno = [0; 4];
+        let length = loop {
+            match rustix::io::read(&refused, &mut errno) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other?,
+            }
+        };
+        if length == 0 {
+            return Ok(Ok(pid));
+        }
+        let path = arguments.first().cloned().unwrap_or_default();
+        Ok(Err(NotRunning::Refused { path, errno: i32::from_le_bytes(errno) }))
+    }
+
+    /// The last steps of the child. Returns only if one of them failed, with the error number.
+    fn become_runtime(&self, image: &Image) -> i32 {
+        let output = self.output.as_raw_fd();
+        // SAFETY: plain system calls on descriptors and strings that live until exec.
+        unsafe {
+            let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
+            if libc::dup2(null, 0) < 0
+                || libc::dup2(output, 1) < 0
+                || libc::dup2(output, 2) < 0
+                || libc::dup2(output, TELEMETRY_DESCRIPTOR) < 0
+            {
+                return last_errno();
+            }
+            libc::setsid();
+            if libc::chdir(image.directory.as_ptr()) < 0 {
+                return last_errno();
+            }
+        }
+        if let Err(error) = confine::confine(&self.limits) {
+            return error.raw_os_error().unwrap_or(libc::EPERM);
+        }
+        // SAFETY: the arrays end in null pointers and their strings live in `image`.
+        unsafe {
+            libc::execve(image.path().as_ptr(), image.arguments.as_ptr(), image.variables.as_ptr());
+        }
+        last_errno()
+    }
+}
+
+/// Everything that exec needs, allocated before the fork.
+struct Image {
+    arguments: Vec<*const libc::c_char>,
+    variables: Vec<*const libc::c_char>,
+    directory: CString,
+    /// What the pointers point into: first the arguments, then the variables.
+    strings: Vec<CString>,
+}
+
+impl Image {
+    fn prepare(arguments: &[String], program: &Program) -> io::Result<Self> {
+        let strings = arguments
+            .iter()
+            .chain(&program.variables)
+            .map(|text| CString::new(text.as_str()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (first, second) = strings.split_at(arguments.len());
+        let pointers = |strings: &[CString]| {
+            strings.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+        };
+        let (arguments, variables) = (pointers(first), pointers(second));
+        Ok(Self {
+            arguments,
+            variables,
+            directory: CString::new(program.directory.as_str())?,
+            strings,
+        })
+    }
+
+    fn path(&self) -> &CString {
+        self.strings.first().expect("a candidate that exists has a path")
+    }
+}
+
+fn exists(arguments: &[String]) -> bool {
+    arguments.first().is_some_and(|path| std::fs::metadata(path).is_ok_and(|found| found.is_file()))
+}
+
+/// Kills and reaps until nobody is left. One `kill(-1)` is atomic for the whole namespace, so a
+/// process that forks without end cannot outrun it; the loop is for those born at that moment.
+fn end_everything() {
+    loop {
+        // SAFETY: -1 is every process that this one may signal, which is this namespace without
+        // the caller: PID 1 is spared by the kernel.
+        unsafe { libc::kill(-1, libc::SIGKILL) };
+        if wait_child(0).is_none() {
+            return;
+        }
+        while wait_child(libc::WNOHANG).is_some() {}
+    }
+}
+
+/// Reaps one child. `None` if there is none (or, with `WNOHANG`, none that has ended).
+fn wait_child(flags: i32) -> Option<(i32, Exit)> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a valid place for the result.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, flags | libc::__WALL) };
+        if pid > 0 {
+            let exit = if libc::WIFSIGNALED(status) {
+                Exit::Signal(libc::WTERMSIG(status))
+            } else {
+                Exit::Status(libc::WEXITSTATUS(status))
+            };
+            return Some((pid, exit));
+        }
+        if pid == 0 || last_errno() != libc::EINTR {
+            return None;
+        }
+    }
+}
+
+/// Blocks `SIGCHLD` and returns a descriptor that is readable when one has come.
+///
+/// # Errors
+///
+/// If the kernel refuses.
+pub fn child_signals() -> io::Result<OwnedFd> {
+    // SAFETY: `set` is initialised by sigemptyset; the returned descriptor is ours.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let descriptor = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        if descriptor < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(OwnedFd::from_raw_fd(descriptor))
+    }
+}
+
+/// Reads away the signals that have come.
+pub fn drain_signals(signals: impl AsFd) {
+    let mut buffer = [0; 1024];
+    while rustix::io::read(&signals, &mut buffer).is_ok_and(|length| length > 0) {}
+}
+
+fn last_errno() -> i32 {
+    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO)
+}

@@ -1,0 +1,17 @@
+//! What runs inside the walls of one execution environment.
+//!
+//! [`agent`] is PID 1 there: it starts the runtime when told to, reports how it ended, and ends
+//! everything when told to reset. [`protocol`] is what it speaks with the server, over one socket.
+//! [`confine`] takes everything away from a process that it does not need; [`seccomp`] is the
+//! filter of system calls which is part of that.
+//!
+//! # Deliberately absent
+//!
+//! No building of walls (that is `hearth-isolation`, which forks the agent), no HTTP, no threads,
+//! no knowledge of functions. The agent never reads what a function wrote.
+
+pub mod protocol;
+pub mod wire;
+pub mod agent;
+pub mod confine;
+pub mod seccomp;

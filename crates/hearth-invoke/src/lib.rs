@@ -1,0 +1,194 @@
+//! The path of an invocation: resolve, admit, place, run.
+//!
+//! [`Invoker::invoke`] is the only way to run a function. Everything that invokes ends there.
+//!
+//! # Promises
+//!
+//! 1. An invocation that is accepted is answered exactly once, with an outcome or an error.
+//! 2. A caller that goes away gives up its place in the queue; a function that has begun runs to
+//!    its end.
+//! 3. Nothing here waits for a disk.
+//!
+//! # Deliberately absent
+//!
+//! No asynchronous invocation yet, no AWS error names, no HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hearth_control::control::{Control, Resolved};
+use hearth_control::error::ControlError;
+use hearth_environment::invocation::{Completed, Invocation, LogRequest};
+use hearth_environment::mailbox::{Assignment, NotTaken};
+use hearth_scheduler::driver::{AcquireError, Scheduler};
+use hearth_types::ids::RequestId;
+use hearth_types::limits;
+use hearth_types::names::{FunctionArn, Qualifier, Version};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// How often an invocation looks for another environment when the one that it was given went away
+/// at that very moment.
+const PLACEMENTS_MAX: usize = 8;
+
+/// A call.
+#[derive(Debug, Clone)]
+pub struct InvokeRequest {
+    /// Its id, chosen at the door.
+    pub id: RequestId,
+    /// What to run.
+    pub function: FunctionArn,
+    /// Which version of it.
+    pub qualifier: Option<Qualifier>,
+    /// The event: JSON, or nothing, which means `{}`.
+    pub payload: Bytes,
+    /// The caller's client context, as JSON text.
+    pub client_context: Option<String>,
+    /// The X-Ray header; one is made if there is none.
+    pub trace: Option<String>,
+    /// Whether the caller wants the end of the log.
+    pub log: LogRequest,
+}
+
+/// An invocation that has an outcome.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// What came of it.
+    pub completed: Completed,
+    /// The version that ran.
+    pub version: Version,
+    /// The X-Ray header that the function saw.
+    pub trace: String,
+}
+
+/// Why an invocation has no outcome.
+///
+/// A function that ran and failed is not an error here.
+#[derive(Debug, thiserror::Error)]
+pub enum InvokeError {
+    /// There is nothing to run, or not yet.
+    #[error("the function cannot be invoked")]
+    NotResolved(#[source] ControlError),
+    /// The payload is too large.
+    #[error("payload is {size} bytes and the limit is {limit}")]
+    PayloadTooLarge {
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The payload is not JSON.
+    #[error("the payload is not JSON")]
+    PayloadNotJson(#[source] serde_json::Error),
+    /// There is no environment for it.
+    #[error("no execution environment")]
+    NotPlaced(#[source] AcquireError),
+    /// Each environment that it was given went away.
+    #[error("execution environments went away faster than they could be used")]
+    NotTaken,
+}
+
+/// Runs functions.
+#[derive(Debug)]
+pub struct Invoker {
+    control: Arc<Control>,
+    scheduler: Arc<Scheduler>,
+}
+
+impl Invoker {
+    /// An invoker of the functions of a control plane.
+    #[must_use]
+    pub fn new(control: Arc<Control>, scheduler: Arc<Scheduler>) -> Self {
+        Self { control, scheduler }
+    }
+
+    /// Checks whether a call could run, and does not run it.
+    ///
+    /// # Errors
+    ///
+    /// If it could not.
+    pub fn dry_run(&self, request: &InvokeRequest) -> Result<(), InvokeError> {
+        check_payload(&request.payload)?;
+        self.resolve(&request.function, request.qualifier.as_ref()).map(drop)
+    }
+
+    fn resolve(
+        &self,
+        function: &FunctionArn,
+        qualifier: Option<&Qualifier>,
+    ) -> Result<Resolved, InvokeError> {
+        self.control.resolve(function, qualifier).map_err(InvokeError::NotResolved)
+    }
+
+    /// Runs a function and waits for its outcome.
+    ///
+    /// # Errors
+    ///
+    /// If no function code finished, for one of the reasons of [`InvokeError`].
+    pub async fn invoke(&self, request: InvokeRequest) -> Result<Outcome, InvokeError> {
+        let began = Instant::now();
+        check_payload(&request.payload)?;
+        let mut resolved = self.resolve(&request.function, request.qualifier.as_ref())?;
+        let trace = request.trace.unwrap_or_else(new_trace);
+        let payload =
+            if request.payload.is_empty() { Bytes::from_static(b"{}") } else { request.payload };
+        let mut invocation = Invocation {
+            id: request.id,
+            payload,
+            invoked_arn: resolved.invoked_arn.clone(),
+            client_context: request.client_context,
+            trace: trace.clone(),
+            log: request.log,
+        };
+        for _placement in 0..PLACEMENTS_MAX {
+            let lease = self.scheduler.acquire(&resolved.target, &resolved.runtime).await;
+            let lease = lease.map_err(InvokeError::NotPlaced)?;
+            let queued = began.elapsed();
+            let (outcome, receiver) = oneshot::channel();
+            lease.assign(Assignment { invocation, outcome });
+            match receiver.await {
+                Ok(Ok(mut completed)) => {
+                    complete(&mut completed, queued, began);
+                    let version = resolved.target.version;
+                    return Ok(Outcome { completed, version, trace });
+                }
+                Ok(Err(NotTaken(back))) => {
+                    invocation = back;
+                    // It may have gone because the function was changed.
+                    resolved = self.resolve(&request.function, request.qualifier.as_ref())?;
+                }
+                Err(_gone) => return Err(InvokeError::NotTaken),
+            }
+        }
+        Err(InvokeError::NotTaken)
+    }
+}
+
+fn complete(completed: &mut Completed, queued: Duration, began: Instant) {
+    let timeline = &mut completed.timeline;
+    timeline.total = began.elapsed();
+    // What was spent on the walls and on init of a cold start is shown on its own.
+    let cold = timeline.walls.unwrap_or_default() + timeline.init.unwrap_or_default();
+    timeline.queued = queued.saturating_sub(cold);
+}
+
+fn check_payload(payload: &Bytes) -> Result<(), InvokeError> {
+    let (size, limit) = (payload.len(), limits::PAYLOAD_SYNC_BYTES_MAX);
+    if size > limit {
+        return Err(InvokeError::PayloadTooLarge { size, limit });
+    }
+    if payload.is_empty() {
+        return Ok(());
+    }
+    serde_json::from_slice::<serde::de::IgnoredAny>(payload)
+        .map(drop)
+        .map_err(InvokeError::PayloadNotJson)
+}
+
+/// A trace of our own: nobody upstream has begun one, and it is not sampled.
+fn new_trace() -> String {
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    let parent = uuid::Uuid::new_v4().simple().to_string();
+    format!("Root=1-{}-{};Parent={};Sampled=0", &random[..8], &random[8..], &parent[..16])
+}

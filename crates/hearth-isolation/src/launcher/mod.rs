@@ -1,0 +1,375 @@
+//! The launcher: the process that builds walls, and nothing else.
+//!
+//! Started by the server as `hearth launcher`, with one socket. It has one thread, which is why it
+//! may fork; it is the only part of Hearth that needs privileges while functions run. It keeps its
+//! mounts in a namespace of its own, so that they are gone when it is gone.
+//!
+//! ```text
+//!  Configure ──▶ Configured
+//!  Start ──────▶ Started (descriptors) or NotStarted          … WallsUp comes from the agent
+//!  Stop ───────▶ Stopped, when the last process and the last group are gone
+//! ```
+//!
+//! When the socket is closed, every environment is stopped and the launcher ends.
+
+mod root;
+mod scratch;
+mod walls;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use hearth_guest::agent::{child_signals, drain_signals};
+use hearth_guest::protocol::StepFailed;
+use hearth_guest::wire::{self, Frames};
+use rustix::event::{PollFd, PollFlags, poll};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroups::{Group, GroupLimits, HandleKind, Hierarchies};
+use crate::linux;
+
+/// The address at which an environment finds its Runtime API, as on AWS.
+pub const GATEWAY: std::net::Ipv4Addr = std::net::Ipv4Addr::new(169, 254, 100, 1);
+/// The port of the Runtime API, as on AWS.
+pub const RUNTIME_API_PORT: u16 = 9001;
+/// The port at which an SDK inside the environment finds this server.
+pub const ENDPOINT_PORT: u16 = 4566;
+
+/// What the server asks of the launcher.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// First, once.
+    Configure(Configuration),
+    /// Build an environment.
+    Start(Box<Start>),
+    /// Take an environment down, whatever it is doing.
+    Stop {
+        /// Which one.
+        id: u64,
+    },
+}
+
+/// What the launcher tells the server.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// The launcher is ready.
+    Configured,
+    /// It is not, and ends.
+    NotConfigured(StepFailed),
+    /// The environment's first process exists. With this come, in this order: the socket to its
+    /// agent, the pipe with its output, and one descriptor per handle.
+    Started {
+        /// Which one.
+        id: u64,
+        /// What the descriptors after the first two are.
+        handles: Vec<HandleKind>,
+    },
+    /// The environment could not be made; nothing is left of it.
+    NotStarted {
+        /// Which one.
+        id: u64,
+        /// Why.
+        failed: StepFailed,
+    },
+    /// The environment is gone.
+    Stopped {
+        /// Which one.
+        id: u64,
+        /// What could not be given back, if anything.
+        leak: Option<String>,
+    },
+}
+
+/// What is the same for all environments.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Configuration {
+    /// A directory of our own, for mount points and scratch files.
+    pub directory: PathBuf,
+    /// Where the groups go.
+    pub hierarchies: Hierarchies,
+    /// The first of the user ids that environments run as; each has its own.
+    pub uid_base: u32,
+    /// Whether `/tmp` is a file system of its own, on disk.
+    pub scratch_on_disk: bool,
+}
+
+/// One environment to build.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Start {
+    /// Which one.
+    pub id: u64,
+    /// The root file system.
+    pub root: RootPlan,
+    /// Shown at `/var/task`.
+    pub code: PathBuf,
+    /// Shown at `/opt`.
+    pub layers: Option<PathBuf>,
+    /// The size of `/tmp`.
+    pub scratch_mb: u32,
+    /// What the group is held to.
+    pub limits: GroupLimits,
+    /// Open files of one process.
+    pub open_files: u64,
+    /// Processes of the user.
+    pub processes: u64,
+}
+
+/// A root file system, the same for all environments of a runtime.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RootPlan {
+    /// An unpacked base image; without one, the host's programs and libraries are shown.
+    pub tree: Option<PathBuf>,
+    /// Directories to show read-only: from the host, in the environment.
+    pub shown: Vec<(PathBuf, PathBuf)>,
+}
+
+struct Environment {
+    pid: i32,
+    group: Group,
+    stopping: bool,
+}
+
+struct Launcher {
+    server: UnixStream,
+    configuration: Configuration,
+    roots: root::Roots,
+    scratch: scratch::Scratch,
+    environments: HashMap<u64, Environment>,
+}
+
+/// Runs the launcher on its socket. Returns when the server is gone and everything is cleaned up.
+///
+/// # Errors
+///
+/// If it could not be configured, or the socket failed.
+pub fn run(server: UnixStream) -> io::Result<()> {
+    linux::name_process(c"hearth-launcher");
+    ignore_terminal_signals();
+    let mut frames = Frames::default();
+    let configuration = loop {
+        wire::receive_into(&server, &mut frames)?;
+        match frames.take()? {
+            Some(Request::Configure(configuration)) => break configuration,
+            Some(_) => return Err(io::Error::other("asked before it was configured")),
+            None => {}
+        }
+    };
+    let children = child_signals()?;
+    match Launcher::new(server.try_clone()?, configuration) {
+        Ok(mut launcher) => {
+            wire::send(&server, &Answer::Configured, &[])?;
+            let ended = launcher.serve(&children, &mut frames);
+            launcher.stop_all(&children);
+            match ended {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+                other => other,
+            }
+        }
+        Err(failed) => wire::send(&server, &Answer::NotConfigured(failed), &[]),
+    }
+}
+
+/// Ctrl-C goes to the whole group of processes; the server decides when we end.
+fn ignore_terminal_signals() {
+    // SAFETY: SIG_IGN is a valid disposition. Environments reset it before they execute anything.
+    #[expect(unsafe_code, reason = "dispositions of signals have no safe interface")]
+    unsafe {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+    }
+}
+
+/// Adds to an error what was being done.
+fn step<T>(doing: &str, result: io::Result<T>) -> Result<T, StepFailed> {
+    result.map_err(|error| StepFailed { step: doing.to_owned(), reason: error.to_string() })
+}
+
+impl Launcher {
+    fn new(server: UnixStream, configuration: Configuration) -> Result<Self, StepFailed> {
+        if linux::effective_uid() != 0 {
+            step("become root of an own user namespace", become_root_of_own_namespace())?;
+        }
+        step("make an own mount namespace", linux::unshare(libc::CLONE_NEWNS))?;
+        let flags = libc::MS_REC | libc::MS_PRIVATE;
+        let private = linux::Mount { source: None, kind: c"", flags, options: c"" };
+        step("keep own mounts private", private.at(std::path::Path::new("/")))?;
+        let roots = root::Roots::new(&configuration.directory)?;
+        let scratch = scratch::Scratch::new(&configuration)?;
+        // The memory killer should take a function before it takes us.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "-900");
+        Ok(Self { server, configuration, roots, scratch, environments: HashMap::new() })
+    }
+
+    fn serve(&mut self, children: &OwnedFd, frames: &mut Frames) -> io::Result<()> {
+        loop {
+            while let Some(request) = frames.take()? {
+                self.obey(request)?;
+            }
+            let mut ready =
+                [PollFd::new(&self.server, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
+            match poll(&mut ready, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let [asked, ended] = ready.map(|ready| !ready.revents().is_empty());
+            if ended {
+                drain_signals(children);
+                self.reap()?;
+            }
+            if asked {
+                let server = self.server.try_clone()?;
+                wire::receive_into(&server, frames)?;
+            }
+        }
+    }
+
+    fn obey(&mut self, request: Request) -> io::Result<()> {
+        match request {
+            Request::Configure(_) => Err(io::Error::other("configured twice")),
+            Request::Start(start) => match self.start(&start) {
+                Ok(()) => Ok(()),
+                Err(failed) => self.answer(&Answer::NotStarted { id: start.id, failed }),
+            },
+            Request::Stop { id } => match self.environments.get_mut(&id) {
+                Some(environment) => {
+                    environment.stopping = true;
+                    environment.group.kill();
+                    linux::kill(environment.pid);
+                    Ok(())
+                }
+                // It ended by itself and was never started as far as the server knows.
+                None => self.answer(&Answer::Stopped { id, leak: None }),
+            },
+        }
+    }
+
+    fn start(&mut self, start: &Start) -> Result<(), StepFailed> {
+        let root = self.roots.template(&start.root)?;
+        let uid = self.uid(start.id);
+        let scratch = self.scratch.make(start.scratch_mb, uid)?;
+        let name = format!("e{}", start.id);
+        let hierarchies = &self.configuration.hierarchies;
+        let group = step("make its cgroup", Group::make(hierarchies, &name, &start.limits))?;
+        let started = walls::start(&walls::Plan {
+            start,
+            root: &root,
+            attach_at: self.roots.attach_at(),
+            scratch: scratch.as_fd(),
+            group: &group,
+            uid,
+        });
+        let started = match started {
+            Ok(started) => started,
+            Err(failed) => {
+                let _ = group.remove();
+                return Err(failed);
+            }
+        };
+        let handles = match step("open its cgroup", group.handles()) {
+            Ok(handles) => handles,
+            Err(failed) => {
+                // The first process exists: it is taken down like any other.
+                group.kill();
+                linux::kill(started.pid);
+                self.remember(start.id, started.pid, group);
+                return Err(failed);
+            }
+        };
+        let kinds = handles.iter().map(|(kind, _)| *kind).collect();
+        let descriptors: Vec<BorrowedFd<'_>> = [started.control.as_fd(), started.output.as_fd()]
+            .into_iter()
+            .chain(handles.iter().map(|(_, file)| file.as_fd()))
+            .collect();
+        let answer = Answer::Started { id: start.id, handles: kinds };
+        let sent = wire::send(&self.server, &answer, &descriptors);
+        self.remember(start.id, started.pid, group);
+        step("hand the environment over", sent)
+    }
+
+    fn remember(&mut self, id: u64, pid: i32, group: Group) {
+        self.environments.insert(id, Environment { pid, group, stopping: false });
+    }
+
+    fn uid(&self, id: u64) -> u32 {
+        // Far apart in time before one comes again; environments live for hours at most.
+        let offset = u32::try_from(id % 60_000).expect("smaller than 60,000");
+        self.configuration.uid_base + offset
+    }
+
+    fn reap(&mut self) -> io::Result<()> {
+        while let Some(pid) = linux::reap() {
+            let ended = self.environments.iter().find(|(_, one)| one.pid == pid).map(|(id, _)| *id);
+            let Some(id) = ended else { continue };
+            let Some(environment) = self.environments.remove(&id) else { continue };
+            // Its first process is gone, and with it the whole process namespace. An end that
+            // nobody asked for reaches the server as the end of the agent's socket; it answers
+            // with Stop and is told then.
+            let leak = remove_patiently(&environment.group);
+            if environment.stopping {
+                self.answer(&Answer::Stopped { id, leak })?;
+            } else if let Some(leak) = leak {
+                self.answer(&Answer::Stopped { id, leak: Some(leak) })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&self, answer: &Answer) -> io::Result<()> {
+        wire::send(&self.server, answer, &[])
+    }
+
+    /// The server is gone: leave nothing behind.
+    fn stop_all(&mut self, children: &OwnedFd) {
+        for environment in self.environments.values() {
+            environment.group.kill();
+            linux::kill(environment.pid);
+        }
+        while !self.environments.is_empty() {
+            let mut ready = [PollFd::new(children, PollFlags::IN)];
+            let limit = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
+            if poll(&mut ready, Some(&limit)) == Ok(0) {
+                break; // A process that the kernel cannot end; the next start sweeps.
+            }
+            drain_signals(children);
+            while let Some(pid) = linux::reap() {
+                self.environments.retain(|_, one| {
+                    let gone = one.pid == pid;
+                    if gone {
+                        let _ = remove_patiently(&one.group);
+                    }
+                    !gone
+                });
+            }
+        }
+        for directory in self.configuration.hierarchies.directories() {
+            let _ = crate::cgroups::remove_group(&directory);
+        }
+    }
+}
+
+/// A group is busy for a moment after its last process was reaped.
+fn remove_patiently(group: &Group) -> Option<String> {
+    let mut last = None;
+    for _round in 0..200 {
+        match group.remove() {
+            Ok(()) => return None,
+            Err(error) => last = Some(error.to_string()),
+        }
+        let pause = rustix::thread::Timespec { tv_sec: 0, tv_nsec: 500_000 };
+        let _ = rustix::thread::nanosleep(&pause);
+    }
+    last.map(|reason| format!("a control group could not be removed: {reason}"))
+}
+
+/// Without privileges: a user namespace in which we are root, so that we may mount and unshare.
+fn become_root_of_own_namespace() -> io::Result<()> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    linux::unshare(libc::CLONE_NEWUSER)?;
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+}

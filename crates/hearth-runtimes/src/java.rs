@@ -1,0 +1,170 @@
+//! Java: a JDK or JRE of this host, and AWS's client from Maven.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::add::Build;
+use crate::host::{Host, children, is_program};
+use crate::run::run;
+use crate::{Client, Manifest, RuntimeError, clients};
+
+/// A Java installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Java {
+    /// `<home>/bin/java`.
+    pub(crate) home: PathBuf,
+    /// Such as `17.0.15`, or `1.8.0_402`.
+    pub(crate) version: String,
+}
+
+/// How deep the files of a JDK are; its links are looked for that far.
+const JDK_DEPTH: u32 = 5;
+
+/// Puts a Java runtime together.
+pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeError> {
+    let java = find(build.host, major, build.from)?;
+    (build.progress)(&format!("Using Java {} in {}", java.version, java.home.display()));
+    maven_copy(build)?;
+
+    let mut manifest = Manifest::managed(build.name, "java", &java.version);
+    let command = [
+        "/var/lang/bin/java",
+        "-XX:MaxHeapSize={memory_mb_for_heap}m",
+        "-XX:+UseSerialGC",
+        // A function runs briefly and on a fraction of a processor: AWS stops at the first
+        // compiler too.
+        "-XX:TieredStopAtLevel=1",
+        "-Xshare:auto",
+        // Only the client. It loads the function itself, from its working directory `/var/task`,
+        // `/var/task/lib` and `/opt/java/lib`, with a class loader of its own.
+        "-cp",
+        "/var/runtime/*",
+        "com.amazonaws.services.lambda.runtime.api.client.AWSLambda",
+        "{handler}",
+    ];
+    manifest.command = command.map(str::to_owned).to_vec();
+    manifest.mounts = linked_directories(&java.home).into_iter().collect();
+    manifest.language = Some(java.home);
+    manifest.client = Some(Client::new(clients::JAVA, clients::JAVA_VERSION));
+    Ok(manifest)
+}
+
+/// Every Java on this host, best first.
+pub(crate) fn all(host: &Host) -> Vec<Java> {
+    let mut homes: Vec<PathBuf> = host.java_home.iter().cloned().collect();
+    for program in host.programs("java") {
+        let real = program.canonicalize().ok();
+        homes.extend(real.and_then(|real| Some(real.parent()?.parent()?.to_owned())));
+    }
+    homes.extend(host.jvms.as_deref().map(children).unwrap_or_default());
+    let mut found: Vec<Java> = Vec::new();
+    for java in homes.iter().filter_map(|home| describe(home)) {
+        if !found.contains(&java) {
+            found.push(java);
+        }
+    }
+    found
+}
+
+impl Java {
+    /// The number that AWS's name of the runtime has.
+    pub(crate) fn major(&self) -> Option<u32> {
+        // Until Java 8, versions began with `1.`.
+        let version = self.version.strip_prefix("1.").unwrap_or(&self.version);
+        version.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+    }
+}
+
+fn find(host: &Host, major: u32, from: Option<&Path>) -> Result<Java, RuntimeError> {
+    let found: Vec<Java> = match from {
+        Some(home) => describe(home).into_iter().collect(),
+        None => all(host),
+    };
+    let found = found.into_iter().find(|java| java.major() == Some(major));
+    found.ok_or_else(|| RuntimeError::NoInterpreter {
+        what: format!("Java {major}"),
+        place: from.map_or_else(
+            || " by JAVA_HOME, on PATH or in /usr/lib/jvm".to_owned(),
+            |from| format!(" in {}", from.display()),
+        ),
+        next: format!(
+            "Install it (apt-get install openjdk-{major}-jre-headless), or say where it is: \
+             --from HOME, with HOME/bin/java and HOME/release"
+        ),
+    })
+}
+
+/// Reads what a Java home says of itself. Every JDK and JRE since Java 7 has a file for this.
+fn describe(home: &Path) -> Option<Java> {
+    let home = home.canonicalize().ok()?;
+    let release = fs::read_to_string(home.join("release")).ok()?;
+    let version = release.lines().find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
+    let version = version.trim().trim_matches('"').to_owned();
+    is_program(&home.join("bin/java")).then_some(Java { home, version })
+}
+
+/// The directories outside a Java home that links inside it lead to.
+///
+/// Debian keeps the configuration of a JDK in `/etc`; without it the JVM does not start.
+fn linked_directories(home: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    collect_links(home, home, JDK_DEPTH, &mut found);
+    // What is below another one is shown with it.
+    let below = |path: &PathBuf| path.ancestors().skip(1).any(|above| found.contains(above));
+    let nested: BTreeSet<PathBuf> = found.iter().filter(|path| below(path)).cloned().collect();
+    found.difference(&nested).cloned().collect()
+}
+
+fn collect_links(home: &Path, at: &Path, depth: u32, found: &mut BTreeSet<PathBuf>) {
+    for path in children(at) {
+        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        if metadata.is_dir() && depth > 0 {
+            collect_links(home, &path, depth - 1, found);
+        } else if metadata.is_symlink() {
+            let Ok(target) = path.canonicalize() else { continue };
+            // What is under `/usr` is shown anyway.
+            let outside = !target.starts_with(home) && !target.starts_with("/usr");
+            let directory = if target.is_dir() { Some(target.as_path()) } else { target.parent() };
+            found.extend(directory.filter(|_| outside).map(Path::to_owned));
+        }
+    }
+}
+
+/// Fetches the client and its dependencies.
+fn maven_copy(build: &Build<'_>) -> Result<(), RuntimeError> {
+    let purpose = "fetch the runtime client";
+    let Some(maven) = build.host.program("mvn") else {
+        return Err(RuntimeError::ToolsMissing {
+            tools: "maven".to_owned(),
+            install: "apt-get install maven".to_owned(),
+        });
+    };
+    (build.progress)(&format!("Fetching {} {}", clients::JAVA, clients::JAVA_VERSION));
+    let project = build.work.join("pom.xml");
+    fs::write(&project, project_text()).map_err(RuntimeError::writing(&project))?;
+    let mut command = Command::new(maven);
+    command.current_dir(&build.work).args(["-q", "-B", "-f"]).arg(&project);
+    command.args([clients::MAVEN_COPY, "-DincludeScope=runtime"]);
+    command.arg(format!("-DoutputDirectory={}", build.runtime.display()));
+    run(&mut command, purpose)?;
+    let client = format!("{}-{}.jar", clients::JAVA, clients::JAVA_VERSION);
+    if build.runtime.join(&client).is_file() {
+        Ok(())
+    } else {
+        Err(RuntimeError::NotComplete { purpose, missing: client })
+    }
+}
+
+/// A project that does nothing but depend on the client.
+fn project_text() -> String {
+    let (group, artifact, version) = (clients::JAVA_GROUP, clients::JAVA, clients::JAVA_VERSION);
+    format!(
+        "<project><modelVersion>4.0.0</modelVersion>\
+         <groupId>hearth</groupId><artifactId>runtime</artifactId><version>1</version>\
+         <packaging>pom</packaging><dependencies><dependency>\
+         <groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>\
+         </dependency></dependencies></project>\n"
+    )
+}

@@ -1,0 +1,187 @@
+//! Node.js: an interpreter of this host, and AWS's client, whose native half npm builds.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::add::Build;
+use crate::host::{Host, children, is_program};
+use crate::run::{ask, run};
+use crate::{Client, Manifest, RuntimeError, clients};
+
+/// An interpreter, as it describes itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Node {
+    /// The installation that it belongs to: `<prefix>/bin/node`.
+    pub(crate) prefix: PathBuf,
+    /// Such as `22.11.0`.
+    pub(crate) version: String,
+}
+
+/// What the native half is built with: the program, and the Debian package that it is in.
+const TOOLS: &[(&str, &str)] = &[
+    ("npm", "npm"),
+    ("cmake", "cmake"),
+    ("autoreconf", "autoconf"),
+    ("automake", "automake"),
+    ("libtoolize", "libtool"),
+    ("g++", "g++"),
+    ("make", "make"),
+    ("python3", "python3"),
+    ("tar", "tar"),
+    ("xz", "xz-utils"),
+];
+
+/// Puts a Node.js runtime together.
+pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeError> {
+    let node = find(build.host, major, build.from)?;
+    (build.progress)(&format!("Using Node.js {} in {}", node.version, node.prefix.display()));
+    let host = with_own_programs(build.host, &node.prefix);
+    let missing = host.packages_missing(TOOLS);
+    if !missing.is_empty() {
+        let install = format!("apt-get install {}", missing.join(" "));
+        return Err(RuntimeError::ToolsMissing { tools: missing.join(", "), install });
+    }
+    let is_current = major >= clients::NODEJS_CURRENT_FROM;
+    let version = if is_current { clients::NODEJS_CURRENT } else { clients::NODEJS_OLD };
+    (build.progress)(&format!("Building {} {version}, about a minute", clients::NODEJS));
+    let package = npm_install(build, &host, &node, version)?;
+    keep(&package, if is_current { CURRENT } else { OLD }, &build.runtime)?;
+
+    let mut manifest = Manifest::managed(build.name, "nodejs", &node.version);
+    let program = if node.prefix == Path::new("/usr") {
+        "/usr/bin/node"
+    } else {
+        manifest.language = Some(node.prefix);
+        "/var/lang/bin/node"
+    };
+    let mut entry = "/var/runtime/index.mjs";
+    if !is_current {
+        entry = "/var/runtime/bootstrap.mjs";
+        let bootstrap = build.runtime.join("bootstrap.mjs");
+        fs::write(&bootstrap, BOOTSTRAP).map_err(RuntimeError::writing(&bootstrap))?;
+    }
+    let flags = ["--max-http-header-size=81920", "--max-old-space-size={memory_mb_for_heap}"];
+    let command = [program, flags[0], flags[1], entry];
+    manifest.command = command.map(str::to_owned).to_vec();
+    // As AWS documents it: what layers bring, then the runtime, then the function.
+    let path = format!(
+        "/opt/nodejs/node{major}/node_modules:/opt/nodejs/node_modules:\
+         /var/runtime/node_modules:/var/runtime:/var/task"
+    );
+    manifest.environment.insert("NODE_PATH".to_owned(), path);
+    manifest.client = Some(Client::new(clients::NODEJS, version));
+    Ok(manifest)
+}
+
+/// Every interpreter of Node.js on this host, best first.
+pub(crate) fn all(host: &Host) -> Vec<Node> {
+    let mut programs = host.programs("node");
+    let nvm = host.nvm_versions.as_deref().map(children).unwrap_or_default();
+    programs.extend(nvm.into_iter().map(|prefix| prefix.join("bin/node")));
+    programs.retain(|program| is_program(program));
+    programs.iter().filter_map(|program| describe(program)).collect()
+}
+
+impl Node {
+    /// The first number of its version.
+    pub(crate) fn major(&self) -> Option<u32> {
+        self.version.split('.').next()?.parse().ok()
+    }
+}
+
+fn find(host: &Host, major: u32, from: Option<&Path>) -> Result<Node, RuntimeError> {
+    let found: Vec<Node> = match from {
+        Some(prefix) => describe(&prefix.join("bin/node")).into_iter().collect(),
+        None => all(host),
+    };
+    let found = found.into_iter().find(|node| node.major() == Some(major));
+    found.ok_or_else(|| RuntimeError::NoInterpreter {
+        what: format!("Node.js {major}"),
+        place: from.map_or_else(|| " on PATH".to_owned(), |from| format!(" in {}", from.display())),
+        next: "Install it, or say where it is: --from PREFIX, with PREFIX/bin/node".to_owned(),
+    })
+}
+
+/// Asks an interpreter what it is. What is on `PATH` may be the script of a version manager.
+fn describe(program: &Path) -> Option<Node> {
+    let question = "process.versions.node + '\\n' + process.execPath";
+    let said = ask(Command::new(program).env_remove("NODE_OPTIONS").args(["-p", question]))?;
+    let mut lines = said.lines();
+    let (version, program) = (lines.next()?, PathBuf::from(lines.next()?).canonicalize().ok()?);
+    let programs = program.parent().filter(|parent| parent.ends_with("bin"))?;
+    Some(Node { prefix: programs.parent()?.to_owned(), version: version.to_owned() })
+}
+
+/// The host with the interpreter's own programs first, so that its npm is the one that runs.
+fn with_own_programs(host: &Host, prefix: &Path) -> Host {
+    let mut host = host.clone();
+    host.path.insert(0, prefix.join("bin"));
+    host
+}
+
+/// Installs the client with npm, and returns the directory of its package.
+fn npm_install(
+    build: &Build<'_>,
+    host: &Host,
+    node: &Node,
+    version: &str,
+) -> Result<PathBuf, RuntimeError> {
+    let purpose = "build the runtime client";
+    let path: OsString = env::join_paths(&host.path).unwrap_or_default();
+    let npm = host.program("npm").unwrap_or_else(|| PathBuf::from("npm"));
+    let mut command = Command::new(npm);
+    command.env("PATH", path).env_remove("NODE_OPTIONS").current_dir(&build.work);
+    // With the headers at hand, the build does not download them.
+    if node.prefix.join("include/node/node_api.h").is_file() {
+        command.env("npm_config_nodedir", &node.prefix);
+    }
+    command.arg("install").arg("--prefix").arg(&build.work);
+    command.args([
+        "--omit=dev",
+        "--no-audit",
+        "--no-fund",
+        "--no-package-lock",
+        "--loglevel=error",
+    ]);
+    command.args(["--ignore-scripts=false"]).arg(format!("{}@{version}", clients::NODEJS));
+    run(&mut command, purpose)?;
+    Ok(build.work.join("node_modules").join(clients::NODEJS))
+}
+
+/// The files of the client that are needed after it has been built, and the licences that go with
+/// them. The rest of the package is sources.
+const CURRENT: &[&str] = &[
+    "index.mjs",
+    "rapid-client.node",
+    "package.json",
+    "LICENSE",
+    "NOTICE",
+    "THIRD-PARTY-LICENSES",
+];
+const OLD: &[&str] =
+    &["dist/index.mjs", "dist/rapid-client.node", "LICENSE", "NOTICE", "THIRD-PARTY-LICENSES"];
+
+fn keep(package: &Path, files: &[&str], runtime: &Path) -> Result<(), RuntimeError> {
+    for file in files {
+        let from = package.join(file);
+        if !from.is_file() {
+            let missing = from.display().to_string();
+            return Err(RuntimeError::NotComplete { purpose: "build the runtime client", missing });
+        }
+        let name = from.file_name().expect("every file of the list has a name");
+        let to = runtime.join(name);
+        fs::copy(&from, &to).map_err(RuntimeError::writing(&to))?;
+    }
+    Ok(())
+}
+
+/// The old client's own program prints a line for every start, which AWS's runtime does not.
+const BOOTSTRAP: &str = "\
+// Starts AWS's runtime client, as the managed runtimes do. Written by `hearth runtime add`.
+import { run } from './index.mjs';
+
+await run(process.env.LAMBDA_TASK_ROOT ?? '/var/task', process.env._HANDLER);
+";

@@ -1,0 +1,261 @@
+//! Adding runtimes with interpreters that are shell scripts, and asking for them.
+
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::add::add_on;
+use crate::candidates::candidates_on;
+use crate::host::Host;
+use crate::java::Java;
+
+/// A temporary directory by its real path, because interpreters report theirs so.
+fn directory() -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().canonicalize().unwrap();
+    (directory, path)
+}
+
+/// Writes a program. Another process does it: a program cannot be started while it is open for
+/// writing, and a thread that starts something else at this moment would hold it open.
+fn program(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let script = r#"printf '%s' "$1" > "$0" && chmod 755 "$0""#;
+    let written = Command::new("sh").arg("-c").arg(script).arg(path).arg(text).status().unwrap();
+    assert!(written.success());
+}
+
+/// A Python 3.11.7 in `prefix`, whose pip does `install`.
+fn fake_python(prefix: &Path, install: &str) {
+    let text = format!(
+        r#"#!/bin/sh
+case "$*" in
+*"-m pip --version"*) echo pip ;;
+*"-m pip install"*) {install} ;;
+*"-m compileall"*) ;;
+*) echo 3.11.7; echo '{}' ;;
+esac
+"#,
+        prefix.display()
+    );
+    program(&prefix.join("bin/python3.11"), &text);
+}
+
+const INSTALLS: &str = r#"while [ "$1" != --target ]; do shift; done
+    mkdir -p "$2/bin" "$2/awslambdaric" && : > "$2/awslambdaric/__main__.py""#;
+
+fn add_quietly(
+    host: &Host,
+    directory: &Path,
+    name: &str,
+    from: Option<&Path>,
+) -> Result<Runtime, RuntimeError> {
+    let from = from.map(Path::to_owned);
+    add_on(host, directory, &AddRequest { name: name.to_owned(), from, progress: &|_: &str| {} })
+}
+
+fn names_in(directory: &Path) -> Vec<String> {
+    let names = host::children(directory).into_iter();
+    names.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_manifest_is_read_as_it_was_written() {
+    let mut manifest = Manifest::managed("python3.11", "python", "3.11.7");
+    manifest.command = vec!["/var/lang/bin/python3.11".to_owned(), "-S".to_owned()];
+    manifest.language = Some(PathBuf::from("/opt/python"));
+    manifest.mounts = vec![PathBuf::from("/etc/python")];
+    manifest.environment.insert("PYTHONPATH".to_owned(), "/var/runtime".to_owned());
+    manifest.client = Some(Client::new("awslambdaric", "4.2.2"));
+    let text = toml::to_string(&manifest).unwrap();
+    assert_eq!(toml::from_str::<Manifest>(&text).unwrap(), manifest, "{text}");
+}
+
+#[test]
+fn an_unknown_key_of_a_manifest_is_refused() {
+    let (_kept, directory) = directory();
+    let own = directory.join("python3.11");
+    fs::create_dir_all(&own).unwrap();
+    let mut manifest = Manifest::managed("python3.11", "python", "3.11.7");
+    manifest.command = vec!["/usr/bin/python3.11".to_owned()];
+    let text = toml::to_string(&manifest).unwrap();
+    fs::write(own.join("runtime.toml"), format!("comand = []\n{text}")).unwrap();
+    let refused = Runtimes::open(directory.clone());
+    assert!(matches!(refused, Err(RuntimeError::NotUnderstood { .. })), "{refused:?}");
+    fs::write(own.join("runtime.toml"), text).unwrap();
+    assert!(Runtimes::open(directory).unwrap().get("python3.11").is_some());
+}
+
+#[rustfmt::skip]
+#[test]
+fn a_manifest_that_cannot_work_has_a_fault() {
+    let good = Manifest { command: vec!["/bin/sh".to_owned()], ..Manifest::managed("x", "x", "1") };
+    let relative = Some(PathBuf::from("lang"));
+    let rows = [
+        ("good",                 true,  good.clone()),
+        ("another name",         false, Manifest { name: "y".to_owned(), ..good.clone() }),
+        ("no command",           false, Manifest { command: Vec::new(), ..good.clone() }),
+        ("a relative program",   false, Manifest { command: vec!["sh".to_owned()], ..good.clone() }),
+        ("a relative directory", false, Manifest { language: relative, ..good }),
+    ];
+    for (name, works, manifest) in rows {
+        assert_eq!(manifest.fault("x").is_none(), works, "{name}");
+    }
+}
+
+#[test]
+fn provided_runtimes_are_always_there() {
+    let (_kept, directory) = directory();
+    let runtimes = Runtimes::open(directory).unwrap();
+    assert_eq!(runtimes.names(), ["provided.al2", "provided.al2023"]);
+    let runtime = runtimes.get("provided.al2023").unwrap();
+    assert_eq!(runtime.manifest.version, "provided:al2023");
+    assert_eq!(runtime.manifest.execution_environment, None);
+    assert_eq!(runtime.runtime_directory(), None);
+    assert!(runtime.command(128, "x").is_empty());
+}
+
+#[test]
+fn who_misses_a_runtime_is_told_the_next_step() {
+    let (_kept, directory) = directory();
+    let runtimes = Runtimes::open(directory).unwrap();
+    let message = runtimes.missing_message("python3.11");
+    assert!(message.contains("hearth runtime add python3.11"), "{message}");
+    assert!(message.contains("provided.al2023"), "{message}");
+    assert!(runtimes.missing_message("ruby3.4").contains("--from DIRECTORY"));
+}
+
+#[test]
+fn a_runtime_that_is_added_beside_is_found() {
+    let (_kept, directory) = directory();
+    let (prefix, installed) = (directory.join("prefix"), directory.join("runtimes"));
+    fake_python(&prefix, INSTALLS);
+    let runtimes = Runtimes::open(installed.clone()).unwrap();
+    assert!(runtimes.get("python3.11").is_none());
+
+    let host = Host { path: vec![prefix.join("bin")], ..Host::default() };
+    let added = add_quietly(&host, &installed, "python3.11", None).unwrap();
+    let found = runtimes.get("python3.11").unwrap();
+    assert_eq!(found.manifest, added.manifest);
+    assert_eq!(added.manifest.version, "python:3.11.7");
+    assert_eq!(added.manifest.language, Some(prefix));
+    assert_eq!(
+        added.command(128, "app.handler"),
+        ["/var/lang/bin/python3.11", "-S", "/var/runtime/bootstrap.py"]
+    );
+    let runtime = installed.join("python3.11/runtime");
+    assert_eq!(added.runtime_directory().as_ref(), Some(&runtime));
+    assert_eq!(names_in(&runtime), ["awslambdaric", "bootstrap.py"]);
+    assert_eq!(names_in(&installed), ["python3.11"]);
+
+    add_quietly(&host, &installed, "python3.11", None).expect("to add it again replaces it");
+    assert_eq!(names_in(&installed), ["python3.11"]);
+}
+
+#[test]
+fn a_failure_leaves_nothing_behind_and_says_what_the_tool_said() {
+    let (_kept, directory) = directory();
+    let (prefix, installed) = (directory.join("prefix"), directory.join("runtimes"));
+    fake_python(&prefix, "echo 'no route to anywhere' >&2; exit 1");
+    let host = Host::default();
+    let failed = add_quietly(&host, &installed, "python3.11", Some(&prefix));
+    let message = failed.unwrap_err().to_string();
+    assert!(message.contains("no route to anywhere"), "{message}");
+    assert!(names_in(&installed).is_empty());
+}
+
+#[test]
+fn what_cannot_be_added_is_refused_with_the_reason() {
+    let (_kept, directory) = directory();
+    let host = Host::default();
+    let add = |name: &str| add_quietly(&host, &directory, name, None).unwrap_err();
+    assert!(matches!(add("ruby3.4"), RuntimeError::NotKnownHow { .. }));
+    assert!(matches!(add("provided.al2023"), RuntimeError::BuiltIn { .. }));
+    assert!(matches!(add("../evil"), RuntimeError::NotAName { .. }));
+    let message = add("python3.11").to_string();
+    assert!(message.contains("found no python3.11 on PATH"), "{message}");
+    assert!(names_in(&directory).is_empty());
+}
+
+#[test]
+fn missing_build_tools_are_named_with_their_packages() {
+    let (_kept, directory) = directory();
+    let prefix = directory.join("prefix");
+    let node = prefix.join("bin/node");
+    program(&node, &format!("#!/bin/sh\necho 22.11.0; echo '{}'\n", node.display()));
+    for tool in ["npm", "make"] {
+        program(&prefix.join("bin").join(tool), "#!/bin/sh\n");
+    }
+    let installed = directory.join("runtimes");
+    let failed = add_quietly(&Host::default(), &installed, "nodejs22.x", Some(&prefix));
+    let message = failed.unwrap_err().to_string();
+    assert!(message.contains("apt-get install cmake autoconf automake libtool g++"), "{message}");
+    assert!(!message.contains("npm"), "{message}");
+}
+
+#[test]
+fn interpreters_of_this_host_are_candidates() {
+    let (_kept, directory) = directory();
+    let (python, node, jdk) = (directory.join("p"), directory.join("n"), directory.join("jvm/17"));
+    fake_python(&python, "exit 1");
+    let node_program = node.join("bin/node");
+    program(&node_program, &format!("#!/bin/sh\necho 20.1.0; echo '{}'\n", node_program.display()));
+    program(&jdk.join("bin/java"), "#!/bin/sh\n");
+    fs::write(jdk.join("release"), "IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"17.0.15\"\n").unwrap();
+    // A shim of a version manager that has no version chosen.
+    program(&directory.join("shims/python3.12"), "#!/bin/sh\nexit 127\n");
+    let host = Host {
+        path: vec![directory.join("shims"), python.join("bin"), node.join("bin")],
+        jvms: Some(directory.join("jvm")),
+        ..Host::default()
+    };
+    let found: Vec<(String, String)> = candidates_on(&host)
+        .into_iter()
+        .map(|candidate| (candidate.name, candidate.version))
+        .collect();
+    let expected = [("java17", "17.0.15"), ("nodejs20.x", "20.1.0"), ("python3.11", "3.11.7")];
+    assert_eq!(found, expected.map(|(name, version)| (name.to_owned(), version.to_owned())));
+}
+
+#[test]
+fn versions_of_java_are_understood() {
+    for (version, major) in [("1.8.0_402", 8), ("11", 11), ("17.0.15", 17), ("25-ea", 25)] {
+        let java = Java { home: PathBuf::new(), version: version.to_owned() };
+        assert_eq!(java.major(), Some(major), "{version}");
+    }
+}
+
+#[test]
+fn a_base_image_is_referred_to_and_not_copied() {
+    let (_kept, directory) = directory();
+    let (image, installed) = (directory.join("image"), directory.join("runtimes"));
+    fs::create_dir_all(image.join("var/lang")).unwrap();
+    program(&image.join("var/runtime/bootstrap"), "#!/bin/sh\n");
+    let host = Host::default();
+    let added = add_quietly(&host, &installed, "ruby3.4", Some(&image)).unwrap();
+    assert_eq!(added.root_directory(), Some(image));
+    assert_eq!(added.runtime_directory(), None);
+    assert_eq!(added.command(128, "x"), ["/var/runtime/bootstrap"]);
+    assert_eq!(added.manifest.version, "ruby:3.4");
+}
+
+#[test]
+fn placeholders_of_a_command_are_filled_in() {
+    let mut runtime = Runtime::provided("provided.al2");
+    runtime.manifest.command =
+        ["/bin/java", "-Xmx{memory_mb_for_heap}m", "{handler}"].map(str::to_owned).to_vec();
+    let handler = "a.B::{memory_mb_for_heap}";
+    assert_eq!(runtime.command(1000, handler), ["/bin/java", "-Xmx850m", handler]);
+}
+
+#[test]
+fn the_version_arn_is_stable_and_tells_versions_apart() {
+    let one = Runtime::provided("provided.al2").version_arn("eu-west-1");
+    assert_eq!(one, Runtime::provided("provided.al2").version_arn("eu-west-1"));
+    assert_ne!(one, Runtime::provided("provided.al2023").version_arn("eu-west-1"));
+    let (start, digest) = one.rsplit_once(':').unwrap();
+    assert_eq!(start, "arn:aws:lambda:eu-west-1::runtime");
+    assert_eq!(digest.len(), 64);
+}

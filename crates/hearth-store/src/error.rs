@@ -1,0 +1,29 @@
+//! What can go wrong with a store.
+
+/// An operation of a store that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The engine refused.
+    #[error("could not {operation}")]
+    Engine {
+        /// What was being done, as a verb phrase.
+        operation: &'static str,
+        /// What the engine said.
+        source: sqlx::Error,
+    },
+    /// The file was written by a newer Hearth.
+    #[error("the store has schema {found} and this program knows {known}; use a newer Hearth")]
+    TooNew {
+        /// The schema of the file.
+        found: i64,
+        /// The newest schema that this program knows.
+        known: i64,
+    },
+}
+
+impl StoreError {
+    /// For `map_err`: names the operation.
+    pub(crate) fn during(operation: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Engine { operation, source }
+    }
+}

@@ -1,0 +1,140 @@
+//! The embedded engine: one SQLite file, write-ahead log, every commit synced.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hearth_types::names::FunctionArn;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::error::StoreError;
+use crate::functions::FunctionRecords;
+
+/// The steps from an empty file to the newest schema; a step never changes once it was released.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_functions.sql")];
+
+/// How long a statement waits for another writer.
+const BUSY_SECONDS: u64 = 10;
+
+/// An open store.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    pool: SqlitePool,
+}
+
+impl Sqlite {
+    /// Opens the file, makes it if it is not there, and brings its schema up to date.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened, is not a database, or was written by a newer Hearth.
+    pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(BUSY_SECONDS));
+        // One connection: SQLite has one writer, and reads are served from memory.
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+        let store = Self { pool: pool.map_err(StoreError::during("open the store"))? };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        let found: i64 = sqlx::query_scalar("PRAGMA user_version")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(StoreError::during("read the schema's version"))?;
+        let known = i64::try_from(MIGRATIONS.len()).expect("there are a few");
+        if found > known {
+            return Err(StoreError::TooNew { found, known });
+        }
+        for (number, step) in (1..).zip(MIGRATIONS).skip(usize::try_from(found).unwrap_or(0)) {
+            let whole = format!("BEGIN; {step}; PRAGMA user_version = {number}; COMMIT;");
+            sqlx::raw_sql(&whole)
+                .execute(&self.pool)
+                .await
+                .map_err(StoreError::during("bring the schema up to date"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the log into the file and closes it.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+#[async_trait]
+impl FunctionRecords for Sqlite {
+    async fn put(&self, function: &FunctionArn, document: &str) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO function (account, region, name, document) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (account, region, name) DO UPDATE SET document = excluded.document",
+        )
+        .bind(function.scope.account.as_str())
+        .bind(function.scope.region.as_str())
+        .bind(function.name.as_str())
+        .bind(document)
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::during("keep a function's record"))?;
+        Ok(())
+    }
+
+    async fn remove(&self, function: &FunctionArn) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM function WHERE account = ?1 AND region = ?2 AND name = ?3")
+            .bind(function.scope.account.as_str())
+            .bind(function.scope.region.as_str())
+            .bind(function.name.as_str())
+            .execute(&self.pool)
+            .await
+            .map_err(StoreError::during("remove a function's record"))?;
+        Ok(())
+    }
+
+    async fn all(&self) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar("SELECT document FROM function ORDER BY account, region, name")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::during("read the functions' records"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::conformance;
+
+    async fn open() -> (Sqlite, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        (Sqlite::open(&directory.path().join("hearth.db")).await.unwrap(), directory)
+    }
+
+    #[tokio::test]
+    async fn function_records_conform() {
+        conformance::replaces_whole_and_returns_in_order(&open().await.0).await;
+        conformance::removes_and_does_not_mind_what_is_missing(&open().await.0).await;
+    }
+
+    #[tokio::test]
+    async fn records_survive_and_a_newer_schema_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("hearth.db");
+        let store = Sqlite::open(&file).await.unwrap();
+        conformance::replaces_whole_and_returns_in_order(&store).await;
+        store.close().await;
+
+        let store = Sqlite::open(&file).await.unwrap();
+        assert_eq!(store.all().await.unwrap().len(), 2);
+        sqlx::raw_sql("PRAGMA user_version = 99").execute(&store.pool).await.unwrap();
+        store.close().await;
+
+        let refused = Sqlite::open(&file).await.unwrap_err();
+        assert!(matches!(refused, StoreError::TooNew { found: 99, .. }));
+    }
+}

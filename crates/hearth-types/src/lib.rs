@@ -1,0 +1,17 @@
+//! The vocabulary of Hearth: what everybody talks about, and nobody's work.
+//!
+//! Names and ARNs ([`names`]), ids ([`ids`]), time ([`time`]), what a function version needs to
+//! run ([`function`]), where its log lines go ([`logs`]), supervised tasks ([`tasks`]) and every
+//! bound of the system ([`limits`]).
+//!
+//! # Deliberately absent
+//!
+//! No files, no sockets, no clocks other than behind [`time::Clock`]. Nothing here knows HTTP.
+
+pub mod names;
+pub mod ids;
+pub mod time;
+pub mod function;
+pub mod logs;
+pub mod tasks;
+pub mod limits;

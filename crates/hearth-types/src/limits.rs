@@ -1,0 +1,107 @@
+//! Every bound in Hearth, with its unit in its name and its reason beside it.
+
+/// AWS: the largest request payload of a synchronous invocation.
+pub const PAYLOAD_SYNC_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// AWS: the largest answer of a buffered invocation; the 100 bytes are AWS's own allowance.
+pub const RESPONSE_BYTES_MAX: usize = PAYLOAD_SYNC_BYTES_MAX + 100;
+/// AWS: the largest request body of a control-plane call (a 50 MB archive in base64, and the rest).
+pub const REQUEST_BODY_BYTES_MAX: usize = 70_167_211;
+/// Bodies of all requests together, while they are read. A few dozen uploads at a time.
+pub const BODIES_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// AWS: the largest archive that is uploaded directly.
+pub const ZIP_BYTES_MAX: usize = 52_428_800;
+/// AWS: what an archive may hold when it is unpacked, layers included.
+pub const UNZIPPED_BYTES_MAX: u64 = 262_144_000;
+/// How many entries an archive may have: a directory of a million empty files is a bomb as well.
+pub const ZIP_ENTRIES_MAX: usize = 100_000;
+/// Linux: the longest path that an entry may ask for.
+pub const ZIP_PATH_BYTES_MAX: usize = 4_096;
+/// AWS: environment variables, keys and values as one JSON text.
+pub const ENVIRONMENT_BYTES_MAX: usize = 4_096;
+/// AWS: tags on one resource.
+pub const TAGS_MAX: usize = 50;
+/// AWS: the longest that an ordinary function may run.
+pub const TIMEOUT_SECONDS_MAX: u32 = 900;
+/// AWS: the smallest and largest memory of an ordinary function.
+pub const MEMORY_MB_MIN: u32 = 128;
+/// See [`MEMORY_MB_MIN`].
+pub const MEMORY_MB_MAX: u32 = 10_240;
+/// AWS: the smallest and largest `/tmp`.
+pub const EPHEMERAL_STORAGE_MB_MIN: u32 = 512;
+/// See [`EPHEMERAL_STORAGE_MB_MIN`].
+pub const EPHEMERAL_STORAGE_MB_MAX: u32 = 10_240;
+/// AWS: how much memory comes with one whole virtual CPU.
+pub const MEMORY_MB_PER_VCPU: u32 = 1_769;
+/// AWS: how long the init phase may take before it is torn down and tried again.
+pub const INIT_SECONDS_MAX: u64 = 10;
+/// AWS: executions of one account at a time.
+pub const ACCOUNT_CONCURRENCY_DEFAULT: u32 = 1_000;
+/// AWS: the decoded client context of an invocation.
+pub const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
+/// AWS: the tail of the log that an invocation hands back.
+pub const LOG_TAIL_BYTES_MAX: usize = 4_096;
+/// AWS: functions or versions on one page of a listing.
+pub const LIST_ITEMS_MAX: usize = 50;
+/// AWS: open files in an environment.
+pub const OPEN_FILES_MAX: u64 = 1_024;
+/// AWS: processes and threads in an environment.
+pub const PROCESSES_MAX: u64 = 1_024;
+
+/// AWS: headers of a Runtime API call; an X-Ray error cause alone may have 1 MB.
+pub const RUNTIME_API_HEADER_BYTES_MAX: usize = 1_200_000;
+/// AWS: request line and headers of an API call.
+pub const REQUEST_HEADER_BYTES_MAX: usize = 1024 * 1024;
+/// How long a client may take to send the headers of a request: a half-open connection costs a task.
+pub const HEADER_READ_SECONDS_MAX: u64 = 30;
+/// How long a client may take to send a whole request body.
+pub const BODY_READ_SECONDS_MAX: u64 = 300;
+/// Connections to the front door at a time; beyond that, accepting waits.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// Connections from one environment to its Runtime API; Node.js opens one per pool thread.
+pub const RUNTIME_CONNECTIONS_MAX: usize = 64;
+/// Bodies that one environment may have the server hold at a time; it has one answer at a time.
+pub const RUNTIME_BODIES_MAX: usize = 2;
+/// What a runtime may say about why it could not load the function.
+pub const INIT_ERROR_BYTES_MAX: usize = 256 * 1024;
+/// Unanswered `next` calls of one environment. More than one comes from clients that poll again
+/// on a new connection.
+pub const RUNTIME_NEXT_WAITERS_MAX: usize = 32;
+
+/// How much output of one environment may wait to be written before its pipe is left to fill up.
+pub const LOG_PENDING_BYTES_MAX: usize = 256 * 1024;
+/// How much output of one environment is taken per second. A flood waits in its pipe and slows
+/// down the function that makes it, instead of taking the CPU that its neighbours are served with.
+pub const LOG_BYTES_PER_SECOND_MAX: u64 = 4 * 1024 * 1024;
+/// How much output is taken at once after a time of silence.
+pub const LOG_BURST_BYTES_MAX: u64 = 2 * 1024 * 1024;
+/// What an event costs beside its bytes: a flood of empty lines is a flood as well.
+pub const LOG_EVENT_COST_BYTES: u64 = 128;
+/// AWS: one log event; a longer line is split.
+pub const LOG_EVENT_BYTES_MAX: usize = 262_144 - 26;
+/// How much of one log group is kept on disk by default before the oldest part is dropped.
+pub const LOG_GROUP_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// How large one file of a log group gets.
+pub const LOG_SEGMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// AWS: events on one page of `FilterLogEvents` and `GetLogEvents`.
+pub const LOG_EVENTS_PER_PAGE_MAX: usize = 10_000;
+/// AWS: bytes on one page of `FilterLogEvents` and `GetLogEvents`.
+pub const LOG_PAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Messages that may wait at one environment's task. Its senders are few: the scheduler, its
+/// Runtime API connections, its agent.
+pub const ENVIRONMENT_MAILBOX: usize = 64;
+/// Messages that may wait at the scheduler's task.
+pub const SCHEDULER_MAILBOX: usize = 4_096;
+/// Calls that may wait for the launcher.
+pub const LAUNCHER_MAILBOX: usize = 1_024;
+/// How long the walls of one environment may take to stand.
+pub const WALLS_SECONDS_MAX: u64 = 20;
+/// How long the agent may take to end every process of an environment before it is torn down whole.
+pub const RESET_SECONDS_MAX: u64 = 5;
+/// How long `Stopping` may take before it is reported as a leak.
+pub const STOP_SECONDS_MAX: u64 = 20;
+
+const _: () = assert!(PAYLOAD_SYNC_BYTES_MAX < RESPONSE_BYTES_MAX);
+const _: () = assert!(ZIP_BYTES_MAX < REQUEST_BODY_BYTES_MAX);
+// A flooding environment must be able to hand over at least one event.
+const _: () = assert!(LOG_PENDING_BYTES_MAX > LOG_EVENT_BYTES_MAX);

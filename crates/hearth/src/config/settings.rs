@@ -1,0 +1,98 @@
+//! The table of settings: one row for each.
+//!
+//! A new setting is a field of [`Config`], its default, and a row here.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use hearth_types::names::{AccountId, Region};
+
+use super::{Auth, Config, PREFIX};
+
+/// One thing that can be set.
+pub(crate) struct Setting {
+    /// Its name in the file and after `--set`.
+    pub(crate) key: &'static str,
+    /// What it means.
+    pub(crate) about: &'static str,
+    /// Reads its value, or says why that text is none.
+    pub(super) read: fn(&mut Config, &str) -> Result<(), String>,
+    /// Its value as text.
+    pub(crate) show: fn(&Config) -> String,
+}
+
+impl Setting {
+    /// Its name among the environment variables.
+    pub(crate) fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.key.to_ascii_uppercase())
+    }
+}
+
+macro_rules! settings {
+    ($($field:ident, $read:expr, $show:expr, $about:literal;)+) => {
+        /// Every setting, in the order in which they are shown.
+        pub(crate) const SETTINGS: &[Setting] = &[$(Setting {
+            key: stringify!($field),
+            about: $about,
+            read: |config, text| store(&mut config.$field, $read(text)),
+            show: |config| $show(&config.$field),
+        }),+];
+    };
+}
+
+#[rustfmt::skip]
+settings! {
+    listen,                str::parse,       plain, "address and port of the server; only loopback addresses while `auth` is `off`";
+    data_dir,              str::parse,       path,  "where functions, code, runtimes and logs are kept";
+    region,                Region::parse,    plain, "region of requests that name none";
+    account,               AccountId::parse, plain, "account of requests that name none";
+    log_level,             str::parse,       plain, "off, error, warn, info, debug or trace";
+    allow_weaker,          str::parse,       plain, "start although this host cannot enforce every limit";
+    endpoint_in_functions, str::parse,       plain, "let functions reach this server at AWS_ENDPOINT_URL; false closes that door";
+    drain_seconds,         str::parse,       plain, "how long running invocations may take to finish when the server stops";
+    idle_seconds,          str::parse,       plain, "how long an environment is kept without work";
+    environments_max,      str::parse,       plain, "how many environments may exist at a time";
+    concurrency_max,       str::parse,       plain, "how many invocations may run or wait at a time";
+    log_group_bytes_max,   str::parse,       plain, "how much of one log group is kept on disk";
+    worker_threads,        str::parse,       plain, "threads of the server; 0 means one per processor";
+    uid_base,              str::parse,       plain, "first of the user ids that environments run as";
+    auth,                  Auth::parse,      plain, "how callers prove who they are; only `off` is built so far";
+}
+
+/// The setting of a name.
+pub(super) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// The name that needs the fewest letters changed to be the given one.
+pub(super) fn nearest(wanted: &str, known: impl Iterator<Item = String>) -> String {
+    known.min_by_key(|name| distance(wanted, name)).unwrap_or_default()
+}
+
+fn store<T, E: Display>(place: &mut T, read: Result<T, E>) -> Result<(), String> {
+    *place = read.map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+fn plain(value: &impl Display) -> String {
+    value.to_string()
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// How many letters must be put in, left out or replaced to make `to` of `from`.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (removed, letter) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = removed + 1;
+        for (at, other) in to.chars().enumerate() {
+            let replaced = diagonal + usize::from(letter != other);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

@@ -1,0 +1,160 @@
+//! Tests of the configuration. None reads the real environment.
+
+use super::*;
+
+fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
+    let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Surroundings {
+        variables: pairs.collect(),
+        data_dir: PathBuf::from("/home/me/.local/share/hearth"),
+        system_file: None,
+    }
+}
+
+fn shown(key: &str, loaded: &(Config, Origins)) -> (String, String) {
+    let setting = settings::find(key).expect("a setting");
+    ((setting.show)(&loaded.0), loaded.1.of(setting).to_string())
+}
+
+fn refusal(surroundings: &Surroundings, flags: &Flags) -> String {
+    Config::load_in(surroundings, flags).expect_err("it is refused").to_string()
+}
+
+fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("hearth.toml");
+    fs::write(&path, text).unwrap();
+    (directory, path)
+}
+
+#[test]
+fn without_anything_the_defaults_hold() {
+    let loaded = Config::load_in(&surroundings(&[]), &Flags::default()).unwrap();
+    #[rustfmt::skip]
+    let rows = [
+        ("listen",           "127.0.0.1:4566"),
+        ("data_dir",         "/home/me/.local/share/hearth"),
+        ("region",           "us-east-1"),
+        ("account",          "000000000000"),
+        ("log_level",        "info"),
+        ("allow_weaker",     "false"),
+        ("environments_max", "1000"),
+        ("auth",             "off"),
+    ];
+    for (key, value) in rows {
+        assert_eq!(shown(key, &loaded), (value.to_owned(), "default".to_owned()), "{key}");
+    }
+}
+
+#[test]
+fn what_comes_later_wins_and_every_origin_is_kept() {
+    let (_directory, path) =
+        file("region = \"eu-west-1\"\nidle_seconds = 1\ndrain_seconds = 2\nallow_weaker = true\n");
+    let variables = [("HEARTH_IDLE_SECONDS", "3"), ("HEARTH_DRAIN_SECONDS", "4")];
+    let flags = Flags {
+        config: Some(path.clone()),
+        listen: Some("[::1]:0".to_owned()),
+        settings: vec!["drain_seconds=5".to_owned()],
+        ..Flags::default()
+    };
+    let loaded = Config::load_in(&surroundings(&variables), &flags).unwrap();
+    let from_file = format!("file {}", path.display());
+    #[rustfmt::skip]
+    let rows = [
+        ("region",        "eu-west-1", from_file.as_str()),
+        ("allow_weaker",  "true",      from_file.as_str()),
+        ("idle_seconds",  "3",         "variable HEARTH_IDLE_SECONDS"),
+        ("drain_seconds", "5",         "flag --set"),
+        ("listen",        "[::1]:0",   "flag --listen"),
+        ("log_level",     "info",      "default"),
+    ];
+    for (key, value, origin) in rows {
+        assert_eq!(shown(key, &loaded), (value.to_owned(), origin.to_owned()), "{key}");
+    }
+}
+
+#[test]
+fn the_file_is_the_one_of_the_flag_then_of_the_variable_then_of_the_system() {
+    let mut around = surroundings(&[("HEARTH_CONFIG", "/b")]);
+    around.system_file = Some(PathBuf::from("/c"));
+    let flags = Flags { config: Some(PathBuf::from("/a")), ..Flags::default() };
+    assert_eq!(around.file(&flags), Some(PathBuf::from("/a")));
+    assert_eq!(around.file(&Flags::default()), Some(PathBuf::from("/b")));
+    around.variables.clear();
+    assert_eq!(around.file(&Flags::default()), Some(PathBuf::from("/c")));
+    assert_eq!(surroundings(&[]).file(&Flags::default()), None);
+}
+
+#[test]
+fn what_is_not_known_is_refused_with_the_nearest_name() {
+    let (_directory, path) = file("idle_second = 5\n");
+    let in_file = Flags { config: Some(path.clone()), ..Flags::default() };
+    assert_eq!(
+        refusal(&surroundings(&[]), &in_file),
+        format!(
+            "the key `idle_second` in `{}` is not known; the nearest is `idle_seconds`",
+            path.display()
+        )
+    );
+    assert_eq!(
+        refusal(&surroundings(&[("HEARTH_LISTN", "x")]), &Flags::default()),
+        "the variable `HEARTH_LISTN` is not known; the nearest is `HEARTH_LISTEN`"
+    );
+    let after_set = Flags { settings: vec!["uidbase=1".to_owned()], ..Flags::default() };
+    assert_eq!(
+        refusal(&surroundings(&[]), &after_set),
+        "the key `uidbase` after `--set` is not known; the nearest is `uid_base`"
+    );
+}
+
+#[test]
+fn values_that_cannot_be_used_are_refused_with_their_origin() {
+    #[rustfmt::skip]
+    let rows = [
+        ("HEARTH_LISTEN",              "4566",         "`listen` cannot be `4566` (variable HEARTH_LISTEN): "),
+        ("HEARTH_LISTEN",              "0.0.0.0:4566", "`listen` (variable HEARTH_LISTEN): authentication is not built yet"),
+        ("HEARTH_AUTH",                "sigv4",        "`auth` cannot be `sigv4` (variable HEARTH_AUTH): only `off`"),
+        ("HEARTH_DATA_DIR",            "",             "`data_dir` (variable HEARTH_DATA_DIR): there is no home"),
+        ("HEARTH_REGION",              "moon",         "`region` cannot be `moon` (variable HEARTH_REGION): "),
+        ("HEARTH_ACCOUNT",             "12",           "`account` cannot be `12` (variable HEARTH_ACCOUNT): "),
+        ("HEARTH_LOG_LEVEL",           "loud",         "`log_level` cannot be `loud`"),
+        ("HEARTH_ALLOW_WEAKER",        "yes",          "`allow_weaker` cannot be `yes`"),
+        ("HEARTH_ENVIRONMENTS_MAX",    "0",            "`environments_max` (variable HEARTH_ENVIRONMENTS_MAX): must be"),
+        ("HEARTH_LOG_GROUP_BYTES_MAX", "5",            "`log_group_bytes_max` (variable HEARTH_LOG_GROUP_BYTES_MAX): must be"),
+        ("HEARTH_UID_BASE",            "1000",         "`uid_base` (variable HEARTH_UID_BASE): must be"),
+    ];
+    for (name, value, expected) in rows {
+        let error = refusal(&surroundings(&[(name, value)]), &Flags::default());
+        assert!(error.starts_with(expected), "{name}={value}: {error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_one_is_refused() {
+    let missing = Flags { config: Some(PathBuf::from("/nowhere/hearth.toml")), ..Flags::default() };
+    assert_eq!(
+        refusal(&surroundings(&[]), &missing),
+        "could not read the configuration file `/nowhere/hearth.toml`"
+    );
+    for (text, expected) in [
+        ("listen = \n", "could not understand the configuration file"),
+        ("[limits]\nidle_seconds = 5\n", "`limits` in `"),
+        ("idle_seconds = 1.5\n", "`idle_seconds` in `"),
+    ] {
+        let (_directory, path) = file(text);
+        let flags = Flags { config: Some(path), ..Flags::default() };
+        let error = refusal(&surroundings(&[]), &flags);
+        assert!(error.starts_with(expected), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn what_is_shown_can_be_read_again() {
+    let (config, _) = Config::load_in(&surroundings(&[]), &Flags::default()).unwrap();
+    let mut again = config.clone();
+    for setting in SETTINGS {
+        let text = (setting.show)(&config);
+        assert_eq!((setting.read)(&mut again, &text), Ok(()), "{}", setting.key);
+    }
+    assert_eq!(again, config);
+}

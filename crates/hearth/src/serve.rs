@@ -1,0 +1,326 @@
+//! Puts a server together and takes it apart again.
+//!
+//! The order matters: ports are bound before any work; what a killed server left is swept before
+//! anything new is made; and on the way down the door is closed first, then functions finish, then
+//! what they wrote is flushed, then the launcher ends.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use hearth_control::control::{Control, Parts, TargetWatcher};
+use hearth_environment::driver::Shared;
+use hearth_front::body::BodyRoom;
+use hearth_front::front::{Front, InsideGateway};
+use hearth_front::server::{self, Admission};
+use hearth_invoke::Invoker;
+use hearth_isolation::host::{self, Host};
+use hearth_isolation::launcher::Configuration;
+use hearth_isolation::sandbox::Sandbox;
+use hearth_isolation::sweep;
+use hearth_runtimes::Runtimes;
+use hearth_scheduler::core::Limits;
+use hearth_scheduler::driver::Scheduler;
+use hearth_store::packages::Packages;
+use hearth_store::sqlite::Sqlite;
+use hearth_telemetry::{LogLimits, LogStore};
+use hearth_types::ids::{RequestId, TargetId};
+use hearth_types::names::Scope;
+use hearth_types::tasks::Tasks;
+use hearth_types::time::{Clock, SystemClock};
+use rustix::fs::FlockOperation;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::Config;
+
+/// Where code inside an environment finds this server.
+const ENDPOINT_INSIDE: &str = "http://169.254.100.1:4566";
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    admission: watch::Sender<Admission>,
+    scheduler: Arc<Scheduler>,
+    sandbox: Arc<Sandbox>,
+    logs: Arc<LogStore>,
+    store: Sqlite,
+    /// Connections and environments.
+    tasks: Tasks,
+    drain: Duration,
+    run: PathBuf,
+    /// Kept by being open: one server per data directory.
+    _lock: fs::File,
+}
+
+/// Starts a server. When this returns it answers.
+pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
+    raise_descriptor_limit();
+    let listener = listen(config.listen).await?;
+    let address = listener.local_addr().context("the listening socket has no address")?;
+    let directories = Directories::prepare(&config.data_dir)?;
+    let lock = lock(&directories.run)?;
+    sweep_leftovers(&directories.run);
+
+    let host = examine(config, &directories.run)?;
+    let tasks = Tasks::default();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
+    let log_limits =
+        LogLimits { group_bytes_max: config.log_group_bytes_max, ..LogLimits::default() };
+    let logs = LogStore::open(directories.logs, log_limits, Arc::clone(&clock))
+        .context("could not open the logs")?;
+    let store = Sqlite::open(&directories.database).await.context("could not open the store")?;
+    let packages =
+        Arc::new(Packages::open(directories.packages).context("could not open the packages")?);
+    let runtimes =
+        Arc::new(Runtimes::open(directories.runtimes).context("could not open the runtimes")?);
+
+    let gateway = Arc::new(InsideGateway::default());
+    let shared = Shared {
+        backend: Arc::clone(&sandbox) as _,
+        logs: Arc::clone(&logs) as _,
+        clock: Arc::clone(&clock),
+        gateway: Arc::clone(&gateway) as _,
+        endpoint: config.endpoint_in_functions.then(|| ENDPOINT_INSIDE.to_owned()),
+        tasks: tasks.clone(),
+    };
+    let scheduler = Scheduler::new(shared, scheduler_limits(config));
+    let watcher = Arc::new(Watcher::default());
+    let _ = watcher.0.set(Arc::clone(&scheduler));
+    let parts = Parts {
+        records: Arc::new(store.clone()),
+        packages,
+        runtimes: Arc::clone(&runtimes),
+        clock,
+        tasks: tasks.clone(),
+    };
+    let control = Control::open(parts, watcher).await.context("could not open the functions")?;
+
+    let (admission, admitted) = watch::channel(Admission::Open);
+    let front = Arc::new(Front {
+        invoker: Invoker::new(Arc::clone(&control), Arc::clone(&scheduler)),
+        control,
+        logs: Arc::clone(&logs),
+        runtimes,
+        scope: Scope { account: config.account.clone(), region: config.region.clone() },
+        admission: admitted.clone(),
+        concurrency_max: config.concurrency_max,
+        tasks: tasks.clone(),
+        body_room: BodyRoom::default(),
+    });
+    gateway.open(Arc::clone(&front));
+    tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
+    let drain = Duration::from_secs(config.drain_seconds);
+    let run = directories.run;
+    Ok(Server {
+        address,
+        admission,
+        scheduler,
+        sandbox,
+        logs,
+        store,
+        tasks,
+        drain,
+        run,
+        _lock: lock,
+    })
+}
+
+impl Server {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no new work, lets what runs finish within the limit, and leaves nothing behind.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        tracing::info!("draining");
+        let _ = self.admission.send(Admission::Draining);
+        self.scheduler.close(self.drain).await;
+        let sandbox = Arc::clone(&self.sandbox);
+        let run = self.run.clone();
+        let ended = tokio::task::spawn_blocking(move || {
+            sandbox.close();
+            // Nothing is left if the launcher ended well.
+            sweep_leftovers(&run);
+        });
+        ended.await.context("ending the launcher")?;
+        // Answers are on their way out; a client that does not read them cannot hold us up.
+        let grace = Duration::from_secs(2);
+        if tokio::time::timeout(grace, self.tasks.finished()).await.is_err() {
+            tracing::warn!(tasks = self.tasks.running(), "not everything ended in time");
+        }
+        let logs = Arc::clone(&self.logs);
+        tokio::task::spawn_blocking(move || logs.close()).await.context("flushing the logs")?;
+        self.store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("could not listen on {address}; is another server running?"))
+}
+
+/// An environment takes some ten descriptors, and a usual limit is 1,024.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
+/// Tells the scheduler what the control plane does not want any more.
+#[derive(Debug, Default)]
+struct Watcher(OnceLock<Arc<Scheduler>>);
+
+impl TargetWatcher for Watcher {
+    fn retired(&self, target: TargetId) {
+        if let Some(scheduler) = self.0.get() {
+            scheduler.retire(target);
+        }
+    }
+}
+
+/// What a data directory consists of.
+struct Directories {
+    run: PathBuf,
+    logs: PathBuf,
+    packages: PathBuf,
+    runtimes: PathBuf,
+    database: PathBuf,
+}
+
+impl Directories {
+    fn prepare(data: &Path) -> anyhow::Result<Self> {
+        let directories = Self {
+            run: data.join("run"),
+            logs: data.join("logs"),
+            packages: data.join("packages"),
+            runtimes: runtimes_directory(data),
+            database: data.join("hearth.db"),
+        };
+        for directory in [&directories.run, &directories.logs, &directories.packages] {
+            fs::create_dir_all(directory)
+                .with_context(|| format!("could not make {}", directory.display()))?;
+        }
+        Ok(directories)
+    }
+}
+
+/// Where the runtimes of a data directory are.
+pub(crate) fn runtimes_directory(data: &Path) -> PathBuf {
+    data.join("runtimes")
+}
+
+fn lock(run: &Path) -> anyhow::Result<fs::File> {
+    let path = run.join("lock");
+    let file =
+        fs::File::create(&path).with_context(|| format!("could not open {}", path.display()))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(_held) => {
+            bail!("another server uses this data directory; give this one its own with --data-dir")
+        }
+    }
+}
+
+fn sweep_leftovers(run: &Path) {
+    for left in sweep::sweep(run) {
+        tracing::warn!(left, "left over from a server that was killed, and still there");
+    }
+}
+
+/// Finds out what this host enforces, makes our control groups, and refuses to go on with less
+/// than is promised unless told.
+fn examine(config: &Config, run: &Path) -> anyhow::Result<Host> {
+    let host = host::examine();
+    // The process id is for people. It does not do alone: servers in several containers may share
+    // one hierarchy.
+    let name = format!("hearth-{}-{}", std::process::id(), RequestId::random());
+    // Written down before they are made, so that a kill in between leaves nothing unknown.
+    let planned = host.hierarchies.planned(&name);
+    sweep::remember(run, &planned).context("could not note the cgroups")?;
+    let host = host.prepare(&name);
+    let refused = refusal(config, &host);
+    if refused.is_some() {
+        sweep_leftovers(run);
+    }
+    refused.map_or(Ok(host), |why| bail!(why))
+}
+
+/// Why the server does not start on this host, if it does not.
+fn refusal(config: &Config, host: &Host) -> Option<String> {
+    if host.weaknesses.is_empty() {
+        return None;
+    }
+    let list: Vec<String> =
+        host.weaknesses.iter().map(|weakness| format!("  - {weakness}")).collect();
+    let list = list.join("\n");
+    if !host.weaknesses.iter().all(|weakness| weakness.is_bearable()) {
+        return Some(format!(
+            "this host cannot keep functions apart:\n{list}\n`hearth doctor` says more."
+        ));
+    }
+    if !config.allow_weaker {
+        return Some(format!(
+            "this host cannot enforce everything that Hearth promises:\n{list}\nRun it where it can (`hearth doctor` says what is missing), or accept this with --allow-weaker."
+        ));
+    }
+    for weakness in &host.weaknesses {
+        tracing::warn!(%weakness, "not enforced on this host, as allowed");
+    }
+    None
+}
+
+async fn start_sandbox(
+    config: &Config,
+    directories: &Directories,
+    host: &Host,
+    tasks: &Tasks,
+) -> anyhow::Result<Arc<Sandbox>> {
+    let configuration = Configuration {
+        directory: directories.run.clone(),
+        hierarchies: host.hierarchies.clone(),
+        uid_base: config.uid_base,
+        scratch_on_disk: host.scratch_on_disk,
+    };
+    let sandbox =
+        Sandbox::start(tasks, configuration).await.context("could not start the launcher")?;
+    Ok(Arc::new(sandbox))
+}
+
+fn scheduler_limits(config: &Config) -> Limits {
+    Limits {
+        environments_max: config.environments_max,
+        concurrency_max: config.concurrency_max,
+        idle_ms_max: config.idle_seconds * 1_000,
+    }
+}
+
+/// `hearth serve`: runs until it is told to stop.
+pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let server = start(config).await?;
+    crate::ui::line(&format!("hearth: listening on http://{}", server.address()));
+    let sandbox = Arc::clone(&server.sandbox);
+    let lost = tokio::select! {
+        _told = terminate.recv() => false,
+        _told = interrupt.recv() => false,
+        () = sandbox.ended() => true,
+    };
+    server.stop().await?;
+    if lost {
+        bail!("the launcher ended, so no function can be started; start the server again");
+    }
+    Ok(())
+}

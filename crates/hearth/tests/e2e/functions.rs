@@ -1,0 +1,88 @@
+//! The functions that the tests deploy. Their sources are in `tests/functions`.
+
+use std::fs;
+use std::io::{Cursor, Write as _};
+use std::path::Path;
+
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use crate::tools;
+
+/// Code, and what runs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Code {
+    pub(crate) runtime: String,
+    pub(crate) handler: &'static str,
+    pub(crate) zip: Vec<u8>,
+}
+
+/// An archive of files, each with its permission bits.
+pub(crate) fn zip(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, mode, bytes) in files {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .unix_permissions(*mode);
+        writer.start_file(*name, options).expect("the names are short and different");
+        writer.write_all(bytes).expect("memory can be written to");
+    }
+    writer.finish().expect("memory can be written to").into_inner()
+}
+
+/// Does what its event asks for.
+pub(crate) fn behaves() -> Code {
+    python(include_str!("../functions/behaves.py"))
+}
+
+/// The same, with a file that says which version of the code it is.
+pub(crate) fn behaves_as_version(version: &str) -> Code {
+    let source = include_str!("../functions/behaves.py").as_bytes();
+    let files = [("handler.py", 0o644, source), ("version.txt", 0o644, version.as_bytes())];
+    Code { zip: zip(&files), ..behaves() }
+}
+
+/// Speaks the Runtime API by hand, and not always well.
+pub(crate) fn raw_loop() -> Code {
+    python(include_str!("../functions/raw_loop.py"))
+}
+
+/// Says what it can see and do.
+pub(crate) fn inspector() -> Code {
+    python(include_str!("../functions/inspector.py"))
+}
+
+/// Cannot be imported.
+pub(crate) fn import_error() -> Code {
+    python(include_str!("../functions/import_error.py"))
+}
+
+/// Takes longer to load than it may, the first time.
+pub(crate) fn slow_init() -> Code {
+    python(include_str!("../functions/slow_init.py"))
+}
+
+fn python(source: &str) -> Code {
+    let (runtime, _) = tools::python();
+    Code {
+        runtime: runtime.to_owned(),
+        handler: "handler.handler",
+        zip: zip(&[("handler.py", 0o644, source.as_bytes())]),
+    }
+}
+
+/// A small compiled program that answers with its event.
+pub(crate) fn hello_compiled() -> Code {
+    program(&tools::hello_compiled())
+}
+
+/// A program that brings its own runtime client.
+pub(crate) fn program(path: &Path) -> Code {
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    provided(&[("bootstrap", 0o755, &bytes)])
+}
+
+/// Files on an operating system without a language.
+pub(crate) fn provided(files: &[(&str, u32, &[u8])]) -> Code {
+    Code { runtime: "provided.al2023".to_owned(), handler: "bootstrap", zip: zip(files) }
+}

@@ -1,0 +1,30 @@
+//! End-to-end tests: the program as it is shipped, driven from outside.
+//!
+//! Every test has a server and a data directory of its own, on a port that the kernel chose. What
+//! the tests need beyond Rust (AWS's clients, a runtime, compiled functions) is made once and kept
+//! in `target/test-tools`.
+//!
+//! Two variables change what a missing piece means. By default a host that cannot keep a promise
+//! fails the tests, and an optional language that is not installed is skipped, loudly.
+//! `HEARTH_TESTS_ALLOW_WEAKER=1` skips the former as well; `HEARTH_TESTS_SKIP_NOTHING=1` makes
+//! every skip a failure. `HEARTH_LEAK_ROUNDS` is how often the leak test goes around.
+
+mod harness;
+mod http;
+mod tools;
+mod functions;
+mod host;
+
+mod lifecycle;
+mod answers;
+mod changes;
+mod languages;
+mod clients;
+mod api;
+mod connections;
+mod walls;
+mod weaker;
+mod hostile;
+mod restart;
+mod leaks;
+mod cli;

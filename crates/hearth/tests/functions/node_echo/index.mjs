@@ -1,0 +1,6 @@
+// Answers with what it was given.
+export const handler = async (event, context) => ({
+  language: "node",
+  requestId: context.awsRequestId,
+  event,
+});

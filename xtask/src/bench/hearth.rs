@@ -1,0 +1,157 @@
+//! A Hearth server of our own: its process, and the operations that a run needs.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Cursor, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::load::{Answer, Connection};
+use super::process::{Process, output_of};
+use super::tools::Tools;
+use crate::now;
+
+const START_MAX: Duration = Duration::from_secs(30);
+const ACTIVE_MAX: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How much of a log is shown when something fails.
+const LOG_LINES_SHOWN: usize = 20;
+
+/// Whether a server can run Python functions. Adding the runtime takes some seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runtimes {
+    ProvidedOnly,
+    WithPython,
+}
+
+/// A running server with a data directory of its own.
+#[derive(Debug)]
+pub(crate) struct Server {
+    // Dropped in this order: the directory goes when nobody uses it any more.
+    process: Process,
+    pub(crate) address: SocketAddr,
+    _data: TempDir,
+}
+
+/// A function to create.
+#[derive(Debug, Clone)]
+pub(crate) struct Function<'a> {
+    pub(crate) name: String,
+    pub(crate) runtime: &'a str,
+    pub(crate) memory_mb: u32,
+    /// The package, as AWS's wire wants it.
+    pub(crate) package: &'a str,
+}
+
+impl Server {
+    /// Starts a server and waits until it listens.
+    pub(crate) fn start(tools: &Tools, runtimes: Runtimes) -> anyhow::Result<Self> {
+        let data = TempDir::with_prefix("hearth-bench-").context("could not make a directory")?;
+        if runtimes == Runtimes::WithPython {
+            let mut add = Command::new(&tools.hearth);
+            add.args(["runtime", "add", tools.python.runtime.as_str(), "--from"])
+                .arg(&tools.python.prefix);
+            output_of(add.arg("--data-dir").arg(data.path())).context("could not add Python")?;
+        }
+        let log = tools.directory.join("hearth.log");
+        let errors = File::create(&log).context("could not make the server's log")?;
+        let mut serve = Command::new(&tools.hearth);
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+        let mut process = Process::start(&mut serve)?;
+        let stdout = process.take_stdout().context("the server has no output")?;
+        let Ok(address) = listening_on(stdout).recv_timeout(START_MAX) else {
+            bail!("the server did not start; it said:\n{}", end_of(&log));
+        };
+        Ok(Self { process, address, _data: data })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Creates a function and waits until it can be invoked.
+    pub(crate) fn create(&self, function: &Function<'_>) -> anyhow::Result<()> {
+        let Function { name, runtime, memory_mb, package } = function;
+        let handler = if runtime.starts_with("python") { "app.handler" } else { "bootstrap" };
+        let request = json!({
+            "FunctionName": name,
+            "Runtime": runtime,
+            "Role": "arn:aws:iam::000000000000:role/bench",
+            "Handler": handler,
+            "Code": { "ZipFile": package },
+            "MemorySize": memory_mb,
+            "Timeout": 60,
+        });
+        let mut connection = Connection::open(self.address)?;
+        let body = request.to_string();
+        let answer = connection.exchange("POST", "/2015-03-31/functions", body.as_bytes())?;
+        ensure!(answer.status == 201, "could not create {name}: {}", text(&answer));
+
+        let start = now();
+        while start.elapsed() < ACTIVE_MAX {
+            let path = format!("/2015-03-31/functions/{name}");
+            let answer = connection.exchange("GET", &path, b"")?;
+            ensure!(answer.status == 200, "could not get {name}: {}", text(&answer));
+            let found: Value = serde_json::from_slice(&answer.body).context("not JSON")?;
+            match found["Configuration"]["State"].as_str() {
+                Some("Active") => return Ok(()),
+                Some("Failed") => bail!("{name} failed to become active: {found}"),
+                _ => thread::sleep(LOOK_AGAIN),
+            }
+        }
+        bail!("{name} did not become active")
+    }
+}
+
+/// Where invocations of a function are sent.
+pub(crate) fn invoke_path(name: &str) -> String {
+    format!("/2015-03-31/functions/{name}/invocations")
+}
+
+/// A package with one file, as AWS's wire wants it.
+pub(crate) fn package(name: &str, content: &[u8]) -> anyhow::Result<String> {
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().unix_permissions(0o755);
+    archive.start_file(name, options).context("could not make a package")?;
+    archive.write_all(content).context("could not make a package")?;
+    let bytes = archive.finish().context("could not make a package")?.into_inner();
+    Ok(STANDARD.encode(bytes))
+}
+
+/// Finds the line that says where the server listens, and reads on, so that it never blocks.
+fn listening_on(stdout: ChildStdout) -> Receiver<SocketAddr> {
+    let (found, address) = sync_channel(1);
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let said = line.strip_prefix("hearth: listening on http://");
+            if let Some(Ok(address)) = said.map(|rest| rest.trim().parse::<SocketAddr>()) {
+                // Nobody waits any more if it comes too late.
+                let _late = found.try_send(address);
+            }
+        }
+    });
+    address
+}
+
+fn text(answer: &Answer) -> String {
+    format!("{} {}", answer.status, String::from_utf8_lossy(&answer.body))
+}
+
+/// The last lines of a log.
+pub(crate) fn end_of(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+}
