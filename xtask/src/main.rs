@@ -8,6 +8,7 @@ mod ci;
 mod tidy;
 mod codegen;
 mod bench;
+mod fuzz;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ Commands:
             PROMISES.md. Needs root, Python 3 with pip, and some minutes on a quiet machine.
               --rounds N             rounds whose median is taken
               --only NAME            one scenario; a wrong name lists them
+  fuzz      Reads arbitrary bytes as requests, guided by coverage: 60 seconds, or as many as are
+            given. Findings stay in target/fuzz.
   help      This text.
 
 Examples:
@@ -60,6 +63,7 @@ fn run(args: &[String]) -> anyhow::Result<()> {
         "tidy" => tidy::run(rest),
         "codegen" => codegen::run(rest),
         "bench" => bench::run(rest),
+        "fuzz" => fuzz::run(rest),
         "help" | "--help" | "-h" => {
             say(HELP);
             Ok(())
@@ -103,7 +107,7 @@ mod tests {
 
     #[test]
     fn an_unknown_option_is_refused_before_anything_runs() {
-        for command in ["ci", "tidy", "codegen", "bench"] {
+        for command in ["ci", "tidy", "codegen", "bench", "fuzz"] {
             let args = [command.to_owned(), "--no-such-option".to_owned()];
             assert!(run(&args).is_err(), "{command}");
         }

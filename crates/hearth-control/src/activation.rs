@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hearth_store::packages::{CodeDigest, PackageError};
+use hearth_store::packages::{CodeDigest, PackageError, Packages};
 use hearth_types::function::Target;
 use hearth_types::ids::RevisionId;
 use hearth_types::names::FunctionArn;
 
 use crate::catalog::Entry;
 use crate::control::Control;
-use crate::record::{FunctionRecord, LastUpdate, State, VersionRecord};
+use crate::record::{FunctionRecord, LastUpdate, LogFormat, State, VersionRecord};
 
 /// How often code that is not used any more is looked for while some may be.
 const COLLECT_EVERY: Duration = Duration::from_millis(500);
@@ -31,12 +31,14 @@ impl Control {
         for version in record.all_versions().filter(|version| is_ready(version)) {
             match self.unpack(version).await {
                 Ok(()) => {
-                    serving.insert(version.version, self.target(&arn, version));
+                    let target = self.target(&arn, version);
+                    serving.extend(target.map(|target| (version.version, target)));
                 }
                 Err(error) => tracing::error!(function = %arn, %error, "its code is lost"),
             }
         }
         let settled = record.all_versions().all(is_ready);
+        self.reprovision(None, Some(&record), &serving);
         self.catalog.put(Entry { record: Arc::new(record), serving: Arc::new(serving) });
         if !settled && let Err(error) = self.finish(&arn).await {
             tracing::error!(function = %arn, ?error, "its last change could not be finished");
@@ -48,6 +50,7 @@ impl Control {
     pub(crate) fn finish_later(self: &Arc<Self>, function: &FunctionArn) {
         let (control, function) = (Arc::clone(self), function.clone());
         self.parts.tasks.spawn("finish a change", async move {
+            tokio::time::sleep(control.parts.transition_min).await;
             let mut pause = FINISH_AGAIN_AFTER;
             while let Err(error) = control.finish(&function).await {
                 tracing::error!(%function, ?error, "a change could not be finished");
@@ -79,8 +82,9 @@ impl Control {
         let mut replaced = Vec::new();
         for version in record.all_versions_mut() {
             let Some(result) = unpacked.get(&version.target) else { continue };
-            if settle(version, result) {
-                let target = self.target(function, version);
+            if settle(version, result)
+                && let Some(target) = self.target(function, version)
+            {
                 replaced.extend(serving.insert(version.version, target));
             }
         }
@@ -89,16 +93,31 @@ impl Control {
         Ok(())
     }
 
-    async fn unpack(&self, version: &VersionRecord) -> Result<(), PackageError> {
+    async fn unpack(&self, version: &VersionRecord) -> Result<(), Unready> {
+        let Some(code) = version.code else { return Err(Unready::Image) };
         let packages = Arc::clone(&self.parts.packages);
-        let digest = version.code.digest;
-        let unpacked = tokio::task::spawn_blocking(move || packages.unpack(digest)).await;
-        unpacked.expect("unpacking does not panic").map(drop)
+        let layers = layers(version);
+        let unpacked = tokio::task::spawn_blocking(move || {
+            packages.unpack(code.digest)?;
+            if layers.is_empty() { Ok(()) } else { packages.merge(&layers).map(drop) }
+        });
+        unpacked.await.expect("unpacking does not panic").map_err(Unready::Package)
     }
 
-    fn target(&self, function: &FunctionArn, version: &VersionRecord) -> Arc<Target> {
+    /// What serves a version. An image has no code here, and nothing that serves it.
+    pub(crate) fn target(
+        &self,
+        function: &FunctionArn,
+        version: &VersionRecord,
+    ) -> Option<Arc<Target>> {
         let configuration = &version.configuration;
-        Arc::new(Target {
+        let layers = layers(version);
+        let packages = &self.parts.packages;
+        let application_log_level = match &configuration.log_format {
+            LogFormat::Text => None,
+            LogFormat::Json { application_level, .. } => Some(application_level.clone()),
+        };
+        Some(Arc::new(Target {
             id: version.target,
             function: function.clone(),
             version: version.version,
@@ -109,8 +128,10 @@ impl Control {
             ephemeral_storage_mb: configuration.ephemeral_storage_mb,
             variables: configuration.variables.clone().unwrap_or_default(),
             log_group: configuration.log_group.clone(),
-            code: self.parts.packages.tree(version.code.digest),
-        })
+            application_log_level,
+            code: packages.tree(version.code?.digest),
+            layers: (!layers.is_empty()).then(|| packages.merged_path(&layers)),
+        }))
     }
 
     /// Tells the watcher, and remembers what may still be running.
@@ -152,7 +173,12 @@ impl Control {
             self.used_code()
         };
         let packages = Arc::clone(&self.parts.packages);
-        let removed = tokio::task::spawn_blocking(move || packages.retain(&wanted)).await;
+        let removed = tokio::task::spawn_blocking(move || {
+            let mut removed = packages.retain_merged(&wanted)?;
+            removed.extend(packages.retain(&wanted)?);
+            Ok::<_, PackageError>(removed)
+        });
+        let removed = removed.await;
         match removed.expect("removing does not panic") {
             Ok(removed) if removed.is_empty() => {}
             Ok(removed) => tracing::debug!(count = removed.len(), "removed unused code"),
@@ -163,13 +189,16 @@ impl Control {
     fn used_code(&self) -> HashSet<CodeDigest> {
         let mut used = HashSet::new();
         for entry in self.catalog.all() {
-            used.extend(entry.record.all_versions().map(|version| version.code.digest));
-            used.extend(entry.serving.values().filter_map(|target| digest_of(target)));
+            used.extend(entry.record.archives().map(|code| code.digest));
+            let versions = entry.record.all_versions();
+            used.extend(versions.map(|version| Packages::merged_key(&layers(version))));
+            used.extend(entry.serving.values().flat_map(|target| digests_of(target)));
         }
+        used.extend(self.layer_code());
         let mut leaving = self.leaving.lock().expect("no code panics while it holds the list");
         leaving.retain(|target| match target.upgrade() {
             Some(target) => {
-                used.extend(digest_of(&target));
+                used.extend(digests_of(&target));
                 true
             }
             None => false,
@@ -178,9 +207,24 @@ impl Control {
     }
 }
 
-/// The package that a target's code was unpacked from.
-fn digest_of(target: &Target) -> Option<CodeDigest> {
-    target.code.file_name()?.to_str()?.parse().ok()
+/// What a target's code and its only layer were unpacked from, and under which digest several
+/// layers were merged.
+fn digests_of(target: &Target) -> impl Iterator<Item = CodeDigest> {
+    let paths = std::iter::once(&target.code).chain(&target.layers);
+    paths.filter_map(|path| path.file_name()?.to_str()?.parse().ok())
+}
+
+fn layers(version: &VersionRecord) -> Vec<CodeDigest> {
+    version.configuration.layers.iter().map(|layer| layer.code.digest).collect()
+}
+
+/// Why a version cannot be served.
+#[derive(Debug, thiserror::Error)]
+enum Unready {
+    #[error("its code could not be unpacked")]
+    Package(#[source] PackageError),
+    #[error("Hearth does not run container images yet")]
+    Image,
 }
 
 fn is_ready(version: &VersionRecord) -> bool {
@@ -188,7 +232,7 @@ fn is_ready(version: &VersionRecord) -> bool {
 }
 
 /// Ends a change of a version. Returns whether it can be served now.
-fn settle(version: &mut VersionRecord, result: &Result<(), PackageError>) -> bool {
+fn settle(version: &mut VersionRecord, result: &Result<(), Unready>) -> bool {
     version.revision = RevisionId::random();
     match (result, version.state) {
         (Ok(()), _) => {
@@ -211,39 +255,16 @@ fn settle(version: &mut VersionRecord, result: &Result<(), PackageError>) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Code, Configuration};
-    use hearth_types::ids::TargetId;
-    use hearth_types::names::Version;
-    use hearth_types::time::Timestamp;
 
     fn version(state: State, last_update: Option<LastUpdate>) -> VersionRecord {
-        VersionRecord {
-            version: Version::Latest,
-            target: TargetId::random(),
-            configuration: Configuration {
-                runtime: String::new(),
-                role: String::new(),
-                handler: String::new(),
-                description: String::new(),
-                timeout_seconds: 3,
-                memory_mb: 128,
-                ephemeral_storage_mb: 512,
-                variables: None,
-                architecture: "x86_64".into(),
-                log_group: String::new(),
-            },
-            code: Code { digest: CodeDigest::of(b""), zip_bytes: 0 },
-            modified: Timestamp(0),
-            revision: RevisionId::random(),
-            state,
-            last_update,
-        }
+        let latest = crate::publish::testing::function().latest;
+        VersionRecord { state, last_update, ..latest }
     }
 
     #[test]
     fn each_change_ends_as_aws_ends_it() {
         use LastUpdate::{Failed, InProgress, Successful};
-        let lost = || Err(PackageError::Missing { digest: CodeDigest::of(b"") });
+        let lost = || Err(Unready::Package(PackageError::Missing { digest: CodeDigest::of(b"") }));
         #[rustfmt::skip]
         let rows = [
             ("created",              State::Pending, None,             Ok(()), State::Active, Successful, true),

@@ -8,28 +8,35 @@
 //! 3. A function is served by what served it before until its new code is ready.
 //! 4. Code is kept for as long as a record or an environment uses it, and no longer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use hearth_runtimes::{Runtime, Runtimes};
-use hearth_store::functions::FunctionRecords;
-use hearth_store::packages::{PackageError, PackageSummary, Packages};
+use hearth_store::collection::Collection;
+use hearth_store::packages::Packages;
+use hearth_store::records::{RecordKey, Records};
 use hearth_types::function::Target;
-use hearth_types::ids::{RevisionId, TargetId};
-use hearth_types::limits;
+use hearth_types::ids::TargetId;
 use hearth_types::names::{
     FunctionArn, FunctionName, FunctionReference, Qualifier, Scope, Version,
 };
 use hearth_types::tasks::Tasks;
-use hearth_types::time::Clock;
+use hearth_types::time::{Clock, Timestamp};
 use tokio::sync::RwLock;
 
 use crate::catalog::{Catalog, Entry};
+use crate::code_signing::CodeSigningConfig;
+use crate::concurrency::Provisioner;
 use crate::error::ControlError;
-use crate::record::{Code, FunctionRecord, LastUpdate, State, VersionRecord};
-use crate::settings::{Settings, check_tags};
+use crate::layer::Layer;
+use crate::mapping::{Mapping, Pollers};
+use crate::record::{FunctionRecord, VersionRecord};
+
+/// The kind of the records of functions.
+const KIND: &str = "function";
 
 /// Told which targets are not wanted any more: the scheduler.
 pub trait TargetWatcher: Send + Sync + fmt::Debug {
@@ -41,7 +48,7 @@ pub trait TargetWatcher: Send + Sync + fmt::Debug {
 #[derive(Debug, Clone)]
 pub struct Parts {
     /// Where records are kept.
-    pub records: Arc<dyn FunctionRecords>,
+    pub records: Arc<dyn Records>,
     /// Where code is kept.
     pub packages: Arc<Packages>,
     /// Which runtimes there are.
@@ -50,6 +57,15 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The owner of the tasks that finish changes.
     pub tasks: Tasks,
+    /// How long Pending, InProgress and the like last at least, so that clients which watch for
+    /// them can be tested.
+    pub transition_min: Duration,
+    /// Executions of an account at a time.
+    pub concurrency_max: u32,
+    /// What keeps environments ready.
+    pub provisioner: Arc<dyn Provisioner>,
+    /// What polls event sources.
+    pub pollers: Arc<dyn Pollers>,
 }
 
 /// The control plane.
@@ -61,7 +77,13 @@ pub struct Control {
     /// Held (shared) from keeping code to keeping the record that names it, and (alone) while
     /// unused code is removed.
     pub(crate) uploads: RwLock<()>,
-    /// One change of records at a time.
+    /// The layers, by name.
+    pub(crate) layers: Collection<Layer>,
+    /// The event source mappings, by UUID.
+    pub(crate) mappings: Collection<Mapping>,
+    /// The code signing configurations, by id.
+    pub(crate) code_signing_configs: Collection<CodeSigningConfig>,
+    /// One change of functions at a time.
     pub(crate) writing: tokio::sync::Mutex<()>,
     /// What is not wanted any more but may still be running.
     pub(crate) leaving: Mutex<Vec<std::sync::Weak<Target>>>,
@@ -101,54 +123,8 @@ pub struct Resolved {
     pub runtime: Arc<Runtime>,
     /// The ARN as the caller qualified it.
     pub invoked_arn: String,
-}
-
-/// A function to be created.
-#[derive(Debug)]
-pub struct CreateFunction {
-    /// Which one.
-    pub function: FunctionArn,
-    /// Its configuration.
-    pub settings: Settings,
-    /// Its code.
-    pub zip: Vec<u8>,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
-    /// Whether version 1 is published at once.
-    pub publish: Publish,
-}
-
-/// Whether a change also publishes a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Publish {
-    /// It does.
-    Yes,
-    /// It does not.
-    No,
-}
-
-/// Code to be changed.
-#[derive(Debug)]
-pub struct UpdateCode {
-    /// The new code.
-    pub zip: Vec<u8>,
-    /// What it was built for.
-    pub architecture: Option<String>,
-    /// Refused if the function is at another revision.
-    pub revision: Option<String>,
-    /// Whether a version is published as well.
-    pub publish: Publish,
-    /// Only checked, not done.
-    pub dry_run: DryRun,
-}
-
-/// Whether a change is only checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DryRun {
-    /// It is only checked.
-    Yes,
-    /// It is done.
-    No,
+    /// How many executions of the function there may be at a time, if that was decided.
+    pub reserved: Option<u32>,
 }
 
 /// A page of functions.
@@ -170,8 +146,15 @@ impl Control {
         parts: Parts,
         watcher: Arc<dyn TargetWatcher>,
     ) -> Result<Arc<Self>, OpenError> {
-        let documents = parts.records.all().await.map_err(OpenError::Store)?;
+        let records = parts.records.all(KIND).await.map_err(OpenError::Store)?;
+        let opened = OpenError::Store;
+        let store = || Arc::clone(&parts.records);
         let control = Arc::new(Self {
+            layers: Collection::open("layer", store()).await.map_err(opened)?,
+            mappings: Collection::open("event-source-mapping", store()).await.map_err(opened)?,
+            code_signing_configs: Collection::open("code-signing-config", store())
+                .await
+                .map_err(opened)?,
             parts,
             catalog: Catalog::default(),
             watcher,
@@ -180,12 +163,19 @@ impl Control {
             leaving: Mutex::default(),
             collecting: AtomicBool::new(false),
         });
-        for document in documents {
-            let record = serde_json::from_str(&document).map_err(OpenError::Record)?;
+        control.restore_mappings().await;
+        for record in records {
+            let record = serde_json::from_str(&record.document).map_err(OpenError::Record)?;
             control.restore(record).await;
         }
         control.collect_garbage().await;
         Ok(control)
+    }
+
+    /// The time of day.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.parts.clock.now()
     }
 
     /// The function that a caller means, within the caller's scope.
@@ -204,7 +194,7 @@ impl Control {
         Ok(FunctionArn { scope: scope.clone(), name: reference.name.clone() })
     }
 
-    fn entry(
+    pub(crate) fn entry(
         &self,
         function: &FunctionArn,
         qualifier: Option<&Qualifier>,
@@ -212,7 +202,8 @@ impl Control {
         self.catalog.get(function).ok_or_else(|| missing(function, qualifier))
     }
 
-    /// What a caller invokes. Reads memory only.
+    /// What a caller invokes. Reads memory only. `draw`, from 0 up to but not including 1, decides
+    /// where an alias leads that has two versions.
     ///
     /// # Errors
     ///
@@ -221,12 +212,19 @@ impl Control {
         &self,
         function: &FunctionArn,
         qualifier: Option<&Qualifier>,
+        draw: f64,
     ) -> Result<Resolved, ControlError> {
         let entry = self.entry(function, qualifier)?;
-        let version = version_of(function, qualifier)?;
-        let record = entry.record.version(version).ok_or_else(|| missing(function, qualifier))?;
-        let Some(target) = entry.serving.get(&version) else {
-            return Err(ControlError::NotActive(record.state.name()));
+        let record = &entry.record;
+        let version = match qualifier {
+            Some(Qualifier::Alias(name)) => record.aliases.get(name).map(|to| to.route(draw)),
+            Some(Qualifier::Version(version)) => Some(*version),
+            None => Some(Version::Latest),
+        };
+        let found = version.and_then(|version| record.version(version));
+        let found = found.ok_or_else(|| missing(function, qualifier))?;
+        let Some(target) = entry.serving.get(&found.version) else {
+            return Err(ControlError::NotActive(found.state.name()));
         };
         let runtime = self.parts.runtimes.get(&target.runtime).ok_or_else(|| {
             ControlError::InvalidParameter(self.parts.runtimes.missing_message(&target.runtime))
@@ -235,7 +233,8 @@ impl Control {
             Some(qualifier) => function.qualified(qualifier),
             None => function.to_string(),
         };
-        Ok(Resolved { target: Arc::clone(target), runtime, invoked_arn })
+        let reserved = record.reserved_concurrency;
+        Ok(Resolved { target: Arc::clone(target), runtime, invoked_arn, reserved })
     }
 
     /// A function or a version of it.
@@ -249,11 +248,9 @@ impl Control {
         qualifier: Option<&Qualifier>,
     ) -> Result<FunctionView, ControlError> {
         let entry = self.entry(function, qualifier)?;
-        let version = version_of(function, qualifier)?;
-        if entry.record.version(version).is_none() {
-            return Err(missing(function, qualifier));
-        }
-        let arn = qualifier.map_or_else(|| function.to_string(), |one| function.qualified(one));
+        let version =
+            entry.record.version_of(qualifier).ok_or_else(|| missing(function, qualifier))?;
+        let arn = entry.record.qualified_arn(qualifier);
         Ok(FunctionView { function: entry.record, version, arn })
     }
 
@@ -276,213 +273,48 @@ impl Control {
         FunctionPage { functions, next }
     }
 
-    /// All functions of a scope: how many there are, and how large their code is.
+    /// What a scope has: how many functions, and how large their archives and those of its layers
+    /// are.
     #[must_use]
     pub fn usage(&self, scope: &Scope) -> (u64, u64) {
-        let mine = self.catalog.all().into_iter().filter(|entry| entry.record.arn.scope == *scope);
-        mine.fold((0, 0), |(count, bytes), entry| {
-            let code: u64 = entry.record.all_versions().map(|one| one.code.zip_bytes).sum();
-            (count + 1, bytes + code)
+        let layers = self.layers.page(scope, None, usize::MAX);
+        let layers = layers.iter().flat_map(|layer| layer.versions.values());
+        let layers: u64 = layers.map(|version| version.code.zip_bytes).sum();
+        let functions = self.catalog.page(scope, None, usize::MAX);
+        functions.iter().fold((0, layers), |(count, bytes), function| {
+            let code = function.all_versions().filter_map(|version| version.code.as_ref());
+            (count + 1, bytes + code.map(|code| code.zip_bytes).sum::<u64>())
         })
     }
 
-    /// Creates a function.
+    /// The record of a function.
     ///
     /// # Errors
     ///
-    /// If it exists, a rule is broken, or the code is not an archive.
-    pub async fn create(
-        self: &Arc<Self>,
-        request: CreateFunction,
-    ) -> Result<FunctionView, ControlError> {
-        let CreateFunction { function, settings, zip, tags, publish } = request;
-        check_tags(&tags)?;
-        let configuration = settings.create(&function.name, &self.parts.runtimes)?;
-        if self.catalog.get(&function).is_some() {
-            return Err(ControlError::FunctionExists(function.name.to_string()));
-        }
-        let uploading = self.uploads.read().await;
-        let code = self.keep(zip).await?;
-        let writing = self.writing.lock().await;
-        if self.catalog.get(&function).is_some() {
-            return Err(ControlError::FunctionExists(function.name.to_string()));
-        }
-        let latest = VersionRecord {
-            version: Version::Latest,
-            target: TargetId::random(),
-            configuration,
-            code,
-            modified: self.parts.clock.now(),
-            revision: RevisionId::random(),
-            state: State::Pending,
-            last_update: None,
-        };
-        let arn = function.clone();
-        let mut record =
-            FunctionRecord { arn, latest, versions: BTreeMap::new(), last_version: 0, tags };
-        let version = publish_if_asked(&mut record, publish);
-        self.write(record, Arc::default()).await?;
-        drop((writing, uploading));
-        self.finish_later(&function);
-        self.view(&function, version)
+    /// If there is none.
+    pub fn record(&self, function: &FunctionArn) -> Result<Arc<FunctionRecord>, ControlError> {
+        self.entry(function, None).map(|entry| entry.record)
     }
 
-    /// Changes the code of a function.
+    /// Changes what belongs to a function beside its code and configuration: all of it, or, if
+    /// `change` refuses, nothing.
     ///
     /// # Errors
     ///
-    /// If there is no such function, it is changing, it is at another revision, or the code is not
-    /// an archive.
-    pub async fn update_code(
-        self: &Arc<Self>,
-        function: &FunctionArn,
-        update: UpdateCode,
-    ) -> Result<FunctionView, ControlError> {
-        let UpdateCode { zip, architecture, revision, publish, dry_run } = update;
-        self.entry(function, None)?;
-        let uploading = self.uploads.read().await;
-        let code = match dry_run {
-            DryRun::No => self.keep(zip).await?,
-            DryRun::Yes => code_of(hearth_store::packages::check(&zip).map_err(package_error)?),
-        };
-        let writing = self.writing.lock().await;
-        let (entry, mut record) = self.to_change(function, revision.as_deref())?;
-        let settings = Settings { architecture, ..Settings::default() };
-        let old = &record.latest.configuration;
-        record.latest.configuration = settings.update(old, &self.parts.runtimes)?;
-        record.latest.code = code;
-        self.mark_changed(&mut record.latest);
-        let version = publish_if_asked(&mut record, publish);
-        if dry_run == DryRun::Yes {
-            let arn = function.to_string();
-            return Ok(FunctionView { function: Arc::new(record), version, arn });
-        }
-        self.write(record, entry.serving).await?;
-        drop((writing, uploading));
-        self.finish_later(function);
-        self.view(function, version)
-    }
-
-    /// Changes the configuration of a function.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such function, it is changing, it is at another revision, or a rule is
-    /// broken.
-    pub async fn update_configuration(
-        self: &Arc<Self>,
-        function: &FunctionArn,
-        settings: Settings,
-        revision: Option<&str>,
-    ) -> Result<FunctionView, ControlError> {
-        let writing = self.writing.lock().await;
-        let (entry, mut record) = self.to_change(function, revision)?;
-        let old = &record.latest.configuration;
-        record.latest.configuration = settings.update(old, &self.parts.runtimes)?;
-        self.mark_changed(&mut record.latest);
-        self.write(record, entry.serving).await?;
-        drop(writing);
-        self.finish_later(function);
-        self.view(function, Version::Latest)
-    }
-
-    /// Deletes a function, or one of its versions. What is running finishes.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or it is `$LATEST` that is named.
-    pub async fn delete(
-        self: &Arc<Self>,
-        function: &FunctionArn,
-        qualifier: Option<&Qualifier>,
-    ) -> Result<(), ControlError> {
-        let _writing = self.writing.lock().await;
-        let entry = self.entry(function, qualifier)?;
-        match qualifier {
-            None => {
-                self.parts.records.remove(function).await.map_err(ControlError::Store)?;
-                self.catalog.remove(function);
-                self.retire(entry.serving.values());
-                self.collect_later();
-            }
-            Some(Qualifier::Version(Version::Latest)) => {
-                return Err(ControlError::InvalidParameter(
-                    "$LATEST version cannot be deleted without deleting the function.".to_owned(),
-                ));
-            }
-            Some(Qualifier::Alias(_)) => {
-                return Err(ControlError::InvalidParameter(
-                    "Deletion of aliases is not currently supported.".to_owned(),
-                ));
-            }
-            Some(Qualifier::Version(version @ Version::Published(number))) => {
-                let mut record = FunctionRecord::clone(&entry.record);
-                if record.versions.remove(number).is_none() {
-                    return Ok(()); // AWS does not mind.
-                }
-                let mut serving = HashMap::clone(&entry.serving);
-                let gone = serving.remove(version);
-                self.write(record, Arc::new(serving)).await?;
-                self.retire(gone.iter());
-                self.collect_later();
-            }
-        }
-        Ok(())
-    }
-
-    /// Changes the tags of a function.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or there would be too many.
-    pub async fn tag(
+    /// If there is no such function, `change` refuses, or the store failed.
+    pub async fn change<T>(
         &self,
         function: &FunctionArn,
-        change: impl FnOnce(&mut BTreeMap<String, String>) + Send,
-    ) -> Result<(), ControlError> {
+        change: impl FnOnce(&mut FunctionRecord) -> Result<T, ControlError> + Send,
+    ) -> Result<T, ControlError> {
         let _writing = self.writing.lock().await;
         let entry = self.entry(function, None)?;
         let mut record = FunctionRecord::clone(&entry.record);
-        change(&mut record.tags);
-        check_tags(&record.tags)?;
-        self.write(record, entry.serving).await
-    }
-
-    async fn keep(&self, zip: Vec<u8>) -> Result<Code, ControlError> {
-        let packages = Arc::clone(&self.parts.packages);
-        // Unpacked at once: an archive that cannot be is refused, before anything has changed.
-        let kept = tokio::task::spawn_blocking(move || {
-            let summary = packages.keep(&zip)?;
-            packages.unpack(summary.digest).map(|_tree| summary)
-        });
-        let kept = kept.await.expect("keeping a package does not panic");
-        let summary = kept.map_err(package_error)?;
-        Ok(code_of(summary))
-    }
-
-    /// A function that may be changed now.
-    fn to_change(
-        &self,
-        function: &FunctionArn,
-        revision: Option<&str>,
-    ) -> Result<(Entry, FunctionRecord), ControlError> {
-        let entry = self.entry(function, None)?;
-        let latest = &entry.record.latest;
-        if revision.is_some_and(|revision| revision != latest.revision.to_string()) {
-            return Err(ControlError::RevisionMismatch);
+        let changed = change(&mut record)?;
+        if record != *entry.record {
+            self.write(record, entry.serving).await?;
         }
-        if latest.state == State::Pending || latest.last_update == Some(LastUpdate::InProgress) {
-            return Err(ControlError::UpdateInProgress(function.clone()));
-        }
-        let record = FunctionRecord::clone(&entry.record);
-        Ok((entry, record))
-    }
-
-    fn mark_changed(&self, version: &mut VersionRecord) {
-        version.target = TargetId::random();
-        version.revision = RevisionId::random();
-        version.modified = self.parts.clock.now();
-        version.last_update = Some(LastUpdate::InProgress);
+        Ok(changed)
     }
 
     pub(crate) async fn write(
@@ -491,18 +323,30 @@ impl Control {
         serving: Arc<HashMap<Version, Arc<Target>>>,
     ) -> Result<(), ControlError> {
         let document = serde_json::to_string(&record).expect("a record can be written as JSON");
-        self.parts.records.put(&record.arn, &document).await.map_err(ControlError::Store)?;
+        self.parts.records.put(&key(&record.arn), &document).await.map_err(ControlError::Store)?;
+        let before = self.catalog.get(&record.arn);
+        let before = before.as_ref().map(|entry| entry.record.as_ref());
+        self.reprovision(before, Some(&record), &serving);
         self.catalog.put(Entry { record: Arc::new(record), serving });
         Ok(())
     }
 
-    fn view(&self, function: &FunctionArn, version: Version) -> Result<FunctionView, ControlError> {
+    pub(crate) fn view(
+        &self,
+        function: &FunctionArn,
+        version: Version,
+    ) -> Result<FunctionView, ControlError> {
         let qualifier = match version {
             Version::Latest => None,
             Version::Published(_) => Some(Qualifier::Version(version)),
         };
         self.get(function, qualifier.as_ref())
     }
+}
+
+pub(crate) fn key(function: &FunctionArn) -> RecordKey {
+    let FunctionArn { scope, name } = function;
+    RecordKey { kind: KIND, scope: scope.clone(), name: name.to_string() }
 }
 
 /// The records could not be read.
@@ -516,80 +360,7 @@ pub enum OpenError {
     Record(#[source] serde_json::Error),
 }
 
-fn publish_if_asked(record: &mut FunctionRecord, publish: Publish) -> Version {
-    if publish == Publish::No {
-        return Version::Latest;
-    }
-    // Recorded: nothing has changed, so the newest version is what is asked for.
-    if let Some(newest) = record.versions.get(&record.last_version)
-        && newest.code == record.latest.code
-        && newest.configuration == record.latest.configuration
-    {
-        return newest.version;
-    }
-    record.last_version += 1;
-    let version = Version::Published(record.last_version);
-    let published = VersionRecord {
-        version,
-        target: TargetId::random(),
-        revision: RevisionId::random(),
-        state: State::Pending,
-        last_update: None,
-        ..record.latest.clone()
-    };
-    record.versions.insert(record.last_version, published);
-    version
-}
-
-fn version_of(
-    function: &FunctionArn,
-    qualifier: Option<&Qualifier>,
-) -> Result<Version, ControlError> {
-    match qualifier {
-        None => Ok(Version::Latest),
-        Some(Qualifier::Version(version)) => Ok(*version),
-        // Aliases are not built yet, so there is none of that name.
-        Some(Qualifier::Alias(_)) => Err(missing(function, qualifier)),
-    }
-}
-
 fn missing(function: &FunctionArn, qualifier: Option<&Qualifier>) -> ControlError {
     let name = qualifier.map_or_else(|| function.to_string(), |one| function.qualified(one));
     ControlError::FunctionMissing(name)
-}
-
-fn code_of(summary: PackageSummary) -> Code {
-    Code { digest: summary.digest, zip_bytes: summary.zip_bytes }
-}
-
-/// What is wrong with an archive is the caller's to mend; what is wrong with the disk is ours.
-fn package_error(error: PackageError) -> ControlError {
-    match error {
-        PackageError::Empty => {
-            ControlError::InvalidParameter("Uploaded file must be a non-empty zip".to_owned())
-        }
-        PackageError::NotAnArchive { .. } => ControlError::InvalidParameter(
-            "Could not unzip uploaded file. Please check your file, then try to upload again."
-                .to_owned(),
-        ),
-        PackageError::ZippedTooLarge { limit, .. } => {
-            ControlError::TooLarge(format!("Zipped size must be smaller than {limit} bytes"))
-        }
-        PackageError::UnzippedTooLarge { .. } => ControlError::InvalidParameter(format!(
-            "Unzipped size must be smaller than {} bytes",
-            limits::UNZIPPED_BYTES_MAX
-        )),
-        PackageError::EntryRefused { .. } => ControlError::InvalidParameter(format!(
-            "Could not unzip uploaded file. Please check your file, then try to upload again. ({error})"
-        )),
-        PackageError::TooManyEntries { .. } => ControlError::InvalidParameter(error.to_string()),
-        PackageError::NotOpened { .. }
-        | PackageError::NotKept { .. }
-        | PackageError::NotUnpacked { .. }
-        | PackageError::NotRead { .. }
-        | PackageError::NotRemoved { .. }
-        | PackageError::NotListed { .. }
-        | PackageError::NotPacked { .. }
-        | PackageError::Missing { .. } => ControlError::Package(error),
-    }
 }

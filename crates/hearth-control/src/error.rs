@@ -23,14 +23,51 @@ pub enum ControlError {
         "The operation cannot be performed at this time. The function is currently in the following state: {0}"
     )]
     NotActive(&'static str),
-    /// Somebody else changed the function in between.
+    /// Somebody else changed it in between. Names the operation that tells the latest revision,
+    /// such as `GetFunction/GetAlias`.
     #[error(
-        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id"
+        "The Revision Id provided does not match the latest Revision Id. Call the {0} API to retrieve the latest Revision Id"
     )]
-    RevisionMismatch,
+    RevisionMismatch(&'static str),
+    /// Something else than the function is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// The same, where AWS leaves out whose fault it is.
+    #[error("{0}")]
+    NotFoundUntyped(String),
+    /// Something is there already, or two things exclude each other.
+    #[error("{0}")]
+    Conflict(String),
     /// A setting that cannot be.
     #[error("{0}")]
     InvalidParameter(String),
+    /// The same, where AWS leaves out whose fault it is.
+    #[error("{0}")]
+    InvalidParameterUntyped(String),
+    /// A policy that is too long.
+    #[error("{0}")]
+    PolicyTooLong(String),
+    /// A code signing configuration that a function names is not there.
+    #[error(
+        "The code signing configuration cannot be found. Check that the provided configuration is not deleted: {0}."
+    )]
+    CodeSigningConfigMissing(String),
+    /// Code whose signature cannot be trusted, for a function that takes none such.
+    #[error("{0}")]
+    CodeVerificationFailed(String),
+    /// Somebody else's resource that its policy does not open to the caller, or something that
+    /// this function cannot have.
+    #[error("{0}")]
+    AccessDenied(String),
+    /// There is no provisioned concurrency of a version or an alias.
+    #[error("No Provisioned Concurrency Config found for this function")]
+    ProvisionedConcurrencyMissing,
+    /// All code of an account would be more than it may be.
+    #[error("Code storage limit exceeded.")]
+    CodeStorageExceeded,
+    /// It cannot be changed or deleted while something else uses it.
+    #[error("{0}")]
+    InUse(String),
     /// A request that is larger than it may be.
     #[error("{0}")]
     TooLarge(String),
@@ -54,4 +91,12 @@ pub enum ControlError {
     /// The package could not be kept.
     #[error("could not keep the code of a function")]
     Package(#[source] PackageError),
+}
+
+impl ControlError {
+    /// Words the absence of a function as the operation at hand does.
+    #[must_use]
+    pub fn when_missing(self, text: impl Into<String>) -> Self {
+        if matches!(self, Self::FunctionMissing(_)) { Self::NotFound(text.into()) } else { self }
+    }
 }

@@ -15,8 +15,20 @@
 //! which targets are not wanted any more. No HTTP and no AWS error names.
 
 pub mod control;
+pub mod changes;
 pub mod record;
 pub mod settings;
+pub mod alias;
+pub mod layer;
+pub mod policy;
+pub mod concurrency;
+pub mod event_invoke;
+pub mod url;
+pub mod mapping;
+pub mod code_signing;
+pub mod runtime_management;
+pub mod tagging;
+pub mod publish;
 pub mod error;
 mod catalog;
 mod activation;

@@ -7,9 +7,17 @@ use std::collections::BTreeMap;
 
 use hearth_store::packages::CodeDigest;
 use hearth_types::ids::{RevisionId, TargetId};
-use hearth_types::names::{FunctionArn, Version};
+use hearth_types::names::{AliasName, FunctionArn, Qualifier, Version};
 use hearth_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::alias::Alias;
+use crate::concurrency::{Provisioned, RecursiveLoop};
+use crate::event_invoke::EventInvokeConfig;
+use crate::layer::LayerReference;
+use crate::policy::Policy;
+use crate::runtime_management::RuntimeManagement;
+use crate::url::FunctionUrl;
 
 /// A function: its mutable version, its published ones, and what is common to them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,9 +32,47 @@ pub struct FunctionRecord {
     /// The number of the last version that was published. Numbers are never used again.
     #[serde(default)]
     pub last_version: u64,
+    /// The description of `$LATEST` when the newest version was published, which may have one of
+    /// its own.
+    #[serde(default)]
+    pub published_description: Option<String>,
     /// Its tags.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
+    /// Its aliases.
+    #[serde(default)]
+    pub aliases: BTreeMap<AliasName, Alias>,
+    /// Who else may use it, by [`qualifier_key`].
+    #[serde(default)]
+    pub policies: BTreeMap<String, Policy>,
+    /// How many executions are kept for it, and are all that it gets.
+    #[serde(default)]
+    pub reserved_concurrency: Option<u32>,
+    /// Environments that are kept ready, by [`qualifier_key`].
+    #[serde(default)]
+    pub provisioned: BTreeMap<String, Provisioned>,
+    /// What happens when it calls itself without end.
+    #[serde(default)]
+    pub recursive_loop: RecursiveLoop,
+    /// How asynchronous invocations are retried and where they end, by [`qualifier_key`].
+    #[serde(default)]
+    pub event_invoke: BTreeMap<String, EventInvokeConfig>,
+    /// Its URLs, by [`qualifier_key`].
+    #[serde(default)]
+    pub urls: BTreeMap<String, FunctionUrl>,
+    /// The ARN of the code signing configuration that it is under.
+    #[serde(default)]
+    pub code_signing_config: Option<String>,
+    /// When new versions of its runtime are taken, by [`qualifier_key`].
+    #[serde(default)]
+    pub runtime_management: BTreeMap<String, RuntimeManagement>,
+}
+
+/// Under which key something that belongs to a function, a version or an alias is kept: the text
+/// of the qualifier, and nothing for the function as a whole.
+#[must_use]
+pub fn qualifier_key(qualifier: Option<&Qualifier>) -> String {
+    qualifier.map(ToString::to_string).unwrap_or_default()
 }
 
 /// One version of a function.
@@ -38,8 +84,8 @@ pub struct VersionRecord {
     pub target: TargetId,
     /// Its configuration.
     pub configuration: Configuration,
-    /// Its code.
-    pub code: Code,
+    /// Its code; an image has none here.
+    pub code: Option<Code>,
     /// When it was last changed.
     pub modified: Timestamp,
     /// Changes with every change, also of the state.
@@ -57,16 +103,19 @@ pub struct Code {
     pub digest: CodeDigest,
     /// The size of the archive.
     pub zip_bytes: u64,
+    /// What it holds when it is unpacked; 0 in records from before this was kept.
+    #[serde(default)]
+    pub unzipped_bytes: u64,
 }
 
 /// What a caller has decided about a version, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Configuration {
-    /// The runtime's name.
+    /// The runtime's name; empty for an image.
     pub runtime: String,
     /// The ARN of the role.
     pub role: String,
-    /// The handler.
+    /// The handler; empty for an image.
     pub handler: String,
     /// What it is for.
     pub description: String,
@@ -82,6 +131,109 @@ pub struct Configuration {
     pub architecture: String,
     /// Where it logs.
     pub log_group: String,
+    /// Whether it logs as JSON, and how much of it.
+    #[serde(default)]
+    pub log_format: LogFormat,
+    /// Its layers, in the order in which they are laid over each other.
+    #[serde(default)]
+    pub layers: Vec<LayerReference>,
+    /// Where events go whose asynchronous invocation has failed for good.
+    #[serde(default)]
+    pub dead_letter_arn: Option<String>,
+    /// Its network; absent unless it was given.
+    #[serde(default)]
+    pub vpc: Option<Vpc>,
+    /// File systems that it wants to have mounted.
+    #[serde(default)]
+    pub file_systems: Vec<FileSystem>,
+    /// Whether its invocations are traced.
+    #[serde(default)]
+    pub tracing: Tracing,
+    /// Whether versions start from a snapshot.
+    #[serde(default)]
+    pub snap_start: SnapStart,
+    /// The key that its variables are to be encrypted with.
+    #[serde(default)]
+    pub kms_key_arn: Option<String>,
+    /// The container image, for a function that is one.
+    #[serde(default)]
+    pub image: Option<Image>,
+}
+
+/// How a function logs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum LogFormat {
+    /// Lines of text, all of them.
+    #[default]
+    Text,
+    /// JSON, from these levels on.
+    Json {
+        /// Of what the function says.
+        application_level: String,
+        /// Of what the platform says.
+        system_level: String,
+    },
+}
+
+/// The network that a function is attached to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Vpc {
+    /// Where its interfaces are.
+    pub subnets: Vec<String>,
+    /// Who may talk to it.
+    pub security_groups: Vec<String>,
+    /// Whether IPv6 may leave; absent unless it was given.
+    pub ipv6: Option<bool>,
+}
+
+/// A file system to be mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSystem {
+    /// Its access point.
+    pub arn: String,
+    /// Where.
+    pub mount_path: String,
+}
+
+/// Whether invocations are traced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Tracing {
+    /// If the caller's trace is sampled.
+    #[default]
+    PassThrough,
+    /// Hearth decides.
+    Active,
+}
+
+/// Whether versions start from a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SnapStart {
+    /// They do not.
+    #[default]
+    None,
+    /// They are to.
+    PublishedVersions,
+}
+
+/// A container image, and how it is started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Which one.
+    pub uri: String,
+    /// In place of the image's own, if given.
+    pub entry_point: Option<Vec<String>>,
+    /// In place of the image's own, if given.
+    pub command: Option<Vec<String>>,
+    /// In place of the image's own, if given.
+    pub working_directory: Option<String>,
+}
+
+impl Configuration {
+    /// What its layers hold when they are unpacked.
+    #[must_use]
+    pub fn layer_bytes(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.code.unzipped_bytes).sum()
+    }
 }
 
 /// Whether a version can be invoked.
@@ -131,6 +283,55 @@ impl LastUpdate {
 }
 
 impl FunctionRecord {
+    /// A function with nothing but its mutable version.
+    #[must_use]
+    pub fn new(arn: FunctionArn, latest: VersionRecord) -> Self {
+        Self {
+            arn,
+            latest,
+            versions: BTreeMap::new(),
+            last_version: 0,
+            published_description: None,
+            tags: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            reserved_concurrency: None,
+            provisioned: BTreeMap::new(),
+            recursive_loop: RecursiveLoop::default(),
+            event_invoke: BTreeMap::new(),
+            urls: BTreeMap::new(),
+            code_signing_config: None,
+            runtime_management: BTreeMap::new(),
+        }
+    }
+
+    /// The version that a qualifier means: for an alias the one that it points to.
+    #[must_use]
+    pub fn version_of(&self, qualifier: Option<&Qualifier>) -> Option<Version> {
+        let version = match qualifier {
+            None => Version::Latest,
+            Some(Qualifier::Version(version)) => *version,
+            Some(Qualifier::Alias(name)) => self.aliases.get(name)?.version,
+        };
+        self.version(version).map(|found| found.version)
+    }
+
+    /// Its ARN as a caller qualified it.
+    #[must_use]
+    pub fn qualified_arn(&self, qualifier: Option<&Qualifier>) -> String {
+        qualifier.map_or_else(|| self.arn.to_string(), |one| self.arn.qualified(one))
+    }
+
+    /// Drops everything that belongs to a version or an alias that goes.
+    pub(crate) fn forget_qualifier(&mut self, qualifier: &Qualifier) {
+        let key = qualifier_key(Some(qualifier));
+        self.policies.remove(&key);
+        self.provisioned.remove(&key);
+        self.event_invoke.remove(&key);
+        self.urls.remove(&key);
+        self.runtime_management.remove(&key);
+    }
+
     /// A version of it.
     #[must_use]
     pub fn version(&self, version: Version) -> Option<&VersionRecord> {
@@ -143,6 +344,14 @@ impl FunctionRecord {
     /// All of its versions, `$LATEST` first.
     pub fn all_versions(&self) -> impl Iterator<Item = &VersionRecord> {
         std::iter::once(&self.latest).chain(self.versions.values())
+    }
+
+    /// The archives of all versions and of their layers.
+    pub(crate) fn archives(&self) -> impl Iterator<Item = &Code> {
+        self.all_versions().flat_map(|version| {
+            let layers = version.configuration.layers.iter().map(|layer| &layer.code);
+            version.code.iter().chain(layers)
+        })
     }
 
     /// All of its versions, to be changed.

@@ -4,15 +4,17 @@
 //! here. What is left are rules that depend on other values, on the kind of function, or on this
 //! host. All of it is pure.
 
+mod rules;
+
 use std::collections::BTreeMap;
 
 use hearth_runtimes::Runtimes;
-use hearth_types::function::RESERVED_VARIABLES;
 use hearth_types::limits;
 use hearth_types::names::FunctionName;
 
 use crate::error::ControlError;
-use crate::record::Configuration;
+use crate::layer::LayerReference;
+use crate::record::{Configuration, FileSystem, Image, LogFormat, SnapStart, Tracing, Vpc};
 
 /// What a caller gave. What is absent stays as it is, or takes its default.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,36 +37,61 @@ pub struct Settings {
     pub variables: Option<BTreeMap<String, String>>,
     /// What it was built for.
     pub architecture: Option<String>,
-    /// Where it logs.
-    pub log_group: Option<String>,
+    /// Where and how it logs.
+    pub logging: Logging,
+    /// The ARNs of its layers.
+    pub layers: Option<Vec<String>>,
+    /// Where failed events go; an empty text takes it away.
+    pub dead_letter_arn: Option<String>,
+    /// Its network; empty lists take it away.
+    pub vpc: Option<Vpc>,
+    /// File systems to be mounted.
+    pub file_systems: Option<Vec<FileSystem>>,
+    /// Whether its invocations are traced.
+    pub tracing: Option<Tracing>,
+    /// Whether versions start from a snapshot.
+    pub snap_start: Option<SnapStart>,
+    /// The key for its variables; an empty text takes it away.
+    pub kms_key_arn: Option<String>,
+    /// How its image is started. An empty one takes away what was set before.
+    pub image_config: Option<ImageConfig>,
 }
 
-/// Runtimes that AWS does not take for new functions any more, as recorded.
-const RETIRED_RUNTIMES: &[&str] = &[
-    "nodejs",
-    "nodejs4.3",
-    "nodejs4.3-edge",
-    "nodejs6.10",
-    "nodejs8.10",
-    "nodejs10.x",
-    "nodejs12.x",
-    "nodejs14.x",
-    "java8",
-    "python2.7",
-    "python3.6",
-    "python3.7",
-    "dotnetcore1.0",
-    "dotnetcore2.0",
-    "dotnetcore2.1",
-    "dotnetcore3.1",
-    "go1.x",
-    "ruby2.5",
-    "ruby2.7",
-    "provided",
-];
+/// Where and how a function logs, as far as it was given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logging {
+    /// The log group.
+    pub group: Option<String>,
+    /// `JSON` or `Text`.
+    pub format: Option<String>,
+    /// Of what the function says.
+    pub application_level: Option<String>,
+    /// Of what the platform says.
+    pub system_level: Option<String>,
+}
+
+/// How an image is started, as far as it was given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageConfig {
+    /// In place of the image's own.
+    pub entry_point: Option<Vec<String>>,
+    /// In place of the image's own.
+    pub command: Option<Vec<String>>,
+    /// In place of the image's own.
+    pub working_directory: Option<String>,
+}
+
+/// What the rules have to know beside the settings themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Which runtimes there are.
+    pub runtimes: &'a Runtimes,
+    /// The layers that the settings name, found.
+    pub layers: Option<&'a [LayerReference]>,
+}
 
 impl Settings {
-    /// The configuration of a new function.
+    /// The configuration of a new function. `image` is its code if it is one.
     ///
     /// # Errors
     ///
@@ -72,31 +99,47 @@ impl Settings {
     pub fn create(
         self,
         name: &FunctionName,
-        runtimes: &Runtimes,
+        image: Option<String>,
+        context: Context<'_>,
     ) -> Result<Configuration, ControlError> {
-        let required = |value: Option<String>, what: &str| {
-            value.ok_or_else(|| {
-                ControlError::InvalidParameter(format!(
-                    "{what} is mandatory for functions created with deployment packages."
-                ))
-            })
+        let is_image = image.is_some();
+        let required = |value: Option<String>, what: &str| match value {
+            Some(value) if !is_image => Ok(value),
+            None if is_image => Ok(String::new()),
+            Some(_) => refuse(format!(
+                "Please don't provide {what} when the intended function PackageType is Image."
+            )),
+            None => refuse(format!(
+                "{what} is mandatory for functions created with deployment packages."
+            )),
         };
-        let configuration = Configuration {
-            runtime: required(self.runtime, "Runtime")?,
-            role: self.role.unwrap_or_default(),
-            handler: required(self.handler, "Handler")?,
-            description: self.description.unwrap_or_default(),
-            timeout_seconds: self.timeout_seconds.unwrap_or(3),
-            memory_mb: self.memory_mb.unwrap_or(limits::MEMORY_MB_MIN),
-            ephemeral_storage_mb: self
-                .ephemeral_storage_mb
-                .unwrap_or(limits::EPHEMERAL_STORAGE_MB_MIN),
-            variables: self.variables,
-            architecture: self.architecture.unwrap_or_else(|| "x86_64".to_owned()),
-            log_group: self.log_group.unwrap_or_else(|| format!("/aws/lambda/{name}")),
+        let blank = Configuration {
+            runtime: required(self.runtime.clone(), "Runtime")?,
+            role: String::new(),
+            handler: required(self.handler.clone(), "Handler")?,
+            description: String::new(),
+            timeout_seconds: 3,
+            memory_mb: limits::MEMORY_MB_MIN,
+            ephemeral_storage_mb: limits::EPHEMERAL_STORAGE_MB_MIN,
+            variables: None,
+            architecture: "x86_64".to_owned(),
+            log_group: format!("/aws/lambda/{name}"),
+            log_format: LogFormat::Text,
+            layers: Vec::new(),
+            dead_letter_arn: None,
+            vpc: None,
+            file_systems: Vec::new(),
+            tracing: Tracing::default(),
+            snap_start: SnapStart::default(),
+            kms_key_arn: None,
+            image: image.map(|uri| Image {
+                uri,
+                entry_point: None,
+                command: None,
+                working_directory: None,
+            }),
         };
-        check(&configuration, runtimes)?;
-        Ok(configuration)
+        self.update(&blank, context)
     }
 
     /// The configuration of a function that is changed.
@@ -107,7 +150,7 @@ impl Settings {
     pub fn update(
         self,
         old: &Configuration,
-        runtimes: &Runtimes,
+        context: Context<'_>,
     ) -> Result<Configuration, ControlError> {
         let mut new = old.clone();
         replace(&mut new.runtime, self.runtime);
@@ -118,12 +161,77 @@ impl Settings {
         replace(&mut new.memory_mb, self.memory_mb);
         replace(&mut new.ephemeral_storage_mb, self.ephemeral_storage_mb);
         replace(&mut new.architecture, self.architecture);
-        replace(&mut new.log_group, self.log_group);
+        replace(&mut new.file_systems, self.file_systems);
+        replace(&mut new.tracing, self.tracing);
+        replace(&mut new.snap_start, self.snap_start);
+        replace(&mut new.layers, context.layers.map(<[LayerReference]>::to_vec));
+        replace_or_clear(&mut new.dead_letter_arn, self.dead_letter_arn);
+        replace_or_clear(&mut new.kms_key_arn, self.kms_key_arn);
         if self.variables.is_some() {
             new.variables = self.variables;
         }
-        check(&new, runtimes)?;
+        if self.vpc.is_some() {
+            new.vpc = self.vpc;
+        }
+        new.log_format = self.logging.format_after(&new.log_format)?;
+        replace(&mut new.log_group, self.logging.group);
+        set_image_config(&mut new, self.image_config)?;
+        rules::check(&new, context.runtimes)?;
         Ok(new)
+    }
+}
+
+impl Logging {
+    /// The format after this change. Levels belong to JSON only, and default to INFO.
+    fn format_after(&self, old: &LogFormat) -> Result<LogFormat, ControlError> {
+        let json = match self.format.as_deref() {
+            Some(format) => format == "JSON",
+            None => matches!(old, LogFormat::Json { .. }),
+        };
+        if !json {
+            if self.application_level.is_some() || self.system_level.is_some() {
+                return refuse(
+                    "Log levels can only be set with LogFormat JSON. Set LogFormat to JSON, or leave ApplicationLogLevel and SystemLogLevel out.",
+                );
+            }
+            return Ok(LogFormat::Text);
+        }
+        let (application, system) = match old {
+            LogFormat::Json { application_level, system_level } => {
+                (application_level.as_str(), system_level.as_str())
+            }
+            LogFormat::Text => ("INFO", "INFO"),
+        };
+        let level = |asked: &Option<String>, old: &str| asked.clone().unwrap_or_else(|| old.into());
+        Ok(LogFormat::Json {
+            application_level: level(&self.application_level, application),
+            system_level: level(&self.system_level, system),
+        })
+    }
+}
+
+fn set_image_config(
+    new: &mut Configuration,
+    config: Option<ImageConfig>,
+) -> Result<(), ControlError> {
+    let Some(config) = config else { return Ok(()) };
+    let Some(image) = new.image.as_mut() else {
+        return refuse("ImageConfig can only be given for functions with the PackageType Image.");
+    };
+    image.entry_point = config.entry_point;
+    image.command = config.command;
+    image.working_directory = config.working_directory;
+    Ok(())
+}
+
+/// A rule that is broken.
+pub(crate) fn refuse<T>(message: impl Into<String>) -> Result<T, ControlError> {
+    Err(ControlError::InvalidParameter(message.into()))
+}
+
+fn replace_or_clear(old: &mut Option<String>, new: Option<String>) {
+    if let Some(new) = new {
+        *old = (!new.is_empty()).then_some(new);
     }
 }
 
@@ -131,79 +239,6 @@ fn replace<T>(old: &mut T, new: Option<T>) {
     if let Some(new) = new {
         *old = new;
     }
-}
-
-fn check(configuration: &Configuration, runtimes: &Runtimes) -> Result<(), ControlError> {
-    check_runtime(&configuration.runtime, runtimes)?;
-    check_architecture(&configuration.architecture)?;
-    check_ranges(configuration)?;
-    configuration.variables.as_ref().map_or(Ok(()), check_variables)
-}
-
-fn check_runtime(name: &str, runtimes: &Runtimes) -> Result<(), ControlError> {
-    if RETIRED_RUNTIMES.contains(&name) {
-        return Err(ControlError::InvalidParameter(format!(
-            "The runtime parameter of {name} is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions."
-        )));
-    }
-    if runtimes.get(name).is_none() {
-        return Err(ControlError::InvalidParameter(runtimes.missing_message(name)));
-    }
-    Ok(())
-}
-
-fn check_architecture(asked: &str) -> Result<(), ControlError> {
-    let here = if cfg!(target_arch = "x86_64") { "x86_64" } else { "arm64" };
-    if asked == here {
-        return Ok(());
-    }
-    Err(ControlError::InvalidParameter(format!(
-        "This host runs {here} functions; {asked} is not available on it. Build the function for {here} and pass Architectures=[{here}]."
-    )))
-}
-
-fn check_ranges(configuration: &Configuration) -> Result<(), ControlError> {
-    #[rustfmt::skip]
-    let rows = [
-        ("MemorySize", configuration.memory_mb, limits::MEMORY_MB_MIN, limits::MEMORY_MB_MAX),
-        ("Timeout", configuration.timeout_seconds, 1, limits::TIMEOUT_SECONDS_MAX),
-        ("EphemeralStorage.Size", configuration.ephemeral_storage_mb, limits::EPHEMERAL_STORAGE_MB_MIN, limits::EPHEMERAL_STORAGE_MB_MAX),
-    ];
-    // The model's own ranges are wider: they are those of managed instances.
-    for (name, value, least, most) in rows {
-        if value < least || value > most {
-            return Err(ControlError::InvalidParameter(format!(
-                "'{name}' value failed to satisfy constraint: Member must have value between {least} and {most}"
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn check_variables(variables: &BTreeMap<String, String>) -> Result<(), ControlError> {
-    let reserved: Vec<&str> = variables
-        .keys()
-        .map(String::as_str)
-        .filter(|name| RESERVED_VARIABLES.contains(name))
-        .collect();
-    if !reserved.is_empty() {
-        return Err(ControlError::InvalidParameter(format!(
-            "Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: {}",
-            reserved.join(", ")
-        )));
-    }
-    let measured = serde_json::to_string(variables).expect("strings can be written as JSON");
-    if measured.len() > limits::ENVIRONMENT_BYTES_MAX {
-        return Err(ControlError::InvalidParameter(format!(
-            "Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: {measured}"
-        )));
-    }
-    if variables.values().any(|value| value.contains('\0')) {
-        return Err(ControlError::InvalidParameter(
-            "Environment variables cannot contain the character NUL.".to_owned(),
-        ));
-    }
-    Ok(())
 }
 
 /// Refuses tags that AWS refuses.
@@ -241,7 +276,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let runtimes = Runtimes::open(directory.path().to_owned()).unwrap();
         let name = FunctionName::parse("hello").unwrap();
-        settings.create(&name, &runtimes).map_err(|error| error.to_string())
+        let context = Context { runtimes: &runtimes, layers: None };
+        settings.create(&name, None, context).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -269,6 +305,12 @@ mod tests {
             ("too long",       Settings { timeout_seconds: Some(901), ..given() },         "between 1 and 900"),
             ("other machine",  Settings { architecture: Some("arm64".into()), ..given() }, "This host runs x86_64"),
             ("reserved",       variables("AWS_REGION", "x"),                               "Reserved keys used in this request: AWS_REGION"),
+            ("dead letters",   Settings { dead_letter_arn: Some("arn:aws:s3:::b".into()), ..given() }, "dead letter target"),
+            ("half a network", Settings { vpc: Some(Vpc { subnets: vec!["subnet-1".into()], ..Vpc::default() }), ..given() }, "SubnetIds and SecurityIds must coexist"),
+            ("no network",     Settings { file_systems: Some(vec![FileSystem { arn: "a".into(), mount_path: "/mnt/a".into() }]), ..given() }, "Function must be configured to execute in a VPC"),
+            ("no snapshots",   Settings { snap_start: Some(SnapStart::PublishedVersions), ..given() }, "provided.al2023 is not supported for SnapStart"),
+            ("text levels",    Settings { logging: Logging { system_level: Some("INFO".into()), ..Logging::default() }, ..given() }, "LogFormat JSON"),
+            ("no image",       Settings { image_config: Some(ImageConfig::default()), ..given() }, "PackageType Image"),
             ("too many bytes", variables("AB", &"x".repeat(4_096)),                        "exceeded the 4KB limit"),
         ];
         for (name, settings, expected) in rows {
@@ -278,12 +320,52 @@ mod tests {
     }
 
     #[test]
+    fn an_image_has_neither_runtime_nor_handler() {
+        let directory = tempfile::tempdir().unwrap();
+        let runtimes = Runtimes::open(directory.path().to_owned()).unwrap();
+        let name = FunctionName::parse("hello").unwrap();
+        let create = |settings: Settings| {
+            let context = Context { runtimes: &runtimes, layers: None };
+            settings.create(&name, Some("image:1".into()), context)
+        };
+        let made = create(Settings::default()).unwrap();
+        assert_eq!((made.runtime.as_str(), made.handler.as_str()), ("", ""));
+        assert_eq!(made.image.map(|image| image.uri), Some("image:1".to_owned()));
+        let refused = create(given()).unwrap_err().to_string();
+        assert!(refused.contains("Please don't provide Runtime"), "{refused}");
+    }
+
+    #[test]
+    fn json_brings_levels_and_text_takes_them_away() {
+        let logging = |format: Option<&str>, application: Option<&str>| Logging {
+            format: format.map(str::to_owned),
+            application_level: application.map(str::to_owned),
+            ..Logging::default()
+        };
+        let json = |application: &str| LogFormat::Json {
+            application_level: application.to_owned(),
+            system_level: "INFO".to_owned(),
+        };
+        #[rustfmt::skip]
+        let rows = [
+            (LogFormat::Text, logging(Some("JSON"), None),          json("INFO")),
+            (LogFormat::Text, logging(Some("JSON"), Some("DEBUG")), json("DEBUG")),
+            (json("WARN"),    logging(None, None),                  json("WARN")),
+            (json("WARN"),    logging(None, Some("DEBUG")),         json("DEBUG")),
+            (json("WARN"),    logging(Some("Text"), None),          LogFormat::Text),
+        ];
+        for (old, change, expected) in rows {
+            assert_eq!(change.format_after(&old).unwrap(), expected, "{old:?} {change:?}");
+        }
+    }
+
+    #[test]
     fn an_update_changes_only_what_was_given() {
         let directory = tempfile::tempdir().unwrap();
         let runtimes = Runtimes::open(directory.path().to_owned()).unwrap();
         let old = create(given()).unwrap();
         let change = Settings { memory_mb: Some(512), ..Settings::default() };
-        let new = change.update(&old, &runtimes).unwrap();
+        let new = change.update(&old, Context { runtimes: &runtimes, layers: None }).unwrap();
         assert_eq!(new, Configuration { memory_mb: 512, ..old });
     }
 }

@@ -88,6 +88,10 @@ fn reserved(set: &mut impl FnMut(&str, &str), target: &Target, around: &Surround
     let memory = target.memory_mb.to_string();
     let version = target.version.to_string();
     let telemetry = TELEMETRY_DESCRIPTOR.to_string();
+    let log_format = if target.application_log_level.is_some() { "JSON" } else { "Text" };
+    if let Some(level) = &target.application_log_level {
+        set("AWS_LAMBDA_LOG_LEVEL", level);
+    }
     #[rustfmt::skip]
     let rows = [
         ("_HANDLER",                        target.handler.as_str()),
@@ -99,7 +103,7 @@ fn reserved(set: &mut impl FnMut(&str, &str), target: &Target, around: &Surround
         ("AWS_LAMBDA_INITIALIZATION_TYPE",  "on-demand"),
         ("AWS_LAMBDA_LOG_GROUP_NAME",       target.log_group.as_str()),
         ("AWS_LAMBDA_LOG_STREAM_NAME",      around.log_stream),
-        ("AWS_LAMBDA_LOG_FORMAT",           "Text"),
+        ("AWS_LAMBDA_LOG_FORMAT",           log_format),
         ("AWS_LAMBDA_RUNTIME_API",          RUNTIME_API),
         ("AWS_ACCESS_KEY_ID",               around.credentials.access_key_id.as_str()),
         ("AWS_SECRET_ACCESS_KEY",           around.credentials.secret_access_key.as_str()),

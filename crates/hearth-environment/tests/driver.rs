@@ -109,6 +109,8 @@ fn target() -> Target {
         ephemeral_storage_mb: 512,
         variables: BTreeMap::new(),
         log_group: "/aws/lambda/hello".into(),
+        application_log_level: None,
+        layers: None,
         code: PathBuf::from("/nowhere"),
     }
 }

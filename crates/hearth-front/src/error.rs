@@ -79,6 +79,11 @@ impl AwsError {
         Self { status: 413, whose: Some("User"), ..Self::new(name, message) }
     }
 
+    pub(crate) fn zip_too_large(limit: usize) -> Self {
+        let message = format!("Zipped size must be smaller than {limit} bytes");
+        Self { whose: Some("User"), ..Self::new("RequestEntityTooLargeException", message) }
+    }
+
     /// Why a body was not read.
     pub(crate) fn of_body(error: BodyError, limit: usize, operation: &str) -> Self {
         match error {
@@ -182,13 +187,33 @@ impl From<&ControlError> for AwsError {
     fn from(error: &ControlError) -> Self {
         let text = error.to_string();
         match error {
-            ControlError::FunctionMissing(_) | ControlError::OtherRegion { .. } => {
-                Self::not_found(text)
-            }
+            ControlError::FunctionMissing(_)
+            | ControlError::NotFound(_)
+            | ControlError::OtherRegion { .. } => Self::not_found(text),
             ControlError::FunctionExists(_)
             | ControlError::UpdateInProgress(_)
-            | ControlError::NotActive(_) => Self::new("ResourceConflictException", text),
-            ControlError::RevisionMismatch => Self::new("PreconditionFailedException", text),
+            | ControlError::NotActive(_)
+            | ControlError::Conflict(_) => Self::new("ResourceConflictException", text),
+            ControlError::RevisionMismatch(_) => Self::new("PreconditionFailedException", text),
+            ControlError::NotFoundUntyped(_) => Self { whose: None, ..Self::not_found(text) },
+            ControlError::InvalidParameterUntyped(_) => {
+                Self { whose: None, ..Self::invalid_parameter(text) }
+            }
+            ControlError::PolicyTooLong(_) => Self::new("PolicyLengthExceededException", text),
+            ControlError::CodeSigningConfigMissing(_) => {
+                Self::new("CodeSigningConfigNotFoundException", text)
+            }
+            ControlError::CodeVerificationFailed(_) => {
+                Self::new("CodeVerificationFailedException", text)
+            }
+            ControlError::AccessDenied(_) => {
+                Self { status: 403, ..Self::new("AccessDeniedException", text) }
+            }
+            ControlError::ProvisionedConcurrencyMissing => {
+                Self::new("ProvisionedConcurrencyConfigNotFoundException", text)
+            }
+            ControlError::CodeStorageExceeded => Self::new("CodeStorageExceededException", text),
+            ControlError::InUse(_) => Self::new("ResourceInUseException", text),
             ControlError::InvalidParameter(_) | ControlError::NotSupported(_) => {
                 Self::invalid_parameter(text)
             }
@@ -222,6 +247,9 @@ impl From<&InvokeError> for AwsError {
                     as_jackson(error)
                 ),
             ),
+            InvokeError::Reserved => {
+                Self::throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+            }
             InvokeError::NotPlaced(AcquireError::Concurrency) => {
                 Self::throttled("ConcurrentInvocationLimitExceeded")
             }

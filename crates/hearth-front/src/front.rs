@@ -9,8 +9,11 @@ use bytes::Bytes;
 use hearth_control::control::Control;
 use hearth_environment::backend::Connection;
 use hearth_environment::driver::Gateway;
+use hearth_iam::Iam;
 use hearth_invoke::Invoker;
 use hearth_runtimes::Runtimes;
+use hearth_services::buckets::Buckets;
+use hearth_services::objects::ObjectSource;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
@@ -18,7 +21,7 @@ use hearth_types::names::Scope;
 use hearth_types::tasks::Tasks;
 use hearth_wire::lambda::{self, Operation};
 use hearth_wire::{aws_json, logs, rest_json, route};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderName, HeaderValue};
 use hyper::http::request;
@@ -27,8 +30,9 @@ use tokio::sync::{oneshot, watch};
 
 use crate::body::{self, BodyRoom, Held};
 use crate::error::{AwsError, Protocol};
+use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
-use crate::{caller, functions, invoke, logs as log_operations, own};
+use crate::{caller, invoke, lambda as lambda_operations, logs as log_operations, own, query};
 
 /// What the front door answers.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -38,6 +42,12 @@ pub(crate) type Answer = Response<Full<Bytes>>;
 pub struct Front {
     /// The control plane.
     pub control: Arc<Control>,
+    /// Roles and policies.
+    pub iam: Arc<Iam>,
+    /// Our own buckets.
+    pub buckets: Arc<Buckets>,
+    /// Where code comes from that is named by bucket and key.
+    pub objects: Arc<dyn ObjectSource>,
     /// What runs functions.
     pub invoker: Invoker,
     /// The logs.
@@ -48,8 +58,6 @@ pub struct Front {
     pub scope: Scope,
     /// Whether new work is taken.
     pub admission: watch::Receiver<Admission>,
-    /// Invocations at a time, as the account's settings show it.
-    pub concurrency_max: usize,
     /// The owner of changes, which outlive the connection that asked for them.
     pub tasks: Tasks,
     /// Memory for the bodies of all requests together.
@@ -79,12 +87,16 @@ impl Front {
     pub(crate) async fn answer(
         self: &Arc<Self>,
         request: Request<Incoming>,
-    ) -> Result<Answer, Infallible> {
+    ) -> Result<Response<ObjectBody>, Infallible> {
         let id = RequestId::random();
         let (head, body) = request.into_parts();
         let scope = caller::scope(&head.headers, &self.scope);
         let arrived = Arrived { id, scope, head, body };
-        let mut answer = self.route(arrived).await;
+        let mut answer = if s3::is_s3(&arrived.head) {
+            s3::answer(self, arrived).await
+        } else {
+            self.route(arrived).await.map(Either::Left)
+        };
         let value = HeaderValue::from_str(&id.to_string()).expect("an id has no odd characters");
         answer.headers_mut().insert(HeaderName::from_static("x-amzn-requestid"), value);
         Ok(answer)
@@ -93,6 +105,9 @@ impl Front {
     async fn route(self: &Arc<Self>, arrived: Arrived) -> Answer {
         if arrived.head.uri.path().starts_with(own::PREFIX) {
             return own::answer(self, &arrived).await;
+        }
+        if query::is_query(&arrived) {
+            return query::answer(self, arrived).await;
         }
         let target = arrived.header("x-amz-target").map(str::to_owned);
         if *self.admission.borrow() == Admission::Draining {
@@ -131,12 +146,12 @@ impl Front {
         };
         drop(body);
         let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-        let call = functions::Call { front: Arc::clone(self), scope, host };
+        let call = lambda_operations::Call { front: Arc::clone(self), scope, host };
         // A change that has begun is finished, also when the client goes away in the middle of it:
         // half of it would be in the store and half of it not in memory.
         let (sender, done) = oneshot::channel();
         self.tasks.spawn("operation", async move {
-            let _ = sender.send(functions::perform(&call, operation, input).await);
+            let _ = sender.send(lambda_operations::perform(&call, operation, input).await);
         });
         let output = done.await.map_err(|_panicked| AwsError::broken())??;
         let answer = rest_json::output(matched.operation, output);

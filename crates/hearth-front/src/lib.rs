@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!  server ──▶ front ──▶ caller (account, region) ──▶ invoke      the hot path
-//!                                                ├─▶ functions   the control plane
+//!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
+//!                                                ├─▶ query       IAM and STS
+//!                                                ├─▶ s3          buckets
 //!                                                └─▶ own         health, packages
 //!                       error ◀── everything that is refused, as AWS words it
 //! ```
@@ -15,8 +17,14 @@ pub mod front;
 mod caller;
 pub mod body;
 mod invoke;
-mod functions;
-mod configuration;
+mod lambda;
+pub mod compatibility;
+mod query;
+mod query_error;
+mod parameters;
+mod iam;
+mod sts;
+mod s3;
 mod logs;
 mod own;
 mod error;

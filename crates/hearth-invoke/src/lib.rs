@@ -13,6 +13,8 @@
 //!
 //! No asynchronous invocation yet, no AWS error names, no HTTP.
 
+mod reserved;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,8 @@ use hearth_types::limits;
 use hearth_types::names::{FunctionArn, Qualifier, Version};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+
+use crate::reserved::Reserved;
 
 /// How often an invocation looks for another environment when the one that it was given went away
 /// at that very moment.
@@ -84,6 +88,9 @@ pub enum InvokeError {
     /// There is no environment for it.
     #[error("no execution environment")]
     NotPlaced(#[source] AcquireError),
+    /// As many invocations of the function run as were reserved for it.
+    #[error("all executions that are reserved for the function are in use")]
+    Reserved,
     /// Each environment that it was given went away.
     #[error("execution environments went away faster than they could be used")]
     NotTaken,
@@ -94,13 +101,14 @@ pub enum InvokeError {
 pub struct Invoker {
     control: Arc<Control>,
     scheduler: Arc<Scheduler>,
+    reserved: Reserved,
 }
 
 impl Invoker {
     /// An invoker of the functions of a control plane.
     #[must_use]
     pub fn new(control: Arc<Control>, scheduler: Arc<Scheduler>) -> Self {
-        Self { control, scheduler }
+        Self { control, scheduler, reserved: Reserved::default() }
     }
 
     /// Checks whether a call could run, and does not run it.
@@ -110,15 +118,17 @@ impl Invoker {
     /// If it could not.
     pub fn dry_run(&self, request: &InvokeRequest) -> Result<(), InvokeError> {
         check_payload(&request.payload)?;
-        self.resolve(&request.function, request.qualifier.as_ref()).map(drop)
+        self.resolve(request.id, &request.function, request.qualifier.as_ref()).map(drop)
     }
 
     fn resolve(
         &self,
+        id: RequestId,
         function: &FunctionArn,
         qualifier: Option<&Qualifier>,
     ) -> Result<Resolved, InvokeError> {
-        self.control.resolve(function, qualifier).map_err(InvokeError::NotResolved)
+        let resolved = self.control.resolve(function, qualifier, draw(id));
+        resolved.map_err(InvokeError::NotResolved)
     }
 
     /// Runs a function and waits for its outcome.
@@ -129,12 +139,17 @@ impl Invoker {
     pub async fn invoke(&self, request: InvokeRequest) -> Result<Outcome, InvokeError> {
         let began = Instant::now();
         check_payload(&request.payload)?;
-        let mut resolved = self.resolve(&request.function, request.qualifier.as_ref())?;
+        let (id, qualifier) = (request.id, request.qualifier.as_ref());
+        let mut resolved = self.resolve(id, &request.function, qualifier)?;
+        let _execution = match resolved.reserved {
+            Some(reserved) => Some(self.reserved.enter(&request.function, reserved)?),
+            None => None,
+        };
         let trace = request.trace.unwrap_or_else(new_trace);
         let payload =
             if request.payload.is_empty() { Bytes::from_static(b"{}") } else { request.payload };
         let mut invocation = Invocation {
-            id: request.id,
+            id,
             payload,
             invoked_arn: resolved.invoked_arn.clone(),
             client_context: request.client_context,
@@ -156,13 +171,20 @@ impl Invoker {
                 Ok(Err(NotTaken(back))) => {
                     invocation = back;
                     // It may have gone because the function was changed.
-                    resolved = self.resolve(&request.function, request.qualifier.as_ref())?;
+                    resolved = self.resolve(id, &request.function, qualifier)?;
                 }
                 Err(_gone) => return Err(InvokeError::NotTaken),
             }
         }
         Err(InvokeError::NotTaken)
     }
+}
+
+/// Where an alias with two versions leads: the random bits of the request's id, as a number from 0
+/// up to 1.
+fn draw(id: RequestId) -> f64 {
+    let bits = u32::try_from(id.0.as_u128() & u128::from(u32::MAX)).unwrap_or_default();
+    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
 }
 
 fn complete(completed: &mut Completed, queued: Duration, began: Instant) {

@@ -208,6 +208,19 @@ pub fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
+/// Has the C library give the memory of large buffers back at once.
+///
+/// Left to itself it learns from the first freed upload to keep the next ones, in each of its
+/// arenas, for ever: a server that has once taken a few archives would stay tens of megabytes larger.
+pub fn give_large_memory_back() {
+    #[cfg(target_env = "gnu")]
+    {
+        const LARGE_BYTES: i32 = 1024 * 1024;
+        // SAFETY: `mallopt` only changes settings of the allocator, and takes a lock to do it.
+        unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BYTES) };
+    }
+}
+
 /// Who we are.
 #[must_use]
 pub fn effective_uid() -> u32 {

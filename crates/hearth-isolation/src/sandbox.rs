@@ -295,7 +295,7 @@ fn start_request(request: &WallsRequest) -> Start {
         id: request.id.0,
         root: root_plan(&request.runtime),
         code: target.code.clone(),
-        layers: None,
+        layers: target.layers.clone(),
         scratch_mb: target.ephemeral_storage_mb,
         limits: GroupLimits {
             memory_bytes: u64::from(target.memory_mb) * 1024 * 1024,

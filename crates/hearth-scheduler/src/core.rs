@@ -6,12 +6,15 @@
 //!    came back idle in the meantime.
 //! 2. Of the idle environments of a target the youngest idle one is taken, so that the others grow
 //!    old and are retired.
-//! 3. No environment is started that no waiting invocation can use: per target, waiting
-//!    invocations never exceed environments that are starting.
+//! 3. No environment is started that no waiting invocation can use, beside those that are
+//!    provisioned: per target, waiting invocations never exceed environments that are starting.
 //! 4. No more than `environments_max` environments exist, beside those that are being torn down. To start one more, the environment that
 //!    was idle longest is retired first; if none is idle, the invocation is refused at once.
 //! 5. No more than `concurrency_max` invocations run or wait at a time.
-//! 6. A start that fails fails at most one invocation, and starts nothing in its place.
+//! 6. As many environments as are provisioned for a target stand or are starting. Those are not
+//!    retired for their age, nor to make room. What is missing is looked for with every tick, so a
+//!    target that cannot start is not started over and over.
+//! 7. A start that fails fails at most one invocation, and starts nothing in its place.
 //!
 //! # Deliberately absent
 //!
@@ -50,6 +53,8 @@ pub enum Event {
     Gone(EnvironmentId),
     /// A target will not be invoked any more.
     Retired(TargetId),
+    /// So many environments of a target are to be kept.
+    Provisioned(TargetId, usize),
     /// Time has passed.
     Tick(Timestamp),
 }
@@ -98,6 +103,8 @@ struct Pool {
     idle: Vec<EnvironmentId>,
     starting: usize,
     waiters: VecDeque<WaiterId>,
+    /// How many environments are to be kept.
+    provisioned: usize,
     retired: bool,
 }
 
@@ -138,6 +145,7 @@ impl Core {
             Event::Idle(id, now) => self.idle(id, now, &mut actions),
             Event::Gone(id) => self.gone(id, &mut actions),
             Event::Retired(target) => self.retired(target, &mut actions),
+            Event::Provisioned(target, count) => self.provisioned(target, count, &mut actions),
             Event::Tick(now) => self.tick(now, &mut actions),
         }
         actions
@@ -147,6 +155,13 @@ impl Core {
     #[must_use]
     pub fn knows(&self, target: TargetId) -> bool {
         self.pools.contains_key(&target)
+    }
+
+    /// How many environments of a target have been started, and are idle or at work.
+    #[must_use]
+    pub fn ready(&self, target: TargetId) -> usize {
+        let ready = |state| matches!(state, State::Idle(_) | State::Busy);
+        self.environments.values().filter(|one| one.target == target && ready(one.state)).count()
     }
 
     /// How many environments there are, in whatever state.
@@ -184,7 +199,9 @@ impl Core {
     fn start(&mut self, target: TargetId, actions: &mut Vec<Action>) -> bool {
         if self.environments.len() >= self.limits.environments_max {
             // Retiring ones still hold their room, so one is given up for each that is wanted.
-            let Some((&(_, oldest), _)) = self.by_age.first_key_value() else { return false };
+            let mut idle = self.by_age.iter();
+            let spare = idle.find(|(_, target)| !self.keeps_all(**target));
+            let Some((&(_, oldest), _)) = spare else { return false };
             self.retire(oldest, actions);
         }
         let id = EnvironmentId(self.next);
@@ -246,7 +263,7 @@ impl Core {
             }
             State::Retiring => {}
         }
-        // Promise 6: the one that waited for this start is told; the others have their own.
+        // Promise 7: the one that waited for this start is told; the others have their own.
         if state == State::Starting && pool.waiters.len() > pool.starting {
             let waiter = pool.waiters.pop_front().expect("there are more than none");
             self.waiting.remove(&waiter);
@@ -258,17 +275,66 @@ impl Core {
     fn retired(&mut self, target: TargetId, actions: &mut Vec<Action>) {
         let Some(pool) = self.pools.get_mut(&target) else { return };
         pool.retired = true;
+        pool.provisioned = 0;
         for id in pool.idle.clone() {
             self.retire(id, actions);
         }
         self.forget_if_empty(target);
     }
 
+    fn provisioned(&mut self, target: TargetId, count: usize, actions: &mut Vec<Action>) {
+        let pool = self.pools.entry(target).or_default();
+        if !pool.retired {
+            pool.provisioned = count;
+        }
+        self.top_up(target, actions);
+        self.forget_if_empty(target);
+    }
+
+    /// Starts what is missing of the provisioned environments of a target.
+    fn top_up(&mut self, target: TargetId, actions: &mut Vec<Action>) {
+        let wanted = self.pools.get(&target).map_or(0, |pool| pool.provisioned);
+        for _missing in self.standing(target)..wanted {
+            if !self.start(target, actions) {
+                return;
+            }
+        }
+    }
+
+    /// How many environments of a target there are or will be.
+    fn standing(&self, target: TargetId) -> usize {
+        let of_target = |one: &&Environment| one.target == target && one.state != State::Retiring;
+        self.environments.values().filter(of_target).count()
+    }
+
+    /// Whether none of a target's environments may go, because all are provisioned.
+    fn keeps_all(&self, target: TargetId) -> bool {
+        let provisioned = self.pools.get(&target).map_or(0, |pool| pool.provisioned);
+        provisioned > 0 && self.standing(target) <= provisioned
+    }
+
     fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        while let Some((&(since, id), _)) = self.by_age.first_key_value()
-            && now.millis_since(since) >= self.limits.idle_ms_max
-        {
-            self.retire(id, actions);
+        let old = |since: &Timestamp| now.millis_since(*since) >= self.limits.idle_ms_max;
+        let aged: Vec<(EnvironmentId, TargetId)> = self
+            .by_age
+            .iter()
+            .take_while(|((since, _), _)| old(since))
+            .map(|((_, id), target)| (*id, *target))
+            .collect();
+        for (id, target) in aged {
+            if !self.keeps_all(target) {
+                self.retire(id, actions);
+            }
+        }
+        let provisioned = |pool: &Pool| pool.provisioned > 0;
+        let targets: Vec<TargetId> = self
+            .pools
+            .iter()
+            .filter(|(_, pool)| provisioned(pool))
+            .map(|(target, _)| *target)
+            .collect();
+        for target in targets {
+            self.top_up(target, actions);
         }
     }
 
@@ -290,6 +356,7 @@ impl Core {
         if let Some(pool) = self.pools.get(&target)
             && !used
             && pool.waiters.is_empty()
+            && pool.provisioned == 0
         {
             self.pools.remove(&target);
         }
@@ -317,6 +384,33 @@ mod tests {
     const B: WaiterId = WaiterId(2);
     const FIRST: EnvironmentId = EnvironmentId(1);
     const SECOND: EnvironmentId = EnvironmentId(2);
+
+    #[test]
+    fn provisioned_environments_stand_without_a_caller_and_do_not_age() {
+        let mut core = core(3, 10);
+        let (t, other) = (target(1), target(2));
+        let starts = [Action::Start(FIRST, t), Action::Start(SECOND, t)];
+        assert_eq!(core.step(Event::Provisioned(t, 2)), starts);
+        assert_eq!(core.ready(t), 0);
+        core.step(Event::Idle(FIRST, NOW));
+        core.step(Event::Idle(SECOND, NOW));
+        assert_eq!(core.ready(t), 2);
+        assert_eq!(core.step(Event::Wanted(A, t)), [Action::Assign(A, SECOND)]);
+        core.step(Event::Idle(SECOND, NOW));
+        let later = NOW.plus_millis(1_000);
+        assert_eq!(core.step(Event::Tick(later)), []);
+
+        // They make no room for others, and one that is lost is started again.
+        let third = EnvironmentId(3);
+        assert_eq!(core.step(Event::Wanted(A, other)), [Action::Start(third, other)]);
+        assert_eq!(core.step(Event::Wanted(B, other)), [Action::Refuse(B, Refused::Room)]);
+        core.step(Event::Gone(third));
+        core.step(Event::Gone(FIRST));
+        assert_eq!(core.step(Event::Tick(later)), [Action::Start(EnvironmentId(4), t)]);
+
+        assert_eq!(core.step(Event::Provisioned(t, 0)), []);
+        assert_eq!(core.step(Event::Tick(later)), [Action::Retire(SECOND)]);
+    }
 
     #[test]
     fn the_first_to_come_is_taken() {

@@ -133,6 +133,23 @@ impl Scheduler {
         self.happen(Event::Retired(target));
     }
 
+    /// Keeps so many environments of a target started, whether anybody wants them or not.
+    pub fn provision(&self, target: &Arc<Target>, runtime: &Arc<Runtime>, environments: usize) {
+        let mut inner = self.lock();
+        if inner.closing {
+            return;
+        }
+        let birth = || (Arc::clone(target), Arc::clone(runtime));
+        inner.births.entry(target.id).or_insert_with(birth);
+        self.step(inner, Event::Provisioned(target.id, environments));
+    }
+
+    /// How many environments of a target are idle or at work.
+    #[must_use]
+    pub fn ready(&self, target: TargetId) -> usize {
+        self.lock().core.ready(target)
+    }
+
     /// How many environments there are.
     #[must_use]
     pub fn environments(&self) -> usize {
@@ -178,7 +195,7 @@ impl Scheduler {
         for action in inner.core.step(event) {
             self.perform(&mut inner, action);
         }
-        if matches!(event, Event::Gone(..) | Event::Retired(_) | Event::Abandoned(_)) {
+        if !matches!(event, Event::Wanted(..) | Event::Idle(..)) {
             // What is to be started for a target is known for as long as the core knows the target.
             let Inner { core, births, .. } = &mut *inner;
             births.retain(|target, _| core.knows(*target));

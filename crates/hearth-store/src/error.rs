@@ -1,5 +1,7 @@
 //! What can go wrong with a store.
 
+use hearth_types::names::NameError;
+
 /// An operation of a store that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -19,6 +21,17 @@ pub enum StoreError {
         /// The newest schema that this program knows.
         known: i64,
     },
+    /// A document is not what a record of its kind says.
+    #[error("could not understand a record of kind `{kind}`")]
+    Document {
+        /// What it should be a record of.
+        kind: &'static str,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A record is of no account or no region.
+    #[error("could not understand whose a record is")]
+    Scope(#[source] NameError),
 }
 
 impl StoreError {

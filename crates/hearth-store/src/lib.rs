@@ -1,13 +1,15 @@
 //! What survives a restart.
 //!
-//! Records are behind small traits, one per concern ([`functions`]); [`sqlite`] is the embedded
-//! engine. [`packages`] keeps code, by its digest, in a directory.
+//! [`records`] is the trait of whoever keeps documents; [`sqlite`] is the embedded engine, and
+//! [`collection`] holds all records of one kind in memory. [`packages`] keeps code, by its digest,
+//! in a directory.
 //!
 //! # Deliberately absent
 //!
 //! No rules about records: what they mean is `hearth-control`'s. Time is an argument.
 
-pub mod functions;
+pub mod records;
+pub mod collection;
 pub mod sqlite;
 pub mod packages;
 pub mod error;

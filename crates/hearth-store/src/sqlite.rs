@@ -4,16 +4,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hearth_types::names::FunctionArn;
+use hearth_types::names::{AccountId, NameError, Region, Scope};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
 use crate::error::StoreError;
-use crate::functions::FunctionRecords;
+use crate::records::{Record, RecordKey, Records};
 
 /// The steps from an empty file to the newest schema; a step never changes once it was released.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_functions.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/sqlite/0001_functions.sql"),
+    include_str!("../migrations/sqlite/0002_records.sql"),
+];
 
 /// How long a statement waits for another writer.
 const BUSY_SECONDS: u64 = 10;
@@ -70,45 +73,61 @@ impl Sqlite {
 }
 
 #[async_trait]
-impl FunctionRecords for Sqlite {
-    async fn put(&self, function: &FunctionArn, document: &str) -> Result<(), StoreError> {
+impl Records for Sqlite {
+    async fn put(&self, key: &RecordKey, document: &str) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO function (account, region, name, document) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (account, region, name) DO UPDATE SET document = excluded.document",
+            "INSERT INTO record (kind, account, region, name, document) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (kind, account, region, name) DO UPDATE SET document = excluded.document",
         )
-        .bind(function.scope.account.as_str())
-        .bind(function.scope.region.as_str())
-        .bind(function.name.as_str())
+        .bind(key.kind)
+        .bind(key.scope.account.as_str())
+        .bind(key.scope.region.as_str())
+        .bind(&key.name)
         .bind(document)
         .execute(&self.pool)
         .await
-        .map_err(StoreError::during("keep a function's record"))?;
+        .map_err(StoreError::during("keep a record"))?;
         Ok(())
     }
 
-    async fn remove(&self, function: &FunctionArn) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM function WHERE account = ?1 AND region = ?2 AND name = ?3")
-            .bind(function.scope.account.as_str())
-            .bind(function.scope.region.as_str())
-            .bind(function.name.as_str())
-            .execute(&self.pool)
-            .await
-            .map_err(StoreError::during("remove a function's record"))?;
+    async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
+        sqlx::query(
+            "DELETE FROM record WHERE kind = ?1 AND account = ?2 AND region = ?3 AND name = ?4",
+        )
+        .bind(key.kind)
+        .bind(key.scope.account.as_str())
+        .bind(key.scope.region.as_str())
+        .bind(&key.name)
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::during("remove a record"))?;
         Ok(())
     }
 
-    async fn all(&self) -> Result<Vec<String>, StoreError> {
-        sqlx::query_scalar("SELECT document FROM function ORDER BY account, region, name")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(StoreError::during("read the functions' records"))
+    async fn all(&self, kind: &'static str) -> Result<Vec<Record>, StoreError> {
+        let rows: Vec<(String, String, String, String)> = sqlx::query_as(
+            "SELECT account, region, name, document FROM record WHERE kind = ?1
+             ORDER BY account, region, name",
+        )
+        .bind(kind)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::during("read the records"))?;
+        rows.into_iter()
+            .map(|(account, region, name, document)| {
+                let scope =
+                    Scope { account: AccountId::parse(&account)?, region: Region::parse(&region)? };
+                Ok(Record { scope, name, document })
+            })
+            .collect::<Result<_, NameError>>()
+            .map_err(StoreError::Scope)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::functions::conformance;
+    use crate::records::conformance;
 
     async fn open() -> (Sqlite, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
@@ -116,9 +135,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn function_records_conform() {
+    async fn records_conform() {
         conformance::replaces_whole_and_returns_in_order(&open().await.0).await;
         conformance::removes_and_does_not_mind_what_is_missing(&open().await.0).await;
+        conformance::kinds_do_not_see_each_other(&open().await.0).await;
+    }
+
+    #[tokio::test]
+    async fn functions_of_the_first_schema_are_still_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("hearth.db");
+        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+        let old = SqlitePool::connect_with(options).await.unwrap();
+        sqlx::raw_sql(MIGRATIONS[0]).execute(&old).await.unwrap();
+        let row = "INSERT INTO function VALUES ('000000000000', 'us-east-1', 'hello', '{}')";
+        sqlx::raw_sql(row).execute(&old).await.unwrap();
+        sqlx::raw_sql("PRAGMA user_version = 1").execute(&old).await.unwrap();
+        old.close().await;
+
+        let store = Sqlite::open(&file).await.unwrap();
+        let found = store.all("function").await.unwrap();
+        assert_eq!(found[0].name, "hello");
     }
 
     #[tokio::test]
@@ -130,7 +167,7 @@ mod tests {
         store.close().await;
 
         let store = Sqlite::open(&file).await.unwrap();
-        assert_eq!(store.all().await.unwrap().len(), 2);
+        assert_eq!(store.all(conformance::KIND).await.unwrap().len(), 2);
         sqlx::raw_sql("PRAGMA user_version = 99").execute(&store.pool).await.unwrap();
         store.close().await;
 

@@ -33,8 +33,12 @@ pub struct Target {
     pub variables: BTreeMap<String, String>,
     /// The log group that the function writes to.
     pub log_group: String,
+    /// From which level on the function's own logs are wanted, if it logs as JSON.
+    pub application_log_level: Option<String>,
     /// The unpacked code, shared read-only by every environment of it.
     pub code: PathBuf,
+    /// What its layers hold, laid over each other; shared likewise.
+    pub layers: Option<PathBuf>,
 }
 
 /// The names that a function may not set itself.
@@ -49,7 +53,9 @@ pub const RESERVED_VARIABLES: &[&str] = &[
     "AWS_LAMBDA_FUNCTION_NAME",
     "AWS_LAMBDA_FUNCTION_VERSION",
     "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_FORMAT",
     "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_LEVEL",
     "AWS_LAMBDA_LOG_STREAM_NAME",
     "AWS_LAMBDA_RUNTIME_API",
     "AWS_REGION",

@@ -10,6 +10,8 @@ pub const REQUEST_BODY_BYTES_MAX: usize = 70_167_211;
 pub const BODIES_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// AWS: the largest archive that is uploaded directly.
 pub const ZIP_BYTES_MAX: usize = 52_428_800;
+/// The largest archive that is fetched from a bucket: none that is larger could be unpacked.
+pub const ARCHIVE_BYTES_MAX: usize = 262_144_000;
 /// AWS: what an archive may hold when it is unpacked, layers included.
 pub const UNZIPPED_BYTES_MAX: u64 = 262_144_000;
 /// How many entries an archive may have: a directory of a million empty files is a bomb as well.

@@ -21,6 +21,8 @@ pub mod service;
 pub mod route;
 pub mod rest_json;
 pub mod aws_json;
+pub mod aws_query;
+pub mod xml;
 pub mod decode;
 pub mod conform;
 pub mod validate;

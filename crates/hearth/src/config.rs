@@ -83,6 +83,36 @@ pub(crate) struct Config {
     pub(crate) uid_base: u32,
     /// How callers prove who they are.
     pub(crate) auth: Auth,
+    /// How long Pending, InProgress and the like last at least, in milliseconds.
+    pub(crate) transition_ms_min: u64,
+    /// Where code that is named by bucket and key comes from; empty for Hearth's own buckets.
+    pub(crate) s3_endpoint: String,
+    /// The access key for that endpoint.
+    pub(crate) s3_access_key_id: String,
+    /// Its secret.
+    pub(crate) s3_secret_access_key: Secret,
+}
+
+/// A text that is never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl Secret {
+    fn parse(text: &str) -> Result<Secret, String> {
+        Ok(Secret(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.0.is_empty() { "" } else { "(set)" })
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Secret")
+    }
 }
 
 /// How callers prove who they are.
@@ -258,6 +288,10 @@ impl Loading {
             worker_threads: 0,
             uid_base: 1_879_048_192,
             auth: Auth::Off,
+            transition_ms_min: 0,
+            s3_endpoint: String::new(),
+            s3_access_key_id: String::new(),
+            s3_secret_access_key: Secret::default(),
         };
         let origins = SETTINGS.iter().map(|setting| (setting.key, Origin::Default)).collect();
         Loading { config, origins: Origins(origins) }

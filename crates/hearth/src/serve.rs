@@ -11,11 +11,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use hearth_control::concurrency::Provisioner;
 use hearth_control::control::{Control, Parts, TargetWatcher};
+use hearth_control::mapping::NoPollers;
 use hearth_environment::driver::Shared;
 use hearth_front::body::BodyRoom;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::server::{self, Admission};
+use hearth_iam::Iam;
 use hearth_invoke::Invoker;
 use hearth_isolation::host::{self, Host};
 use hearth_isolation::launcher::Configuration;
@@ -24,9 +27,13 @@ use hearth_isolation::sweep;
 use hearth_runtimes::Runtimes;
 use hearth_scheduler::core::Limits;
 use hearth_scheduler::driver::Scheduler;
+use hearth_services::buckets::Buckets;
+use hearth_services::objects::ObjectSource;
+use hearth_services::remote::RemoteBuckets;
 use hearth_store::packages::Packages;
 use hearth_store::sqlite::Sqlite;
 use hearth_telemetry::{LogLimits, LogStore};
+use hearth_types::function::Target;
 use hearth_types::ids::{RequestId, TargetId};
 use hearth_types::names::Scope;
 use hearth_types::tasks::Tasks;
@@ -60,6 +67,7 @@ pub(crate) struct Server {
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     raise_descriptor_limit();
+    hearth_isolation::linux::give_large_memory_back();
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().context("the listening socket has no address")?;
     let directories = Directories::prepare(&config.data_dir)?;
@@ -96,20 +104,35 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         records: Arc::new(store.clone()),
         packages,
         runtimes: Arc::clone(&runtimes),
-        clock,
+        clock: Arc::clone(&clock),
         tasks: tasks.clone(),
+        transition_min: Duration::from_millis(config.transition_ms_min),
+        concurrency_max: u32::try_from(config.concurrency_max).unwrap_or(u32::MAX),
+        provisioner: Arc::new(Environments {
+            scheduler: Arc::clone(&scheduler),
+            runtimes: Arc::clone(&runtimes),
+        }),
+        pollers: Arc::new(NoPollers),
     };
     let control = Control::open(parts, watcher).await.context("could not open the functions")?;
+
+    let iam = Iam::open(Arc::new(store.clone()), Arc::clone(&clock));
+    let iam = iam.await.context("could not open the roles")?;
+    let buckets = Buckets::open(directories.buckets, Arc::new(store.clone()));
+    let buckets = Arc::new(buckets.await.context("could not open the buckets")?);
+    let objects = objects(config, &buckets)?;
 
     let (admission, admitted) = watch::channel(Admission::Open);
     let front = Arc::new(Front {
         invoker: Invoker::new(Arc::clone(&control), Arc::clone(&scheduler)),
         control,
+        iam: Arc::new(iam),
+        objects,
+        buckets,
         logs: Arc::clone(&logs),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         admission: admitted.clone(),
-        concurrency_max: config.concurrency_max,
         tasks: tasks.clone(),
         body_room: BodyRoom::default(),
     });
@@ -189,11 +212,45 @@ impl TargetWatcher for Watcher {
     }
 }
 
+/// Keeps environments ready for the control plane.
+#[derive(Debug)]
+struct Environments {
+    scheduler: Arc<Scheduler>,
+    runtimes: Arc<Runtimes>,
+}
+
+impl Provisioner for Environments {
+    fn provision(&self, target: &Arc<Target>, environments: u32) {
+        let environments = usize::try_from(environments).unwrap_or(usize::MAX);
+        if let Some(runtime) = self.runtimes.get(&target.runtime) {
+            self.scheduler.provision(target, &runtime, environments);
+        }
+    }
+
+    fn ready(&self, target: TargetId) -> u32 {
+        u32::try_from(self.scheduler.ready(target)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Where the code comes from that is named by bucket and key.
+fn objects(config: &Config, own: &Arc<Buckets>) -> anyhow::Result<Arc<dyn ObjectSource>> {
+    if config.s3_endpoint.is_empty() {
+        return Ok(Arc::clone(own) as _);
+    }
+    let remote = RemoteBuckets::new(
+        &config.s3_endpoint,
+        &config.s3_access_key_id,
+        &config.s3_secret_access_key.0,
+    );
+    Ok(Arc::new(remote.context("`s3_endpoint` cannot be used")?))
+}
+
 /// What a data directory consists of.
 struct Directories {
     run: PathBuf,
     logs: PathBuf,
     packages: PathBuf,
+    buckets: PathBuf,
     runtimes: PathBuf,
     database: PathBuf,
 }
@@ -204,10 +261,13 @@ impl Directories {
             run: data.join("run"),
             logs: data.join("logs"),
             packages: data.join("packages"),
+            buckets: data.join("buckets"),
             runtimes: runtimes_directory(data),
             database: data.join("hearth.db"),
         };
-        for directory in [&directories.run, &directories.logs, &directories.packages] {
+        let made =
+            [&directories.run, &directories.logs, &directories.packages, &directories.buckets];
+        for directory in made {
             fs::create_dir_all(directory)
                 .with_context(|| format!("could not make {}", directory.display()))?;
         }

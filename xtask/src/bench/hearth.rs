@@ -83,6 +83,16 @@ impl Server {
 
     /// Creates a function and waits until it can be invoked.
     pub(crate) fn create(&self, function: &Function<'_>) -> anyhow::Result<()> {
+        let mut connection = Connection::open(self.address)?;
+        self.create_on(&mut connection, function)
+    }
+
+    /// The same, on a connection that is open already.
+    pub(crate) fn create_on(
+        &self,
+        connection: &mut Connection,
+        function: &Function<'_>,
+    ) -> anyhow::Result<()> {
         let Function { name, runtime, memory_mb, package } = function;
         let handler = if runtime.starts_with("python") { "app.handler" } else { "bootstrap" };
         let request = json!({
@@ -94,7 +104,6 @@ impl Server {
             "MemorySize": memory_mb,
             "Timeout": 60,
         });
-        let mut connection = Connection::open(self.address)?;
         let body = request.to_string();
         let answer = connection.exchange("POST", "/2015-03-31/functions", body.as_bytes())?;
         ensure!(answer.status == 201, "could not create {name}: {}", text(&answer));

@@ -3,7 +3,7 @@
 //!
 //! # Promises
 //!
-//! 1. An error is whatever a caller would call one: no answer, another status than 200, or a
+//! 1. An error is whatever a caller would call one: no answer, a status beyond 299, or a
 //!    function error. Errors while warming up count.
 //! 2. A peer that is gone ends the load early; it does not make it spin.
 //!
@@ -11,9 +11,11 @@
 //!
 //! Pipelining and open-loop arrival: each connection waits for its answer, as an SDK does.
 
+use std::fmt;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -36,17 +38,53 @@ const WARM_UP: Duration = Duration::from_millis(300);
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
-    pub(crate) path: String,
+    pub(crate) requests: Requests,
     pub(crate) connections: usize,
     pub(crate) duration: Duration,
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) body: String,
+}
+
+/// The requests of a load: the first, the second, and so on for ever.
+#[derive(Clone)]
+pub(crate) struct Requests(Arc<dyn Fn(u64) -> Request + Send + Sync>);
+
+impl fmt::Debug for Requests {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Requests({:?}, …)", self.first())
+    }
+}
+
+impl Requests {
+    /// Each is made from its number.
+    pub(crate) fn new(make: impl Fn(u64) -> Request + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// The first of them.
+    pub(crate) fn first(&self) -> Request {
+        (self.0)(0)
+    }
+
+    /// The same invocation over and over.
+    pub(crate) fn invocation(path: String) -> Self {
+        Self::new(move |_| Request { method: "POST", path: path.clone(), body: "{}".to_owned() })
+    }
 }
 
 impl Load {
     /// Puts the load on the peer, and waits for it to end.
     pub(crate) fn run(&self) -> Summary {
         let start = Barrier::new(self.connections);
+        let sent = AtomicU64::new(0);
         let shares: Vec<Share> = thread::scope(|scope| {
-            let one = || self.one_connection(&start);
+            let one = || self.one_connection(&start, &sent);
             let threads: Vec<_> = (0..self.connections).map(|_| scope.spawn(one)).collect();
             let ends = threads.into_iter().map(thread::ScopedJoinHandle::join);
             // A thread of ours that panics is a bug, and shows as an error in the table.
@@ -57,15 +95,16 @@ impl Load {
         Summary::of(latencies, self.duration, errors)
     }
 
-    fn one_connection(&self, start: &Barrier) -> Share {
+    fn one_connection(&self, start: &Barrier, number: &AtomicU64) -> Share {
         let mut share = Share { latencies: Vec::new(), errors: 0 };
         let mut connection = Connection::open(self.address).ok();
         start.wait();
         let begin = now();
         while share.errors < ERRORS_MAX && begin.elapsed() < WARM_UP + self.duration {
             let counts = begin.elapsed() >= WARM_UP;
+            let request = (self.requests.0)(number.fetch_add(1, Ordering::Relaxed));
             let sent = now();
-            let answered = self.one_request(&mut connection);
+            let answered = self.one_request(&mut connection, &request);
             match answered {
                 Ok(()) if counts => share.latencies.push(sent.elapsed()),
                 Ok(()) => {}
@@ -79,12 +118,17 @@ impl Load {
     }
 
     /// Sends one request, on a new connection if there is none.
-    fn one_request(&self, connection: &mut Option<Connection>) -> anyhow::Result<()> {
+    fn one_request(
+        &self,
+        connection: &mut Option<Connection>,
+        request: &Request,
+    ) -> anyhow::Result<()> {
         let connection = match connection {
             Some(connection) => connection,
             None => connection.insert(Connection::open(self.address)?),
         };
-        connection.exchange("POST", &self.path, b"{}")?.succeeded()
+        let Request { method, path, body } = request;
+        connection.exchange(method, path, body.as_bytes())?.succeeded()
     }
 }
 
@@ -114,7 +158,7 @@ impl Answer {
     /// Fails unless a function ran and succeeded.
     pub(crate) fn succeeded(&self) -> anyhow::Result<()> {
         let body = String::from_utf8_lossy(&self.body);
-        ensure!(self.status == 200, "the answer is {}: {body}", self.status);
+        ensure!(matches!(self.status, 200..=299), "the answer is {}: {body}", self.status);
         if let Some(kind) = &self.function_error {
             bail!("the function failed ({kind}): {body}");
         }

@@ -12,6 +12,7 @@
 //! Stored results to compare with: numbers of another day or machine say little.
 
 mod scenarios;
+mod control;
 mod table;
 mod hearth;
 mod emulator;

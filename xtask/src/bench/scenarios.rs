@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
+use super::control;
 use super::emulator::Emulator;
 use super::hearth::{Function, Runtimes, Server, invoke_path, package};
-use super::load::{Connection, Load};
+use super::load::{Connection, Load, Requests};
 use super::memory::{Memory, children, kilobytes, megabytes};
 use super::stats::{Summary, times};
 use super::table::{Promise, Row, ms, per_second};
@@ -34,6 +35,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "cold-python", what: "new environments, Python",                    run: cold_python },
     Scenario { name: "memory",      what: "the server, idle and with idle environments", run: memory },
     Scenario { name: "neighbour",   what: "one function while another misbehaves",       run: neighbour },
+    Scenario { name: "control",     what: "the control plane with many functions",       run: control::run },
 ];
 
 const NO_OP: &str = "def handler(event, context):\n    return {}\n";
@@ -50,7 +52,7 @@ def handler(event, context):
 ";
 
 /// How long a round of load lasts.
-const ROUND: Duration = Duration::from_secs(2);
+pub(super) const ROUND: Duration = Duration::from_secs(2);
 /// How long the neighbour misbehaves: longer than a round and its warm-up.
 const MISBEHAVIOUR_SECONDS: u32 = 3;
 const CONNECTIONS: usize = 16;
@@ -69,7 +71,7 @@ fn warm(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
     let emulator = Emulator::start(tools, NO_OP)?;
     let hearth_load = load(&server, 1);
     let emulator_load =
-        Load { address: emulator.address, path: Emulator::path(), ..load(&server, 1) };
+        Load { address: emulator.address, requests: emulated(), ..load(&server, 1) };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         ours.push(hearth_load.run());
@@ -107,7 +109,8 @@ fn connections(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
     drop(server);
 
     let emulator = Emulator::start(tools, NO_OP)?;
-    let two = Load { address: emulator.address, path: Emulator::path(), connections: 2, ..load };
+    let requests = emulated();
+    let two = Load { address: emulator.address, requests, connections: 2, ..load };
     let theirs = two.run();
     let fate = format!("with 2 connections: {} errors, {}", theirs.errors, emulator.fate());
     let rate = per_second(ours.requests_per_second);
@@ -240,15 +243,20 @@ fn misbehave(server: &Server, event: &str) -> anyhow::Result<()> {
 }
 
 /// The function that does nothing, called `no-op`.
-fn create_no_op(tools: &Tools, server: &Server) -> anyhow::Result<()> {
+pub(super) fn create_no_op(tools: &Tools, server: &Server) -> anyhow::Result<()> {
     let package = package("app.py", NO_OP.as_bytes())?;
     server.create(&python(tools, &package, ONE_PROCESSOR_MB))
 }
 
 /// A load on `no-op`.
-fn load(server: &Server, connections: usize) -> Load {
-    let path = invoke_path("no-op");
-    Load { address: server.address, path, connections, duration: ROUND }
+pub(super) fn load(server: &Server, connections: usize) -> Load {
+    let requests = Requests::invocation(invoke_path("no-op"));
+    Load { address: server.address, requests, connections, duration: ROUND }
+}
+
+/// The same for the emulator.
+fn emulated() -> Requests {
+    Requests::invocation(Emulator::path())
 }
 
 fn python<'a>(tools: &'a Tools, package: &'a str, memory_mb: u32) -> Function<'a> {
@@ -311,12 +319,12 @@ fn promised(what: &str, ours: &Summary, theirs: Option<&Summary>, promise: Promi
     Row::promised(what, ms(ours.p50), &beside, promise)
 }
 
-fn no_errors(what: &str, errors: usize, beside: &str) -> Row {
+pub(super) fn no_errors(what: &str, errors: usize, beside: &str) -> Row {
     let value = f64::from(u32::try_from(errors).unwrap_or(u32::MAX));
     let promise = Promise { value, at_most: 0.0, unit: "errors" };
     Row::promised(what, errors.to_string(), beside, promise)
 }
 
-fn both(summary: &Summary) -> String {
+pub(super) fn both(summary: &Summary) -> String {
     format!("{}, {}", ms(summary.p50), ms(summary.p99))
 }

@@ -16,7 +16,7 @@ pub(crate) struct Row {
     promise: Option<Promise>,
 }
 
-/// A number that we promise to stay below.
+/// A number that we promise to stay below, or above.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Promise {
     pub(crate) value: f64,

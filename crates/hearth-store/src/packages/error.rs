@@ -39,6 +39,10 @@ pub enum PackageError {
     #[error("could not unpack package {digest}")]
     NotUnpacked { digest: CodeDigest, source: io::Error },
 
+    /// The layers are named as their merged tree is, by [`super::Packages::merged_key`].
+    #[error("could not lay the layers of {merged} over each other")]
+    NotMerged { merged: CodeDigest, source: io::Error },
+
     #[error("could not read package {digest}")]
     NotRead { digest: CodeDigest, source: io::Error },
 

@@ -1,26 +1,32 @@
 //! Code packages: the archives of functions and layers, and the trees that they unpack to.
 //!
 //! Everything in an archive comes from a stranger. It is read by [`archive`], judged as a whole by
-//! [`tree`], and only then written by [`unpack`]. [`mod@pack`] goes the other way.
+//! [`tree`], and only then written by [`unpack`]. [`mod@pack`] goes the other way, and [`merge`]
+//! lays the trees of several archives over each other.
 //!
 //! ```text
 //! <directory>/zip/<hex>         an archive, as it was uploaded
 //! <directory>/tree/<hex>/       what it unpacks to
+//! <directory>/merged/<hex>/     what several unpack to together, in links to their trees
 //! <directory>/incoming/         work in progress, cleared by `Packages::open`
 //! ```
 //!
 //! # Promises
 //!
-//! 1. What stands in `zip/` and `tree/` is whole, also after a power failure. Work is done in `incoming/` and gets in place by
-//!    one rename, so a process that is killed leaves nothing half-done behind.
-//! 2. Nothing of an archive is written outside its own tree, and no link in a tree leads out of it.
+//! 1. What stands in `zip/`, `tree/` and `merged/` is whole, also after a power failure. Work is
+//!    done in `incoming/` and gets in place by one rename, so a process that is killed leaves
+//!    nothing half-done behind.
+//! 2. Nothing of an archive is written outside its own tree and the merged ones, and no link in
+//!    its own tree leads out of it.
 //! 3. An archive costs at most the limits of `hearth_types::limits`, whatever its headers say.
-//! 4. [`Packages::keep`] and [`Packages::unpack`] may be repeated and may run at the same time.
+//! 4. [`Packages::keep`], [`Packages::unpack`] and [`Packages::merge`] may be repeated and may run
+//!    at the same time.
 //!
 //! # Deliberately absent
 //!
-//! Who uses a package: [`Packages::retain`] is told. One process owns the directory at a time.
-//! Signatures are not checked, and modification times are not restored.
+//! Who uses a package: [`Packages::retain`] and [`Packages::retain_merged`] are told. One process
+//! owns the directory at a time. Signatures are not checked, and modification times are not
+//! restored.
 
 mod digest;
 mod error;
@@ -28,6 +34,7 @@ mod archive;
 mod tree;
 mod unpack;
 mod pack;
+mod merge;
 
 #[cfg(test)]
 mod crafted;
@@ -40,7 +47,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hearth_types::limits::ZIP_BYTES_MAX;
+use hearth_types::limits::ARCHIVE_BYTES_MAX;
 
 pub use self::digest::{CodeDigest, DigestError};
 pub use self::error::{PackageError, Refusal};
@@ -66,8 +73,8 @@ pub fn check(zip: &[u8]) -> Result<PackageSummary, PackageError> {
     if zip.is_empty() {
         return Err(PackageError::Empty);
     }
-    if zip.len() > ZIP_BYTES_MAX {
-        return Err(PackageError::ZippedTooLarge { bytes: zip.len(), limit: ZIP_BYTES_MAX });
+    if zip.len() > ARCHIVE_BYTES_MAX {
+        return Err(PackageError::ZippedTooLarge { bytes: zip.len(), limit: ARCHIVE_BYTES_MAX });
     }
     let entries = archive::entries(zip)?;
     let count = entries.len();
@@ -94,6 +101,7 @@ impl Packages {
         let prepared = (|| {
             fs::create_dir_all(directory.join(ZIP))?;
             fs::create_dir_all(directory.join(TREE))?;
+            fs::create_dir_all(directory.join(MERGED))?;
             let incoming = directory.join(INCOMING);
             if incoming.try_exists()? {
                 fs::remove_dir_all(&incoming)?;
@@ -164,14 +172,18 @@ impl Packages {
     pub fn remove(&self, digest: CodeDigest) -> Result<(), PackageError> {
         let removed = (|| {
             ignore_missing(fs::remove_file(self.zip_path(digest)))?;
-            // A tree leaves its place in one step, because what stands there must be whole.
-            let incoming = self.incoming();
-            match fs::rename(self.tree(digest), &incoming) {
-                Ok(()) => fs::remove_dir_all(&incoming),
-                Err(error) => ignore_missing(Err(error)),
-            }
+            self.remove_tree(&self.tree(digest))
         })();
         removed.map_err(|source| PackageError::NotRemoved { digest, source })
+    }
+
+    /// A tree leaves its place in one step, because what stands there must be whole.
+    fn remove_tree(&self, place: &Path) -> io::Result<()> {
+        let incoming = self.incoming();
+        match fs::rename(place, &incoming) {
+            Ok(()) => fs::remove_dir_all(&incoming),
+            Err(error) => ignore_missing(Err(error)),
+        }
     }
 
     /// Every package of which an archive or a tree is here, in order.
@@ -225,6 +237,7 @@ impl Packages {
 
 const ZIP: &str = "zip";
 const TREE: &str = "tree";
+const MERGED: &str = "merged";
 const INCOMING: &str = "incoming";
 /// Which boot of the machine the trees were written in.
 const BOOT: &str = "boot";
@@ -236,8 +249,10 @@ fn forget_trees_of_another_boot(directory: &Path) -> io::Result<()> {
     let boot = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let written = fs::read(directory.join(BOOT)).unwrap_or_default();
     if boot.is_empty() || boot != written {
-        fs::remove_dir_all(directory.join(TREE))?;
-        fs::create_dir(directory.join(TREE))?;
+        for trees in [TREE, MERGED] {
+            fs::remove_dir_all(directory.join(trees))?;
+            fs::create_dir(directory.join(trees))?;
+        }
         fs::write(directory.join(BOOT), boot)?;
     }
     Ok(())

@@ -164,7 +164,7 @@ fn what_is_no_archive_is_refused() {
     assert!(check(&good).is_ok());
     assert!(matches!(check(b""), Err(PackageError::Empty)));
     assert!(matches!(check(&archive(&[])), Err(PackageError::Empty)));
-    let too_large = vec![0; ZIP_BYTES_MAX + 1];
+    let too_large = vec![0; ARCHIVE_BYTES_MAX + 1];
     assert!(matches!(check(&too_large), Err(PackageError::ZippedTooLarge { .. })));
     assert!(matches!(check(b"PK\x03\x04"), Err(PackageError::NotAnArchive { .. })));
     for length in 1..good.len() {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hearth_types::names::{AccountId, Region};
 
-use super::{Auth, Config, PREFIX};
+use super::{Auth, Config, PREFIX, Secret};
 
 /// One thing that can be set.
 pub(crate) struct Setting {
@@ -57,6 +57,10 @@ settings! {
     worker_threads,        str::parse,       plain, "threads of the server; 0 means one per processor";
     uid_base,              str::parse,       plain, "first of the user ids that environments run as";
     auth,                  Auth::parse,      plain, "how callers prove who they are; only `off` is built so far";
+    transition_ms_min,     str::parse,       plain, "how long Pending, InProgress and other states in between last at least";
+    s3_endpoint,           str::parse,       plain, "S3-compatible endpoint that code comes from, such as http://127.0.0.1:9000; empty for Hearth's own buckets";
+    s3_access_key_id,      str::parse,       plain, "access key for `s3_endpoint`";
+    s3_secret_access_key,  Secret::parse,    plain, "secret key for `s3_endpoint`; give it in the file or as a variable";
 }
 
 /// The setting of a name.

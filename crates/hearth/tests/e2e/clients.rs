@@ -12,7 +12,7 @@ use crate::tools;
 
 /// A command with the settings of an AWS client that is to talk to a server, and nothing of what
 /// this user has configured for the real one.
-fn aws_command(server: &Server, program: &Path) -> Command {
+pub(crate) fn aws_command(server: &Server, program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();

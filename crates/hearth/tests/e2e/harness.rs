@@ -286,11 +286,19 @@ impl Server {
     }
 
     pub(crate) fn start_at(place: Place) -> Self {
+        Self::start_set(place, &[])
+    }
+
+    /// Starts a server with settings, each as `key=value`.
+    pub(crate) fn start_set(place: Place, settings: &[&str]) -> Self {
         let mut command = hearth();
         command.args(["serve", "--listen", "127.0.0.1:0", "--set", "drain_seconds=5"]);
         command.arg("--data-dir").arg(place.data()).current_dir(place.path());
         if weaker_allowed() {
             command.arg("--allow-weaker");
+        }
+        for setting in settings {
+            command.args(["--set", setting]);
         }
         Self::start_with(place, command)
     }

@@ -21,6 +21,8 @@ mod changes;
 mod languages;
 mod clients;
 mod api;
+mod operations;
+mod compatibility;
 mod connections;
 mod walls;
 mod weaker;

@@ -1,0 +1,267 @@
+//! How much of AWS's API is offered: the source of `docs/compatibility.md`.
+//!
+//! [`page`] writes the document. A test compares it with the file, and an end-to-end test asks a
+//! server for every operation and finds that those that are listed as missing, and only those, are
+//! refused as missing.
+
+use std::fmt::Write as _;
+
+use hearth_wire::lambda::Operation;
+use hearth_wire::logs;
+
+use crate::{iam, s3, sts};
+
+/// How much of an operation is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    /// All of it.
+    Full,
+    /// Not all of it: what is missing, or is kept and has no effect yet.
+    Partial(&'static str),
+    /// Nothing: it is answered with `UnsupportedOperationException` and its name.
+    NotYet(&'static str),
+}
+
+const SETTINGS: &str = "see [Settings that are kept](#settings-that-are-kept) and [that are refused](#settings-that-are-refused)";
+const DURABLE: &str = "durable executions";
+const CAPACITY: &str = "capacity providers (managed instances)";
+
+/// What is offered of an operation of AWS Lambda.
+#[must_use]
+#[expect(clippy::too_many_lines, reason = "each operation is named once, and nothing else")]
+pub fn offer(operation: Operation) -> Offer {
+    match operation {
+        Operation::CreateFunction
+        | Operation::UpdateFunctionConfiguration
+        | Operation::UpdateFunctionCode => Offer::Partial(SETTINGS),
+        Operation::Invoke => Offer::Partial(
+            "`RequestResponse` and `DryRun`; not yet `Event`, tenants and durable executions",
+        ),
+        Operation::PutFunctionEventInvokeConfig | Operation::UpdateFunctionEventInvokeConfig => {
+            Offer::Partial("kept; there is no asynchronous invocation yet")
+        }
+        Operation::CreateFunctionUrlConfig | Operation::UpdateFunctionUrlConfig => {
+            Offer::Partial("kept; the URL is not served yet")
+        }
+        Operation::CreateEventSourceMapping | Operation::UpdateEventSourceMapping => {
+            Offer::Partial(
+                "kept; no event source is polled yet, so a mapping is `Disabled` and says why",
+            )
+        }
+        Operation::AddPermission
+        | Operation::AddLayerVersionPermission
+        | Operation::PutResourcePolicy => Offer::Partial(
+            "kept; between functions nothing is authorised yet, because callers are not authenticated",
+        ),
+        Operation::PutProvisionedConcurrencyConfig => Offer::Partial(
+            "environments are started and kept; invocations find `on-demand` as their initialization type",
+        ),
+        Operation::PutFunctionRecursionConfig => Offer::Partial("kept; loops are not detected yet"),
+        Operation::PutRuntimeManagementConfig => {
+            Offer::Partial("kept; runtimes change only when `hearth runtime add` is run")
+        }
+        Operation::CreateCodeSigningConfig | Operation::UpdateCodeSigningConfig => Offer::Partial(
+            "signatures cannot be checked yet, so `Enforce` refuses all code and `Warn` lets all pass",
+        ),
+        Operation::PutFunctionScalingConfig | Operation::GetFunctionScalingConfig => {
+            Offer::Partial("belongs to capacity providers, of which there are none")
+        }
+        Operation::InvokeAsync => Offer::NotYet("asynchronous invocation"),
+        Operation::InvokeWithResponseStream => Offer::NotYet("response streaming"),
+        Operation::CheckpointDurableExecution
+        | Operation::DeleteDurableExecution
+        | Operation::GetDurableExecution
+        | Operation::GetDurableExecutionHistory
+        | Operation::GetDurableExecutionState
+        | Operation::ListDurableExecutionsByFunction
+        | Operation::PauseDurableExecution
+        | Operation::ResumeDurableExecution
+        | Operation::SendDurableExecutionCallbackFailure
+        | Operation::SendDurableExecutionCallbackHeartbeat
+        | Operation::SendDurableExecutionCallbackSuccess
+        | Operation::StopDurableExecution => Offer::NotYet(DURABLE),
+        Operation::CreateCapacityProvider
+        | Operation::DeleteCapacityProvider
+        | Operation::GetCapacityProvider
+        | Operation::ListCapacityProviders
+        | Operation::ListFunctionVersionsByCapacityProvider
+        | Operation::UpdateCapacityProvider => Offer::NotYet(CAPACITY),
+        Operation::CreateAlias
+        | Operation::DeleteAlias
+        | Operation::DeleteCodeSigningConfig
+        | Operation::DeleteEventSourceMapping
+        | Operation::DeleteFunction
+        | Operation::DeleteFunctionCodeSigningConfig
+        | Operation::DeleteFunctionConcurrency
+        | Operation::DeleteFunctionEventInvokeConfig
+        | Operation::DeleteFunctionUrlConfig
+        | Operation::DeleteLayerVersion
+        | Operation::DeleteProvisionedConcurrencyConfig
+        | Operation::DeleteResourcePolicy
+        | Operation::GetAccountSettings
+        | Operation::GetAlias
+        | Operation::GetCodeSigningConfig
+        | Operation::GetEventSourceMapping
+        | Operation::GetFunction
+        | Operation::GetFunctionCodeSigningConfig
+        | Operation::GetFunctionConcurrency
+        | Operation::GetFunctionConfiguration
+        | Operation::GetFunctionEventInvokeConfig
+        | Operation::GetFunctionRecursionConfig
+        | Operation::GetFunctionUrlConfig
+        | Operation::GetLayerVersion
+        | Operation::GetLayerVersionByArn
+        | Operation::GetLayerVersionPolicy
+        | Operation::GetPolicy
+        | Operation::GetProvisionedConcurrencyConfig
+        | Operation::GetResourcePolicy
+        | Operation::GetRuntimeManagementConfig
+        | Operation::ListAliases
+        | Operation::ListCodeSigningConfigs
+        | Operation::ListEventSourceMappings
+        | Operation::ListFunctionEventInvokeConfigs
+        | Operation::ListFunctionUrlConfigs
+        | Operation::ListFunctions
+        | Operation::ListFunctionsByCodeSigningConfig
+        | Operation::ListLayerVersions
+        | Operation::ListLayers
+        | Operation::ListProvisionedConcurrencyConfigs
+        | Operation::ListTags
+        | Operation::ListVersionsByFunction
+        | Operation::PublishLayerVersion
+        | Operation::PublishVersion
+        | Operation::PutFunctionCodeSigningConfig
+        | Operation::PutFunctionConcurrency
+        | Operation::RemoveLayerVersionPermission
+        | Operation::RemovePermission
+        | Operation::TagResource
+        | Operation::UntagResource
+        | Operation::UpdateAlias => Offer::Full,
+    }
+}
+
+/// Settings of functions that are checked, kept and shown, and what they do.
+#[rustfmt::skip]
+const KEPT: &[(&str, &str)] = &[
+    ("`Role`",                          "not assumed: callers are not authenticated yet, so any well-formed ARN is taken"),
+    ("`DeadLetterConfig`",              "used by asynchronous invocation, which is not built yet"),
+    ("`VpcConfig`",                     "no effect: functions have no network beside this server's endpoint"),
+    ("`FileSystemConfigs`",             "not mounted"),
+    ("`KMSKeyArn`",                     "variables are kept as they are: Hearth has no keys"),
+    ("`TracingConfig`",                 "no traces are recorded"),
+    ("`SnapStart`",                     "no snapshots are made: `OptimizationStatus` is always `Off`"),
+    ("`LoggingConfig.LogFormat` JSON",  "given to the runtime, whose client then logs JSON; what the platform logs (START, END, REPORT) stays text"),
+    ("`LoggingConfig.SystemLogLevel`",  "no effect, as the platform's lines are text"),
+    ("`PackageType` Image",             "the function is kept in the state `Failed`, with the reason that images are not run yet"),
+];
+
+/// Settings that would change what a function is or where it runs.
+#[rustfmt::skip]
+const REFUSED: &[&str] = &[
+    "`Architectures` of another machine than this one",
+    "`PublishTo`, `CapacityProviderConfig`, `AcceleratorConfig`",
+    "`DurableConfig`", "`TenancyConfig`", "`RuntimeConfig`",
+    "`S3ObjectStorageMode` REFERENCE", "`SourceKMSKeyArn`", "`FileSystemConfigs.S3FilesConfig`",
+];
+
+/// The whole document.
+#[must_use]
+pub fn page() -> String {
+    let mut text = String::from(HEAD);
+    push_operations(&mut text);
+    push_settings(&mut text);
+    push_other_services(&mut text);
+    text
+}
+
+fn push_operations(text: &mut String) {
+    let offers: Vec<(&str, Offer)> =
+        Operation::ALL.iter().map(|operation| (operation.name(), offer(*operation))).collect();
+    let count = |wanted: fn(&Offer) -> bool| offers.iter().filter(|(_, one)| wanted(one)).count();
+    let full = count(|one| matches!(one, Offer::Full));
+    let partial = count(|one| matches!(one, Offer::Partial(_)));
+    push(
+        text,
+        &format!(
+            "\n## AWS Lambda\n\n{} operations: {full} full, {partial} partial, {} not yet.\n\n| operation | offered | |\n|---|---|---|\n",
+            offers.len(),
+            offers.len() - full - partial,
+        ),
+    );
+    for (name, offer) in &offers {
+        let (word, note) = match offer {
+            Offer::Full => ("full", ""),
+            Offer::Partial(note) => ("partial", *note),
+            Offer::NotYet(note) => ("not yet", *note),
+        };
+        push(text, &format!("| `{name}` | {word} | {note} |\n"));
+    }
+}
+
+fn push_settings(text: &mut String) {
+    push(
+        text,
+        "\n### Settings that are kept\n\nThey are checked as AWS checks them, kept and shown. What they do:\n\n| setting | effect |\n|---|---|\n",
+    );
+    for (setting, effect) in KEPT {
+        push(text, &format!("| {setting} | {effect} |\n"));
+    }
+    push(text, "\n### Settings that are refused\n\n");
+    for setting in REFUSED {
+        push(text, &format!("- {setting}\n"));
+    }
+}
+
+fn push_other_services(text: &mut String) {
+    let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
+    for (service, offered) in [
+        ("CloudWatch Logs", logs.as_slice()),
+        ("S3", s3::OFFERED),
+        ("IAM", iam::OFFERED),
+        ("STS", sts::OFFERED),
+    ] {
+        let mut offered: Vec<String> = offered.iter().map(|name| format!("`{name}`")).collect();
+        offered.sort();
+        push(
+            text,
+            &format!(
+                "\n## {service}\n\nOffered: {}.\n\nNot yet: every other one.\n",
+                offered.join(", ")
+            ),
+        );
+    }
+}
+
+const HEAD: &str = "\
+<!-- Written by `HEARTH_WRITE_DOCS=1 cargo test -p hearth-front compatibility`; do not edit. -->
+
+# Compatibility
+
+What of AWS's API this version offers. An operation that is *full* takes every input that AWS takes and answers
+with the same fields, states and errors. What is *partial* says what is missing. What is *not yet* is answered
+with status 501 and `UnsupportedOperationException`, which names the operation.
+";
+
+fn push(text: &mut String, more: &str) {
+    text.write_str(more).expect("writing to a string cannot fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::page;
+
+    #[test]
+    fn the_document_says_what_the_code_says() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/compatibility.md");
+        if std::env::var_os("HEARTH_WRITE_DOCS").is_some() {
+            std::fs::write(&file, page()).unwrap();
+        }
+        let found = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            found == page(),
+            "docs/compatibility.md is out of date: HEARTH_WRITE_DOCS=1 cargo test -p hearth-front compatibility"
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! The query protocol: a form goes to `/`, its `Version` says which service is meant, XML comes
+//! back.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hearth_iam::{Caller, Iam};
+use hearth_types::names::AccountId;
+use hearth_types::time::Timestamp;
+use hearth_wire::aws_query::{self, Request};
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::body;
+use crate::front::{Answer, Arrived, Front};
+use crate::query_error::Refusal;
+use crate::server::Admission;
+use crate::{iam, sts};
+
+/// The largest request: a policy of 131,072 characters, each written as `%C3%A9`, and the rest.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// AWS's namespace of errors that belong to no service.
+const NO_SERVICE: &str = "http://webservices.amazon.com/AWSFault/2005-15-09";
+
+/// Whether this is a request of this protocol.
+pub(crate) fn is_query(arrived: &Arrived) -> bool {
+    let is_form = arrived.header("content-type").is_some_and(|kind| {
+        let essence = kind.split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    });
+    is_form
+        && arrived.head.method == Method::POST
+        && arrived.head.uri.path() == "/"
+        && arrived.header("x-amz-target").is_none()
+}
+
+/// Answers a request. There is always an answer.
+pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
+    let id = arrived.id;
+    if *front.admission.borrow() == Admission::Draining {
+        return Refusal::draining().render(NO_SERVICE, id);
+    }
+    let token = arrived.header("x-amz-security-token").map(str::to_owned);
+    let caller = Caller::new(arrived.scope.account, token.as_deref());
+    let (service, request) = match read(front, arrived.body).await {
+        Ok(read) => read,
+        Err(refusal) => return refusal.render(NO_SERVICE, id),
+    };
+    let action = request.action.clone();
+    let call = Call {
+        iam: Arc::clone(&front.iam),
+        own_account: front.scope.account.clone(),
+        caller,
+        request,
+    };
+    // As in the other protocols: a change that has begun is finished, also when the client goes.
+    let (sender, done) = oneshot::channel();
+    front.tasks.spawn("operation", async move {
+        let _ = sender.send(perform(service, call).await);
+    });
+    let result = done.await.unwrap_or_else(|_panicked| Err(Refusal::broken()));
+    match result {
+        Ok(result) => {
+            let namespace = service.namespace();
+            let body = aws_query::output(&action, namespace, &result, &id.to_string());
+            xml(StatusCode::OK, body)
+        }
+        Err(refusal) => refusal.render(service.namespace(), id),
+    }
+}
+
+async fn read(front: &Front, body: hyper::body::Incoming) -> Result<(Service, Request), Refusal> {
+    let held = body::read(body, BODY_BYTES_MAX, &front.body_room).await;
+    let held = held.map_err(|error| Refusal::of_body(error, BODY_BYTES_MAX))?;
+    let request = aws_query::input(&held.bytes).map_err(|error| Refusal::of_form(&error))?;
+    let service = Service::of(&request)?;
+    Ok((service, request))
+}
+
+/// An answer in XML.
+pub(crate) fn xml(status: StatusCode, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    let kind = HeaderValue::from_static(aws_query::CONTENT_TYPE);
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
+    answer
+}
+
+/// `2026-11-23T03:20:35Z`: how the services of this protocol print a time.
+pub(crate) fn date(at: Timestamp) -> String {
+    let precise = at.iso();
+    precise.split_once('.').map_or_else(|| precise.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
+/// One call of an operation.
+struct Call {
+    iam: Arc<Iam>,
+    own_account: AccountId,
+    caller: Caller,
+    request: Request,
+}
+
+async fn perform(service: Service, call: Call) -> Result<Value, Refusal> {
+    let Call { iam, own_account, caller, request } = call;
+    match service {
+        Service::Iam => iam::perform(&iam, &caller, request).await,
+        Service::Sts => sts::perform(&iam, (&caller, &own_account), request),
+    }
+}
+
+/// The services that speak this protocol here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Service {
+    Iam,
+    Sts,
+}
+
+/// Other services that speak it, by the version of their API, so that a refusal names them.
+#[rustfmt::skip]
+const NOT_BUILT: &[(&str, &str)] = &[
+    ("2010-03-31", "SNS"),
+    ("2010-05-15", "CloudFormation"),
+    ("2010-08-01", "CloudWatch"),
+    ("2012-11-05", "SQS"),
+    ("2015-12-01", "Elastic Load Balancing"),
+    ("2016-11-15", "EC2"),
+];
+
+impl Service {
+    fn of(request: &Request) -> Result<Self, Refusal> {
+        match request.version.as_str() {
+            "2010-05-08" => Ok(Self::Iam),
+            "2011-06-15" => Ok(Self::Sts),
+            other => Err(match NOT_BUILT.iter().find(|(version, _)| *version == other) {
+                Some((_, service)) => Refusal::not_built(service, &request.action),
+                None => Refusal::unknown_action(&request.action, other),
+            }),
+        }
+    }
+
+    fn namespace(self) -> &'static str {
+        match self {
+            Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
+            Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_whole_seconds() {
+        assert_eq!(date(Timestamp(1_795_404_035_123)), "2026-11-23T03:20:35Z");
+        assert_eq!(date(Timestamp(0)), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn the_version_says_which_service_is_meant() {
+        let of = |version: &str| {
+            Service::of(&Request {
+                action: "Publish".to_owned(),
+                version: version.to_owned(),
+                parameters: Value::Null,
+            })
+        };
+        assert_eq!(of("2010-05-08"), Ok(Service::Iam));
+        assert_eq!(of("2011-06-15"), Ok(Service::Sts));
+        assert_eq!(of("2010-03-31"), Err(Refusal::not_built("SNS", "Publish")));
+        assert_eq!(of("1999-01-01"), Err(Refusal::unknown_action("Publish", "1999-01-01")));
+    }
+}

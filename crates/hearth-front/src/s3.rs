@@ -1,0 +1,253 @@
+//! S3's wire: as much of it as brings code into buckets and out of them again.
+//!
+//! ```text
+//!  request ──▶ buckets, objects, listing, multipart, absent ──▶ answer
+//!              └─▶ headers, document, body (chunked)            error
+//! ```
+//!
+//! # Promises
+//!
+//! 1. Objects are streamed in both directions, and held in memory nowhere.
+//! 2. A request that asks for something that is not offered is refused by name; nothing that has
+//!    an effect on AWS is accepted and dropped.
+//! 3. A change that has begun is finished, also when the client goes away.
+//!
+//! # Deliberately absent
+//!
+//! Authentication: signatures, also those of chunks and of presigned requests, are not checked.
+//! Tags, policies, access control lists, encryption, life cycles, events and uploads by forms.
+
+mod request;
+mod buckets;
+mod objects;
+mod multipart;
+mod listing;
+mod absent;
+mod headers;
+mod body;
+mod chunked;
+mod document;
+mod answer;
+mod date;
+mod error;
+
+use std::sync::Arc;
+
+use hearth_services::buckets::Buckets;
+use hearth_types::names::Scope;
+use hyper::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Response};
+use tokio::sync::oneshot;
+
+use self::answer::Answer;
+pub(crate) use self::answer::ObjectBody;
+use self::body::Arriving;
+use self::error::S3Error;
+use self::request::{S3Operation, Target};
+use crate::body::BodyRoom;
+use crate::front::{Arrived, Front};
+use crate::own;
+use crate::server::Admission;
+
+/// The operations that are offered.
+pub(crate) const OFFERED: &[&str] = &[
+    "AbortMultipartUpload",
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateBucket",
+    "CreateMultipartUpload",
+    "DeleteBucket",
+    "DeleteObject",
+    "DeleteObjects",
+    "GetBucketLocation",
+    "GetBucketVersioning",
+    "GetObject",
+    "HeadBucket",
+    "HeadObject",
+    "ListBuckets",
+    "ListMultipartUploads",
+    "ListObjectVersions",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListParts",
+    "PutBucketVersioning",
+    "PutObject",
+    "UploadPart",
+    "UploadPartCopy",
+];
+
+/// Whether a request is for S3: by the service that it is signed for, by a signature that only S3
+/// takes, or by its host.
+pub(crate) fn is_s3(head: &Parts) -> bool {
+    if head.uri.path().starts_with(own::PREFIX) {
+        return false;
+    }
+    let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(authorization) = header(AUTHORIZATION) {
+        // Version 2 is `AWS key:signature`, and no other service takes it.
+        return authorization.contains("/s3/aws4_request") || authorization.starts_with("AWS ");
+    }
+    let query = head.uri.query().unwrap_or_default();
+    let names = |text: &str| query.split('&').any(|pair| pair.starts_with(text));
+    if let Some(credential) = query.split('&').find(|pair| pair.starts_with("X-Amz-Credential=")) {
+        return credential.contains("%2Fs3%2F")
+            || credential.contains("%2fs3%2f")
+            || credential.contains("/s3/");
+    }
+    let is_version_2 = names("AWSAccessKeyId=") && names("Signature=");
+    is_version_2 || header(HOST).is_some_and(request::is_s3_host)
+}
+
+/// Answers a request. There is always an answer.
+pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Response<ObjectBody> {
+    let id = arrived.id;
+    let method = arrived.head.method.clone();
+    let resource = arrived.head.uri.path().to_owned();
+    let (sender, done) = oneshot::channel();
+    let of_task = Arc::clone(front);
+    front.tasks.spawn("bucket operation", async move {
+        let _ = sender.send(perform(&of_task, arrived).await);
+    });
+    let done = done.await.unwrap_or_else(|_panicked| Err(S3Error::broken()));
+    let mut answer = done.unwrap_or_else(|error| error.render(&method, &resource, id));
+    let value = HeaderValue::from_str(&id.to_string()).expect("an id has no odd characters");
+    answer.headers_mut().insert(HeaderName::from_static("x-amz-request-id"), value);
+    answer
+}
+
+/// A request that has been understood, without its body.
+#[derive(Debug)]
+struct Call {
+    buckets: Arc<Buckets>,
+    room: BodyRoom,
+    scope: Scope,
+    headers: HeaderMap,
+    target: Target,
+}
+
+impl Call {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    fn query(&self, name: &str) -> Option<&str> {
+        self.target.query(name)
+    }
+
+    fn bucket(&self) -> &str {
+        &self.target.bucket
+    }
+
+    fn key(&self) -> &str {
+        &self.target.key
+    }
+}
+
+async fn perform(front: &Front, arrived: Arrived) -> Result<Answer, S3Error> {
+    let Arrived { scope, head, body, .. } = arrived;
+    let mut body = Arriving::new(body);
+    let performed = operate(front, (&head, scope), &mut body).await;
+    // A client that waits for leave to send has not sent anything.
+    if performed.is_err() && !head.headers.contains_key("expect") {
+        body.discard().await;
+    }
+    performed
+}
+
+async fn operate(
+    front: &Front,
+    (head, scope): (&Parts, Scope),
+    body: &mut Arriving,
+) -> Result<Answer, S3Error> {
+    if *front.admission.borrow() == Admission::Draining {
+        return Err(S3Error::draining());
+    }
+    let target = Target::read(head)?;
+    let is_copy = head.headers.contains_key("x-amz-copy-source");
+    let operation = request::operation(&head.method, &target, is_copy)?;
+    let call = Call {
+        buckets: Arc::clone(&front.buckets),
+        room: front.body_room.clone(),
+        scope,
+        headers: head.headers.clone(),
+        target,
+    };
+    check_owner(&call)?;
+    match operation {
+        S3Operation::ListBuckets => buckets::list(&call),
+        S3Operation::CreateBucket => buckets::create(&call, body).await,
+        S3Operation::HeadBucket => buckets::head(&call),
+        S3Operation::DeleteBucket => buckets::delete(&call).await,
+        S3Operation::GetBucketLocation => buckets::location(&call),
+        S3Operation::GetBucketVersioning => buckets::versioning(&call),
+        S3Operation::PutBucketVersioning => buckets::set_versioning(&call, body).await,
+        S3Operation::GetAcl => buckets::acl(&call),
+        S3Operation::GetAbsent(absence) => absent::get(&call, absence),
+        S3Operation::DeleteAbsent => absent::delete(&call),
+        S3Operation::ListObjects => listing::objects(&call),
+        S3Operation::ListObjectsV2 => listing::objects_v2(&call),
+        S3Operation::ListObjectVersions => listing::versions(&call),
+        S3Operation::ListMultipartUploads => multipart::list_uploads(&call),
+        S3Operation::PutObject => objects::put(&call, body).await,
+        S3Operation::CopyObject => objects::copy(&call).await,
+        S3Operation::GetObject => objects::get(&call, &Method::GET).await,
+        S3Operation::HeadObject => objects::get(&call, &Method::HEAD).await,
+        S3Operation::GetObjectTagging => objects::tagging(&call),
+        S3Operation::DeleteObject => objects::delete(&call).await,
+        S3Operation::DeleteObjects => objects::delete_many(&call, body).await,
+        S3Operation::CreateMultipartUpload => multipart::create(&call).await,
+        S3Operation::UploadPart => multipart::put_part(&call, body).await,
+        S3Operation::UploadPartCopy => multipart::copy_part(&call).await,
+        S3Operation::ListParts => multipart::list_parts(&call),
+        S3Operation::CompleteMultipartUpload => multipart::complete(&call, body).await,
+        S3Operation::AbortMultipartUpload => multipart::abort(&call).await,
+    }
+}
+
+/// Refuses a request that names another owner than the bucket has.
+fn check_owner(call: &Call) -> Result<(), S3Error> {
+    let Some(expected) = call.header("x-amz-expected-bucket-owner") else { return Ok(()) };
+    match call.buckets.bucket(call.bucket()) {
+        Ok(bucket) if bucket.scope.account.as_str() != expected => Err(S3Error::access_denied()),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+
+    use super::*;
+
+    #[test]
+    fn requests_for_s3() {
+        let signed = |service: &str| {
+            format!("AWS4-HMAC-SHA256 Credential=k/20261123/us-east-1/{service}/aws4_request, S=")
+        };
+        let (s3, lambda) = (signed("s3"), signed("lambda"));
+        #[rustfmt::skip]
+        let rows: [(&str, &str, &str, bool); 12] = [
+            ("127.0.0.1:4566",            "/b/k",                                         &s3,       true),
+            ("127.0.0.1:4566",            "/b/k",                                         &lambda,   false),
+            ("127.0.0.1:4566",            "/b/k",                                         "AWS k:s", true),
+            ("127.0.0.1:4566",            "/b/k",                                         "",        false),
+            ("b.s3.localhost:4566",       "/k",                                           &lambda,   false),
+            ("b.s3.localhost:4566",       "/k",                                           "",        true),
+            ("s3.localhost",              "/b",                                           "",        true),
+            ("b.localhost",               "/k",                                           "",        false),
+            ("127.0.0.1:4566",            "/b/k?X-Amz-Credential=k%2F2026%2Fus-east-1%2Fs3%2Faws4_request", "", true),
+            ("127.0.0.1:4566",            "/b/k?X-Amz-Credential=k%2F2026%2Fus-east-1%2Fsts%2Faws4_request", "", false),
+            ("127.0.0.1:4566",            "/b/k?AWSAccessKeyId=k&Signature=s&Expires=1",  "",        true),
+            ("127.0.0.1:4566",            "/_hearth/health",                              &s3,       false),
+        ];
+        for (host, uri, authorization, expected) in rows {
+            let mut request = Request::get(uri).header(HOST, host);
+            if !authorization.is_empty() {
+                request = request.header(AUTHORIZATION, authorization);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(is_s3(&head), expected, "{host} {uri} {authorization}");
+        }
+    }
+}

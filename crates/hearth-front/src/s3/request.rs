@@ -1,0 +1,306 @@
+//! What a request asks for: its bucket, its key and its operation.
+
+use hearth_services::buckets::is_bucket_name;
+use hyper::Method;
+use hyper::header::HOST;
+use hyper::http::request::Parts;
+use percent_encoding::percent_decode_str;
+
+use super::absent::{self, Absence};
+use super::error::S3Error;
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum S3Operation {
+    ListBuckets,
+    CreateBucket,
+    HeadBucket,
+    DeleteBucket,
+    GetBucketLocation,
+    GetBucketVersioning,
+    PutBucketVersioning,
+    /// Of a bucket or of an object.
+    GetAcl,
+    /// A setting that no bucket has.
+    GetAbsent(&'static Absence),
+    DeleteAbsent,
+    ListObjects,
+    ListObjectsV2,
+    ListObjectVersions,
+    ListMultipartUploads,
+    PutObject,
+    CopyObject,
+    GetObject,
+    HeadObject,
+    GetObjectTagging,
+    DeleteObject,
+    DeleteObjects,
+    CreateMultipartUpload,
+    UploadPart,
+    UploadPartCopy,
+    ListParts,
+    CompleteMultipartUpload,
+    AbortMultipartUpload,
+}
+
+/// Which bucket and key a request is about. Either is empty if it is about none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Target {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    query: Vec<(String, String)>,
+}
+
+impl Target {
+    pub(super) fn read(head: &Parts) -> Result<Self, S3Error> {
+        let path = head.uri.path();
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let (bucket, key) = match host.and_then(bucket_of_host) {
+            Some(bucket) => (bucket, path),
+            None => path.split_once('/').unwrap_or((path, "")),
+        };
+        let pair = |pair: &str| -> Result<(String, String), S3Error> {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decoded(&name.replace('+', " "))?, decoded(&value.replace('+', " "))?))
+        };
+        let query = head.uri.query().unwrap_or_default().split('&');
+        let query =
+            query.filter(|text| !text.is_empty()).map(pair).collect::<Result<_, S3Error>>()?;
+        Ok(Self { bucket: decoded(bucket)?, key: decoded(key)?, query })
+    }
+
+    pub(super) fn query(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(found, _)| found == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// What of the bucket or the object is meant, if it is not all of it.
+    fn sub_resource(&self) -> Option<&'static str> {
+        SUB_RESOURCES.iter().find(|name| self.query(name).is_some()).copied()
+    }
+}
+
+/// Names in a query that change the operation. `uploads` and `uploadId` are looked at apart.
+const SUB_RESOURCES: &[&str] = &[
+    "abac",
+    "accelerate",
+    "acl",
+    "analytics",
+    "attributes",
+    "cors",
+    "delete",
+    "encryption",
+    "intelligent-tiering",
+    "inventory",
+    "legal-hold",
+    "lifecycle",
+    "location",
+    "logging",
+    "metadataConfiguration",
+    "metadataTable",
+    "metrics",
+    "notification",
+    "object-lock",
+    "ownershipControls",
+    "policy",
+    "policyStatus",
+    "publicAccessBlock",
+    "renameObject",
+    "replication",
+    "requestPayment",
+    "restore",
+    "retention",
+    "select",
+    "session",
+    "tagging",
+    "torrent",
+    "versioning",
+    "versions",
+    "website",
+];
+
+fn decoded(text: &str) -> Result<String, S3Error> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(String::from).map_err(|_not_utf8| S3Error::invalid_uri())
+}
+
+/// Whether a host is S3's, with or without a bucket before it.
+pub(super) fn is_s3_host(host: &str) -> bool {
+    host.starts_with("s3.") || host.contains(".s3.") || host.contains(".s3-")
+}
+
+/// The bucket in a host such as `bucket.s3.localhost:4566` or `bucket.localhost`.
+fn bucket_of_host(host: &str) -> Option<&str> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+    if name.starts_with("s3.") {
+        return None;
+    }
+    if let Some(end) = name.find(".s3.").or_else(|| name.find(".s3-")) {
+        return name.get(..end);
+    }
+    let bucket = name.strip_suffix(".localhost")?;
+    (is_bucket_name(bucket) && !bucket.contains('.')).then_some(bucket)
+}
+
+/// What a request asks for.
+pub(super) fn operation(
+    method: &Method,
+    target: &Target,
+    is_copy: bool,
+) -> Result<S3Operation, S3Error> {
+    if target.bucket.is_empty() {
+        return match *method {
+            Method::GET if target.key.is_empty() => Ok(S3Operation::ListBuckets),
+            _ => Err(S3Error::method_not_allowed()),
+        };
+    }
+    if target.key.is_empty() {
+        of_bucket(method, target)
+    } else {
+        of_object(method, target, is_copy)
+    }
+}
+
+fn of_bucket(method: &Method, target: &Target) -> Result<S3Operation, S3Error> {
+    if let Some(name) = target.sub_resource() {
+        return of_bucket_part(method, name);
+    }
+    match *method {
+        Method::GET if target.query("uploads").is_some() => Ok(S3Operation::ListMultipartUploads),
+        Method::GET => match target.query("list-type") {
+            None => Ok(S3Operation::ListObjects),
+            Some("2") => Ok(S3Operation::ListObjectsV2),
+            Some(other) => {
+                Err(S3Error::invalid_argument(format!("There is no list-type {other}.")))
+            }
+        },
+        Method::PUT => Ok(S3Operation::CreateBucket),
+        Method::HEAD => Ok(S3Operation::HeadBucket),
+        Method::DELETE => Ok(S3Operation::DeleteBucket),
+        Method::POST => Err(S3Error::not_implemented("upload by forms (POST Object)")),
+        _ => Err(S3Error::method_not_allowed()),
+    }
+}
+
+fn of_bucket_part(method: &Method, name: &str) -> Result<S3Operation, S3Error> {
+    match (method.as_str(), name) {
+        ("GET", "location") => Ok(S3Operation::GetBucketLocation),
+        ("GET", "versioning") => Ok(S3Operation::GetBucketVersioning),
+        ("PUT", "versioning") => Ok(S3Operation::PutBucketVersioning),
+        ("GET", "acl") => Ok(S3Operation::GetAcl),
+        ("GET", "versions") => Ok(S3Operation::ListObjectVersions),
+        ("POST", "delete") => Ok(S3Operation::DeleteObjects),
+        ("GET", _) => {
+            absent::find(name).map(S3Operation::GetAbsent).ok_or_else(|| not_offered(method, name))
+        }
+        ("DELETE", _) if absent::find(name).is_some_and(|absence| absence.is_deletable()) => {
+            Ok(S3Operation::DeleteAbsent)
+        }
+        _ => Err(not_offered(method, name)),
+    }
+}
+
+fn of_object(method: &Method, target: &Target, is_copy: bool) -> Result<S3Operation, S3Error> {
+    if let Some(name) = target.sub_resource() {
+        return match (method.as_str(), name) {
+            ("GET", "acl") => Ok(S3Operation::GetAcl),
+            ("GET", "tagging") => Ok(S3Operation::GetObjectTagging),
+            _ => Err(not_offered(method, name)),
+        };
+    }
+    let is_of_upload = target.query("uploadId").is_some();
+    match *method {
+        Method::PUT if is_of_upload && is_copy => Ok(S3Operation::UploadPartCopy),
+        Method::PUT if is_of_upload => Ok(S3Operation::UploadPart),
+        Method::PUT if is_copy => Ok(S3Operation::CopyObject),
+        Method::PUT => Ok(S3Operation::PutObject),
+        Method::GET if is_of_upload => Ok(S3Operation::ListParts),
+        Method::GET => Ok(S3Operation::GetObject),
+        Method::HEAD => Ok(S3Operation::HeadObject),
+        Method::DELETE if is_of_upload => Ok(S3Operation::AbortMultipartUpload),
+        Method::DELETE => Ok(S3Operation::DeleteObject),
+        Method::POST if target.query("uploads").is_some() => Ok(S3Operation::CreateMultipartUpload),
+        Method::POST if is_of_upload => Ok(S3Operation::CompleteMultipartUpload),
+        _ => Err(S3Error::method_not_allowed()),
+    }
+}
+
+fn not_offered(method: &Method, name: &str) -> S3Error {
+    S3Error::not_implemented(&format!("{method} ?{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::Request;
+
+    use super::*;
+
+    fn target(host: &str, uri: &str) -> Result<Target, S3Error> {
+        let (head, ()) = Request::get(uri).header(HOST, host).body(()).unwrap().into_parts();
+        Target::read(&head)
+    }
+
+    #[test]
+    fn buckets_and_keys() {
+        #[rustfmt::skip]
+        let rows = [
+            ("127.0.0.1:4566",                 "/",                     "",    ""),
+            ("127.0.0.1:4566",                 "/b",                    "b",   ""),
+            ("127.0.0.1:4566",                 "/b/",                   "b",   ""),
+            ("127.0.0.1:4566",                 "/b/a%20dir//%C3%BC%2F+", "b",   "a dir//ü/+"),
+            ("[::1]:4566",                     "/b/k",                  "b",   "k"),
+            ("localhost:4566",                 "/b/k",                  "b",   "k"),
+            ("s3.localhost",                   "/b/k",                  "b",   "k"),
+            ("s3.us-east-1.localhost:4566",    "/b/k",                  "b",   "k"),
+            ("bucket.localhost:4566",          "/b/k",                  "bucket", "b/k"),
+            ("bucket.s3.localhost:4566",       "/",                     "bucket", ""),
+            ("my.bucket.s3.eu-west-1.amazonaws.com", "/k",              "my.bucket", "k"),
+            ("bucket.s3-eu-west-1.amazonaws.com", "/k",                 "bucket", "k"),
+        ];
+        for (host, uri, bucket, key) in rows {
+            let found = target(host, uri).unwrap();
+            assert_eq!((&*found.bucket, &*found.key), (bucket, key), "{host} {uri}");
+        }
+        assert_eq!(target("a", "/b/%FF"), Err(S3Error::invalid_uri()));
+        let found = target("a", "/b?prefix=a+b%2Bc&delete&x=").unwrap();
+        assert_eq!(found.query("prefix"), Some("a b+c"));
+        assert_eq!((found.query("delete"), found.query("y")), (Some(""), None));
+    }
+
+    #[test]
+    fn operations() {
+        #[rustfmt::skip]
+        let rows = [
+            ("GET",    "/",                          Ok(S3Operation::ListBuckets)),
+            ("PUT",    "/",                          Err("MethodNotAllowed")),
+            ("PUT",    "/b",                         Ok(S3Operation::CreateBucket)),
+            ("GET",    "/b",                         Ok(S3Operation::ListObjects)),
+            ("GET",    "/b?list-type=2",             Ok(S3Operation::ListObjectsV2)),
+            ("GET",    "/b?list-type=3",             Err("InvalidArgument")),
+            ("GET",    "/b?versions",                Ok(S3Operation::ListObjectVersions)),
+            ("GET",    "/b?uploads",                 Ok(S3Operation::ListMultipartUploads)),
+            ("POST",   "/b?delete",                  Ok(S3Operation::DeleteObjects)),
+            ("POST",   "/b",                         Err("NotImplemented")),
+            ("PUT",    "/b?policy",                  Err("NotImplemented")),
+            ("GET",    "/b?inventory",               Err("NotImplemented")),
+            ("DELETE", "/b?policy",                  Ok(S3Operation::DeleteAbsent)),
+            ("DELETE", "/b?logging",                 Err("NotImplemented")),
+            ("PUT",    "/b/k",                       Ok(S3Operation::PutObject)),
+            ("PUT",    "/b/k?partNumber=1&uploadId=x", Ok(S3Operation::UploadPart)),
+            ("POST",   "/b/k?uploads=",              Ok(S3Operation::CreateMultipartUpload)),
+            ("POST",   "/b/k?uploadId=x",            Ok(S3Operation::CompleteMultipartUpload)),
+            ("DELETE", "/b/k?uploadId=x",            Ok(S3Operation::AbortMultipartUpload)),
+            ("DELETE", "/b/k?versionId=x",           Ok(S3Operation::DeleteObject)),
+            ("GET",    "/b/k?attributes",            Err("NotImplemented")),
+            ("PUT",    "/b/k?tagging",               Err("NotImplemented")),
+            ("PATCH",  "/b/k",                       Err("MethodNotAllowed")),
+        ];
+        for (method, uri, expected) in rows {
+            let target = target("a", uri).unwrap();
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let found = operation(&method, &target, false).map_err(|error| error.code);
+            assert_eq!(found, expected, "{method} {uri}");
+        }
+    }
+}

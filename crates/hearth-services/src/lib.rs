@@ -1,0 +1,15 @@
+//! The embedded services beside Lambda: what functions are made from and triggered by.
+//!
+//! ```text
+//!  objects ◀── buckets   our own, in records and files
+//!          ◀── remote    of any S3-compatible endpoint
+//! ```
+//!
+//! # Deliberately absent
+//!
+//! No wire: S3's requests and answers are read and written by `hearth-front`.
+
+pub mod objects;
+pub mod buckets;
+pub mod remote;
+pub mod limits;

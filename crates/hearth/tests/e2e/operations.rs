@@ -1,0 +1,50 @@
+//! Every operation through boto3: one script for each kind of resource, in `tests/clients/api`.
+//!
+//! A script proves answers field by field, defaults, states, and each way to be refused. It has a
+//! server of its own.
+
+use std::path::Path;
+
+use crate::clients::aws_command;
+use crate::harness::{Place, Server};
+use crate::tools;
+
+/// Long enough for a client to see a state in between, also on a busy machine.
+const SLOW: &[&str] = &["transition_ms_min=300"];
+
+fn script_passes(name: &str, settings: &[&str]) {
+    let server = Server::start_set(Place::new(), settings);
+    let (runtime, _) = tools::python();
+    let script = tools::source("clients/api").join(format!("{name}.py"));
+    let mut command = aws_command(&server, Path::new("python3"));
+    command.arg(script).args([server.endpoint().as_str(), runtime]);
+    let said = tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(said.lines().last(), Some("done"), "{said}");
+}
+
+macro_rules! scripts {
+    ($($name:ident, $settings:expr;)+) => {$(
+        #[test]
+        fn $name() {
+            script_passes(stringify!($name), $settings);
+        }
+    )+};
+}
+
+#[rustfmt::skip]
+scripts! {
+    functions,            SLOW;
+    names_and_scopes,     &[];
+    versions_and_aliases, SLOW;
+    runtime_management,   &[];
+    layers,               &[];
+    permissions,          &[];
+    concurrency,          &[];
+    event_invoke,         &[];
+    urls,                 &[];
+    mappings,             SLOW;
+    code_signing,         &[];
+    tags,                 &[];
+    iam,                  &[];
+    s3,                   &[];
+}
