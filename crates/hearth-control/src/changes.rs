@@ -67,6 +67,26 @@ pub enum DryRun {
     No,
 }
 
+/// A function to be created whose code is kept.
+struct NewFunction {
+    function: FunctionArn,
+    configuration: Configuration,
+    code: Option<Code>,
+    tags: BTreeMap<String, String>,
+    code_signing_config: Option<String>,
+    publish: Publish,
+}
+
+/// Code to be changed that is kept, unless it is only checked.
+struct NewCode {
+    code: Option<Code>,
+    image: Option<String>,
+    architecture: Option<String>,
+    revision: Option<String>,
+    publish: Publish,
+    dry_run: DryRun,
+}
+
 impl Control {
     /// Creates a function.
     ///
@@ -95,11 +115,25 @@ impl Control {
         let configuration = settings.create(&function.name, image, context)?;
         self.check_new(&function)?;
         let code = self.keep_source(source).await?;
+        let new = NewFunction { function, configuration, code, tags, code_signing_config, publish };
+        let created = self.create_kept(new).await;
+        drop(uploading);
+        if created.is_err() {
+            self.collect_later(); // What was kept for it is of no use.
+        }
+        created
+    }
+
+    /// Creates a function whose code is kept already.
+    async fn create_kept(self: &Arc<Self>, new: NewFunction) -> Result<FunctionView, ControlError> {
+        let NewFunction { function, configuration, code, tags, code_signing_config, publish } = new;
         check_size(code.as_ref(), &configuration)?;
-        let writing = self.writing.lock().await;
+        let _writing = self.writing.lock().await;
+        // Both may have changed while the code was on its way.
         self.check_new(&function)?;
         if let Some(arn) = &code_signing_config {
             self.check_code_signing(&function.scope, arn)?;
+            self.admits_unsigned(&function, arn)?;
         }
         let latest = VersionRecord {
             version: Version::Latest,
@@ -121,9 +155,10 @@ impl Control {
         }
         let version = publish_if_asked(&mut record, publish);
         self.write(record, Arc::default()).await?;
-        drop((writing, uploading));
+        // Looked at before anybody else can change it.
+        let view = self.view(&function, version);
         self.finish_later(&function);
-        self.view(&function, version)
+        view
     }
 
     fn check_new(&self, function: &FunctionArn) -> Result<(), ControlError> {
@@ -145,11 +180,11 @@ impl Control {
         update: UpdateCode,
     ) -> Result<FunctionView, ControlError> {
         let UpdateCode { source, architecture, revision, publish, dry_run } = update;
+        // What is only checked is not published either.
+        let publish = if dry_run == DryRun::Yes { Publish::No } else { publish };
         let before = self.record(function)?;
         check_kind(&source, &before.latest.configuration)?;
-        if let Some(arn) = &before.code_signing_config {
-            self.admits_unsigned(function, arn)?;
-        }
+        self.to_change(function, revision.as_deref())?;
         let uploading = self.uploads.read().await;
         let image = match &source {
             Source::Zip(_) => None,
@@ -165,8 +200,27 @@ impl Control {
             }
             (Source::Image(_), DryRun::Yes) => None,
         };
-        let writing = self.writing.lock().await;
+        let new = NewCode { code, image, architecture, revision, publish, dry_run };
+        let updated = self.update_kept(function, new).await;
+        drop(uploading);
+        if updated.is_err() {
+            self.collect_later(); // What was kept for it is of no use.
+        }
+        updated
+    }
+
+    /// Gives a function code that is kept already.
+    async fn update_kept(
+        self: &Arc<Self>,
+        function: &FunctionArn,
+        new: NewCode,
+    ) -> Result<FunctionView, ControlError> {
+        let NewCode { code, image, architecture, revision, publish, dry_run } = new;
+        let _writing = self.writing.lock().await;
         let (entry, mut record) = self.to_change(function, revision.as_deref())?;
+        if let Some(arn) = &record.code_signing_config {
+            self.admits_unsigned(function, arn)?;
+        }
         let settings = Settings { architecture, ..Settings::default() };
         let old = &record.latest.configuration;
         record.latest.configuration = settings.update(old, self.context(None))?;
@@ -182,9 +236,9 @@ impl Control {
             return Ok(FunctionView { function: Arc::new(record), version, arn });
         }
         self.write(record, entry.serving).await?;
-        drop((writing, uploading));
+        let view = self.view(function, version);
         self.finish_later(function);
-        self.view(function, version)
+        view
     }
 
     /// Changes the configuration of a function.
@@ -200,8 +254,8 @@ impl Control {
         revision: Option<&str>,
     ) -> Result<FunctionView, ControlError> {
         // No layer may be forgotten between its being found and its being written down.
-        let uploading = self.uploads.read().await;
-        let writing = self.writing.lock().await;
+        let _uploading = self.uploads.read().await;
+        let _writing = self.writing.lock().await;
         let (entry, mut record) = self.to_change(function, revision)?;
         let old = &record.latest.configuration;
         let layers = self.layers_of(function, &settings, &old.layers)?;
@@ -209,9 +263,9 @@ impl Control {
         check_size(record.latest.code.as_ref(), &record.latest.configuration)?;
         self.mark_changed(&mut record.latest);
         self.write(record, entry.serving).await?;
-        drop((writing, uploading));
+        let view = self.view(function, Version::Latest);
         self.finish_later(function);
-        self.view(function, Version::Latest)
+        view
     }
 
     /// Deletes a function, or one of its versions. What is running finishes.

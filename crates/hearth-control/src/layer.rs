@@ -201,11 +201,14 @@ impl Control {
     /// # Errors
     ///
     /// If the archive is not one, or the store failed.
-    pub async fn publish_layer(&self, request: PublishLayer) -> Result<LayerVersion, ControlError> {
+    pub async fn publish_layer(
+        self: &Arc<Self>,
+        request: PublishLayer,
+    ) -> Result<LayerVersion, ControlError> {
         let PublishLayer { layer, zip, description, license, runtimes, architectures } = request;
         let uploading = self.uploads.read().await;
         let code = self.keep(zip).await?;
-        let _writing = self.layers.writing().await;
+        let writing = self.layers.writing().await;
         let mut record = self
             .layers
             .get(layer.scope(), layer.name())
@@ -221,9 +224,12 @@ impl Control {
             created,
             policy: None,
         });
-        self.put_layer(&layer, record).await?;
-        drop(uploading);
-        Ok(published)
+        let put = self.put_layer(&layer, record).await;
+        drop((writing, uploading));
+        if put.is_err() {
+            self.collect_later(); // What was kept for it is of no use.
+        }
+        put.map(|()| published)
     }
 
     /// A version of a layer.

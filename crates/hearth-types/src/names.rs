@@ -72,6 +72,19 @@ macro_rules! names {
     )+};
 }
 
+/// Whether a text has the form of AWS's regions, such as `us-east-1`, which a name may have as well.
+fn is_region_name(text: &str) -> bool {
+    let mut words = text.rsplit('-');
+    let number = words.next().unwrap_or_default();
+    let letters =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let words: Vec<&str> = words.collect();
+    number.len() == 1
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+        && words.len() >= 2
+        && words.iter().all(|word| letters(word))
+}
+
 fn is_word(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
@@ -86,12 +99,17 @@ names! {
         |text| text.len() <= 32
             && text.contains('-')
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-    /// The bare name of a function: up to 140 letters, digits, `-` and `_`. (CreateFunction
-    /// allows 64; the longer ones are what may stand in an ARN.)
-    FunctionName, "a function name", |text| text.len() <= 140 && is_word(text);
-    /// The name of an alias: not only digits, and no `$`.
+    /// The bare name of a function: up to 140 letters, digits, `-`, `_`, and `.` between them. (No
+    /// function is made with a dot or with more than 64; the others are what callers may ask for.)
+    FunctionName, "a function name",
+        |text| text.len() <= 140 && text.split('.').all(is_word);
+    /// The name of an alias: not only digits. (None is made with a `$` or a dot; those are what
+    /// callers may ask for.)
     AliasName, "an alias name",
-        |text| text.len() <= 128 && is_word(text) && !text.bytes().all(|byte| byte.is_ascii_digit());
+        |text| text.len() <= 128
+            && text.split(['$', '.']).any(is_word)
+            && text.split(['$', '.']).all(|part| part.is_empty() || is_word(part))
+            && !text.bytes().all(|byte| byte.is_ascii_digit());
 }
 
 /// The account and the region that a record belongs to.
@@ -119,8 +137,9 @@ impl Version {
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "$LATEST" => Some(Self::Latest),
-            _ if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                text.parse().ok().filter(|number| *number > 0).map(Self::Published)
+            // A number that is too large is well-formed, and no version has it.
+            _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(Self::Published(text.parse().unwrap_or(u64::MAX)))
             }
             _ => None,
         }
@@ -236,19 +255,30 @@ impl FunctionReference {
     /// If the text has none of these forms.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let refuse = || malformed("the name or ARN of a function", text);
-        let parts: Vec<&str> = text.split(':').collect();
-        let (region, account, rest) = match parts.as_slice() {
-            [arn, partition, "lambda", region, account, "function", rest @ ..]
-                if *arn == "arn" && partition.starts_with("aws") =>
-            {
-                (Some(Region::parse(region)?), Some(AccountId::parse(account)?), rest)
+        let mut parts: Vec<&str> = text.split(':').collect();
+        let is_arn = parts.first() == Some(&"arn");
+        if is_arn {
+            if parts.len() < 4 || !parts[1].starts_with("aws") || parts[2] != "lambda" {
+                return Err(refuse());
             }
-            [account, "function", rest @ ..] if AccountId::parse(account).is_ok() => {
-                (None, Some(AccountId::parse(account)?), rest)
+            parts.drain(..3);
+        }
+        // Each part may be left out. What can be one of them is, as long as a name is left.
+        let mut rest = parts.as_slice();
+        let mut take = |is_one: &dyn Fn(&str) -> bool| match rest {
+            [first, more @ ..] if !more.is_empty() && is_one(first) => {
+                rest = more;
+                Some(*first)
             }
-            ["function", rest @ ..] if !rest.is_empty() => (None, None, rest),
-            rest => (None, None, rest),
+            _ => None,
         };
+        let region = take(&is_region_name).map(Region::parse).transpose()?;
+        let account = take(&|part| AccountId::parse(part).is_ok());
+        let account = account.map(AccountId::parse).transpose()?;
+        let is_function = take(&|part| part == "function").is_some();
+        if is_arn && !is_function {
+            return Err(refuse()); // A layer, or something else that belongs to Lambda.
+        }
         let (name, qualifier) = match rest {
             [name] => (*name, None),
             [name, qualifier] => (*name, Some(Qualifier::parse(qualifier)?)),
@@ -278,12 +308,19 @@ mod tests {
             ("function:hello",                                          Some(("", "", "hello", ""))),
             ("function:hello:3",                                        Some(("", "", "hello", "3"))),
             ("000000000000:function:hello",                             Some(("", "000000000000", "hello", ""))),
+            ("000000000000:hello:live",                                 Some(("", "000000000000", "hello", "live"))),
+            ("us-east-1:000000000000:function:hello",                   Some(("us-east-1", "000000000000", "hello", ""))),
+            ("function",                                                Some(("", "", "function", ""))),
+            ("000000000000",                                            Some(("", "", "000000000000", ""))),
+            ("with.dots:$LATEST.PUBLISHED",                             Some(("", "", "with.dots", "$LATEST.PUBLISHED"))),
+            ("..",                                                      None),
+            ("hello:$",                                                 None),
             ("arn:aws:lambda:us-east-1:000000000000:function:hello",    Some(("us-east-1", "000000000000", "hello", ""))),
             ("arn:aws:lambda:us-east-1:000000000000:function:hello:12", Some(("us-east-1", "000000000000", "hello", "12"))),
             ("",                                                        None),
             (":",                                                       None),
             ("hello:",                                                  None),
-            ("hello:0",                                                 None),
+            ("hello:0",                                                 Some(("", "", "hello", "0"))),
             ("hello:a:b",                                               None),
             ("he llo",                                                  None),
             ("../etc",                                                  None),

@@ -149,18 +149,18 @@ fn page_at(marker: &str) -> Requests {
     })
 }
 
-/// The marker of the last page, found as a client finds it; empty if there is one page only.
+/// The marker of the last page that is full, found as a client finds it; empty if it is the first.
 fn last_page(server: &Server, count: u64) -> anyhow::Result<String> {
     let mut connection = Connection::open(server.address)?;
-    let mut marker = String::new();
+    let (mut marker, mut before) = (String::new(), String::new());
     for _page in 0..=count / PAGE {
         let Request { method, path, .. } = (page_at(&marker)).first();
         let answer = connection.exchange(method, &path, b"")?;
         ensure!(answer.status == 200, "could not list: {}", answer.status);
         let page: Value = serde_json::from_slice(&answer.body).context("a page is not JSON")?;
         match page["NextMarker"].as_str() {
-            Some(next) => next.clone_into(&mut marker),
-            None => return Ok(marker),
+            Some(next) => before = std::mem::replace(&mut marker, next.to_owned()),
+            None => return Ok(before),
         }
     }
     anyhow::bail!("the listing does not end")

@@ -23,6 +23,9 @@ pub(super) async fn create(call: &Call, input: Value) -> Result<Value, AwsError>
     let request: types::CreateFunctionRequest = read(input)?;
     let reference = FunctionReference::parse(&request.function_name)
         .map_err(|error| AwsError::invalid_parameter(error.to_string()))?;
+    if reference.qualifier.is_some() {
+        return Err(super::functions_only());
+    }
     let name = &reference.name;
     if name.as_str().len() > 64 {
         return Err(AwsError::invalid_parameter(format!(

@@ -29,6 +29,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::compatibility::{Offer, offer};
 use crate::error::AwsError;
 use crate::front::Front;
 use crate::invoke::named;
@@ -48,6 +49,10 @@ pub(crate) async fn perform(
     operation: Operation,
     input: Value,
 ) -> Result<Value, AwsError> {
+    // Said before anything else: no input would make it work.
+    if matches!(offer(operation), Offer::NotYet(_)) {
+        return Err(AwsError::not_built("Lambda", operation.name()));
+    }
     check(operation, &input)?;
     match operation {
         Operation::CreateFunction => functions::create(call, input).await,
@@ -233,9 +238,14 @@ impl Call {
     fn unqualified(&self, name: &str) -> Result<FunctionArn, AwsError> {
         match self.function(name, None)? {
             (function, None) => Ok(function),
-            (_, Some(_)) => Err(AwsError::invalid_parameter(
-                "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.",
-            )),
+            (_, Some(_)) => Err(functions_only()),
         }
     }
+}
+
+/// A version or an alias was named where only a function may be.
+fn functions_only() -> AwsError {
+    AwsError::invalid_parameter(
+        "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.",
+    )
 }

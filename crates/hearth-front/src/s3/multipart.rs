@@ -1,7 +1,9 @@
 //! Uploads in parts.
 
+use std::sync::Arc;
+
 use hearth_services::buckets::{
-    Algorithm, Checksum, Complete, PartRecord, UploadName, UploadRecord,
+    Algorithm, BucketError, Checksum, Complete, PartRecord, UploadName, UploadRecord,
 };
 use hearth_services::limits::{LIST_ITEMS_MAX, PARTS_MAX};
 use hearth_wire::xml::Element;
@@ -128,13 +130,14 @@ fn part_element(part: &PartRecord) -> Element {
 
 pub(super) async fn complete(call: &Call, body: &mut Arriving) -> Result<Answer, S3Error> {
     let name = upload(call);
-    call.buckets.list_parts(&name)?;
+    let (_record, arrived) = call.buckets.list_parts(&name)?;
     let document = body.document(call).await?;
     let root = Node::read(&document.bytes, "CompleteMultipartUpload")?;
     let mut parts = Vec::new();
     for part in root.all("Part") {
         let number = number(part.text("PartNumber").map(str::trim))?;
         let etag = part.text("ETag").ok_or_else(S3Error::malformed_xml)?;
+        check_part(&arrived, number, part)?;
         parts.push((number, headers::unquoted(etag).to_owned()));
     }
     if parts.is_empty() || parts.len() > usize::from(PARTS_MAX) {
@@ -157,6 +160,22 @@ pub(super) async fn complete(call: &Call, body: &mut Arriving) -> Result<Answer,
         answer::set(&mut answer, "x-amz-version-id", &version);
     }
     Ok(answer)
+}
+
+/// Refuses a part that is named with another checksum than it arrived with.
+fn check_part(arrived: &[Arc<PartRecord>], number: u16, named: &Node) -> Result<(), S3Error> {
+    let place = arrived.binary_search_by_key(&number, |part| part.number).ok();
+    let Some(part) = place.and_then(|place| arrived.get(place)) else {
+        return Err(BucketError::InvalidPart.into());
+    };
+    for algorithm in Algorithm::ALL {
+        let kept = part.checksum.as_ref().filter(|kept| kept.algorithm == algorithm);
+        let given = named.text(&format!("Checksum{}", algorithm.name())).map(str::trim);
+        if given.is_some() && given != kept.map(|kept| kept.value.as_str()) {
+            return Err(BucketError::InvalidPart.into());
+        }
+    }
+    Ok(())
 }
 
 /// The checksum of the whole object, if the request has one.

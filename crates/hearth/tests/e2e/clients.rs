@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::functions::{behaves, hello_compiled};
-use crate::harness::{ROLE, Server};
+use crate::harness::{Place, ROLE, Server};
 use crate::tools;
 
 /// A command with the settings of an AWS client that is to talk to a server, and nothing of what
@@ -99,6 +99,34 @@ fn the_aws_cli_creates_waits_invokes_and_reads_the_log() {
     assert_eq!(listed["Functions"][0]["FunctionName"], "from-cli");
     aws(&server, &["lambda", "delete-function", "--function-name", "from-cli"]);
     assert_eq!(aws_json(&server, &["lambda", "list-functions"])["Functions"], json!([]));
+}
+
+#[test]
+fn each_waiter_of_the_aws_cli_ends() {
+    let server = Server::start_set(Place::new(), &["transition_ms_min=300"]);
+    let zip = server.place.path().join("code.zip");
+    fs::write(&zip, hello_compiled().zip).expect("the place can be written to");
+    let wait = |waiter: &str, more: &[&str]| {
+        aws(&server, &[&["lambda", "wait", waiter, "--function-name", "waited"], more].concat());
+    };
+    #[rustfmt::skip]
+    let create = [
+        "lambda", "create-function", "--function-name", "waited", "--runtime", "provided.al2023",
+        "--handler", "bootstrap", "--role", ROLE, "--zip-file", "fileb://code.zip",
+    ];
+    assert_eq!(aws_json(&server, &create)["State"], "Pending");
+    wait("function-exists", &[]);
+    wait("function-active", &[]);
+    wait("function-active-v2", &[]);
+    let configure =
+        ["lambda", "update-function-configuration", "--function-name", "waited", "--timeout", "9"];
+    assert_eq!(aws_json(&server, &configure)["LastUpdateStatus"], "InProgress");
+    wait("function-updated-v2", &[]);
+    assert_eq!(aws_json(&server, &configure)["LastUpdateStatus"], "InProgress");
+    wait("function-updated", &[]);
+    let publish = ["lambda", "publish-version", "--function-name", "waited"];
+    assert_eq!(aws_json(&server, &publish)["Version"], "1");
+    wait("published-version-active", &["--qualifier", "1"]);
 }
 
 /// The commands of a guide: its `sh` blocks, in order, as one script.

@@ -34,7 +34,7 @@ macro_rules! scripts {
 #[rustfmt::skip]
 scripts! {
     functions,            SLOW;
-    names_and_scopes,     &[];
+    names_and_scopes,     SLOW;
     versions_and_aliases, SLOW;
     runtime_management,   &[];
     layers,               &[];
