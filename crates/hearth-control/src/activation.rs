@@ -11,9 +11,11 @@ use hearth_store::packages::{CodeDigest, PackageError, Packages};
 use hearth_types::function::Target;
 use hearth_types::ids::RevisionId;
 use hearth_types::names::FunctionArn;
+use tokio::sync::RwLockWriteGuard;
 
 use crate::catalog::Entry;
 use crate::control::Control;
+use crate::error::ControlError;
 use crate::record::{FunctionRecord, LastUpdate, LogFormat, State, VersionRecord};
 
 /// How often code that is not used any more is looked for while some may be.
@@ -37,12 +39,19 @@ impl Control {
                 Err(error) => tracing::error!(function = %arn, %error, "its code is lost"),
             }
         }
-        let settled = record.all_versions().all(is_ready);
-        self.reprovision(None, Some(&record), &serving);
+        let settled = !record.all_versions().any(is_unsettled);
         self.catalog.put(Entry { record: Arc::new(record), serving: Arc::new(serving) });
         if !settled && let Err(error) = self.finish(&arn).await {
             tracing::error!(function = %arn, ?error, "its last change could not be finished");
             self.finish_later(&arn);
+        }
+    }
+
+    /// Has the provisioned environments started, once at the start of the server, when functions
+    /// can reach it.
+    pub fn start_provisioned(&self) {
+        for entry in self.catalog.all() {
+            self.reprovision(None, Some(&entry.record), &entry.serving);
         }
     }
 
@@ -52,22 +61,27 @@ impl Control {
         self.parts.tasks.spawn("finish a change", async move {
             tokio::time::sleep(control.parts.transition_min).await;
             let mut pause = FINISH_AGAIN_AFTER;
-            while let Err(error) = control.finish(&function).await {
-                tracing::error!(%function, ?error, "a change could not be finished");
+            loop {
+                match control.finish(&function).await {
+                    Ok(Finished::Replaced) => return control.collect_later(),
+                    Ok(Finished::Added) => return,
+                    Err(error) => {
+                        tracing::error!(%function, ?error, "a change could not be finished");
+                    }
+                }
                 if pause > FINISH_PAUSE_MAX {
-                    break; // The next start finishes it.
+                    return; // The next start finishes it.
                 }
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
-            control.collect_later();
         });
     }
 
-    async fn finish(&self, function: &FunctionArn) -> Result<(), crate::error::ControlError> {
-        let Some(entry) = self.catalog.get(function) else { return Ok(()) };
+    async fn finish(&self, function: &FunctionArn) -> Result<Finished, ControlError> {
+        let Some(entry) = self.catalog.get(function) else { return Ok(Finished::Added) };
         let mut unpacked = HashMap::new();
-        for version in entry.record.all_versions().filter(|version| !is_ready(version)) {
+        for version in entry.record.all_versions().filter(|version| is_unsettled(version)) {
             let result = self.unpack(version).await;
             if let Err(error) = &result {
                 tracing::warn!(%function, %error, "code could not be unpacked");
@@ -76,7 +90,7 @@ impl Control {
         }
         let _writing = self.writing.lock().await;
         // Deleted in between, or even created again: then it is somebody else's change.
-        let Some(entry) = self.catalog.get(function) else { return Ok(()) };
+        let Some(entry) = self.catalog.get(function) else { return Ok(Finished::Added) };
         let mut record = FunctionRecord::clone(&entry.record);
         let mut serving = HashMap::clone(&entry.serving);
         let mut replaced = Vec::new();
@@ -88,20 +102,30 @@ impl Control {
                 replaced.extend(serving.insert(version.version, target));
             }
         }
+        if record == *entry.record {
+            return Ok(Finished::Added);
+        }
         self.write(record, Arc::new(serving)).await?;
         self.retire(replaced.iter());
-        Ok(())
+        Ok(if replaced.is_empty() { Finished::Added } else { Finished::Replaced })
     }
 
     async fn unpack(&self, version: &VersionRecord) -> Result<(), Unready> {
         let Some(code) = version.code else { return Err(Unready::Image) };
         let packages = Arc::clone(&self.parts.packages);
-        let layers = layers(version);
-        let unpacked = tokio::task::spawn_blocking(move || {
-            packages.unpack(code.digest)?;
-            if layers.is_empty() { Ok(()) } else { packages.merge(&layers).map(drop) }
-        });
-        unpacked.await.expect("unpacking does not panic").map_err(Unready::Package)
+        let unpacked = tokio::task::spawn_blocking(move || packages.unpack(code.digest));
+        unpacked.await.expect("unpacking does not panic").map_err(Unready::Package)?;
+        self.merge(layers(version)).await.map_err(Unready::Package)
+    }
+
+    /// Lays layers over each other, unless that was done before.
+    pub(crate) async fn merge(&self, layers: Vec<CodeDigest>) -> Result<(), PackageError> {
+        if layers.is_empty() {
+            return Ok(());
+        }
+        let packages = Arc::clone(&self.parts.packages);
+        let merged = tokio::task::spawn_blocking(move || packages.merge(&layers));
+        merged.await.expect("merging does not panic").map(drop)
     }
 
     /// What serves a version. An image has no code here, and nothing that serves it.
@@ -152,21 +176,27 @@ impl Control {
         let control = Arc::clone(self);
         self.parts.tasks.spawn("collect unused code", async move {
             loop {
-                control.collect_garbage().await;
+                tokio::time::sleep(COLLECT_EVERY).await;
+                // Whoever waits for the lock holds up every upload behind it.
+                let Ok(alone) = control.uploads.try_write() else { continue };
+                control.remove_unused(alone).await;
                 // Cleared before the list is looked at: what comes now starts another task.
                 control.collecting.store(false, Ordering::Release);
                 let leaving = control.leaving.lock().expect("nobody panics with the list").len();
                 if leaving == 0 || control.collecting.swap(true, Ordering::AcqRel) {
                     return;
                 }
-                tokio::time::sleep(COLLECT_EVERY).await;
             }
         });
     }
 
     /// Removes the code that neither a record, nor what serves, nor an environment uses.
     pub async fn collect_garbage(&self) {
-        let _no_uploads = self.uploads.write().await;
+        let alone = self.uploads.write().await;
+        self.remove_unused(alone).await;
+    }
+
+    async fn remove_unused(&self, _no_uploads: RwLockWriteGuard<'_, ()>) {
         let wanted = {
             // No change may move a target from the catalog to those that leave in between.
             let _writing = self.writing.lock().await;
@@ -225,6 +255,20 @@ enum Unready {
     Package(#[source] PackageError),
     #[error("Hearth does not run container images yet")]
     Image,
+}
+
+/// How a change was finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finished {
+    /// Something that served before does so no more.
+    Replaced,
+    /// Nothing has become unused.
+    Added,
+}
+
+/// Whether a change of a version is in progress.
+fn is_unsettled(version: &VersionRecord) -> bool {
+    version.state == State::Pending || version.last_update == Some(LastUpdate::InProgress)
 }
 
 fn is_ready(version: &VersionRecord) -> bool {

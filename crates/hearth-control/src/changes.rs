@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hearth_store::packages::{PackageError, PackageSummary};
 use hearth_types::ids::{RevisionId, TargetId};
 use hearth_types::limits;
-use hearth_types::names::{FunctionArn, Qualifier, Version};
+use hearth_types::names::{FunctionArn, Qualifier, Scope, Version};
 
 use crate::catalog::Entry;
 use crate::code_signing::check_signable;
@@ -111,10 +111,11 @@ impl Control {
             Source::Zip(_) => None,
             Source::Image(uri) => Some(uri.clone()),
         };
+        self.lay(layers.as_deref()).await?;
         let context = self.context(layers.as_deref());
         let configuration = settings.create(&function.name, image, context)?;
         self.check_new(&function)?;
-        let code = self.keep_source(source).await?;
+        let code = self.keep_source(&function.scope, source).await?;
         let new = NewFunction { function, configuration, code, tags, code_signing_config, publish };
         let created = self.create_kept(new).await;
         drop(uploading);
@@ -191,7 +192,7 @@ impl Control {
             Source::Image(uri) => Some(uri.clone()),
         };
         let code = match (source, dry_run) {
-            (source, DryRun::No) => self.keep_source(source).await?,
+            (source, DryRun::No) => self.keep_source(&function.scope, source).await?,
             (Source::Zip(zip), DryRun::Yes) => {
                 let checked =
                     tokio::task::spawn_blocking(move || hearth_store::packages::check(&zip));
@@ -255,6 +256,9 @@ impl Control {
     ) -> Result<FunctionView, ControlError> {
         // No layer may be forgotten between its being found and its being written down.
         let _uploading = self.uploads.read().await;
+        let before = self.record(function)?;
+        let kept = &before.latest.configuration.layers;
+        self.lay(self.layers_of(function, &settings, kept)?.as_deref()).await?;
         let _writing = self.writing.lock().await;
         let (entry, mut record) = self.to_change(function, revision)?;
         let old = &record.latest.configuration;
@@ -325,15 +329,27 @@ impl Control {
         named.map(|arns| self.resolve_layers(&function.scope, arns, kept)).transpose()
     }
 
-    async fn keep_source(&self, source: Source) -> Result<Option<Code>, ControlError> {
+    /// Lays layers over each other before anything names them, so that a change which is answered
+    /// does not fail for want of room afterwards.
+    async fn lay(&self, layers: Option<&[LayerReference]>) -> Result<(), ControlError> {
+        let digests = layers.unwrap_or_default().iter().map(|layer| layer.code.digest);
+        self.merge(digests.collect()).await.map_err(package_error)
+    }
+
+    async fn keep_source(
+        &self,
+        scope: &Scope,
+        source: Source,
+    ) -> Result<Option<Code>, ControlError> {
         match source {
-            Source::Zip(zip) => self.keep(zip).await.map(Some),
+            Source::Zip(zip) => self.keep(scope, zip).await.map(Some),
             Source::Image(_) => Ok(None),
         }
     }
 
     /// Keeps an archive. `uploads` must be held until a record names it.
-    pub(crate) async fn keep(&self, zip: Vec<u8>) -> Result<Code, ControlError> {
+    pub(crate) async fn keep(&self, scope: &Scope, zip: Vec<u8>) -> Result<Code, ControlError> {
+        self.check_storage(scope)?;
         let packages = Arc::clone(&self.parts.packages);
         // Unpacked at once: an archive that cannot be is refused, before anything has changed.
         let kept = tokio::task::spawn_blocking(move || {
@@ -343,6 +359,16 @@ impl Control {
         let kept = kept.await.expect("keeping a package does not panic");
         let summary = kept.map_err(package_error)?;
         Ok(code_of(summary))
+    }
+
+    /// All code of an account in a region has a limit.
+    fn check_storage(&self, scope: &Scope) -> Result<(), ControlError> {
+        let (_functions, bytes) = self.usage(scope);
+        if bytes < limits::CODE_STORAGE_BYTES_MAX {
+            Ok(())
+        } else {
+            Err(ControlError::CodeStorageExceeded)
+        }
     }
 
     /// A function that may be changed now.

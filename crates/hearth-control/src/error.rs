@@ -82,9 +82,6 @@ pub enum ControlError {
     /// The account in the ARN is not the caller's.
     #[error("the function belongs to another account")]
     OtherAccount,
-    /// Something that AWS has and Hearth does not have yet.
-    #[error("Hearth does not support {0} yet")]
-    NotSupported(String),
     /// The store failed.
     #[error("could not keep the record of a function")]
     Store(#[source] StoreError),

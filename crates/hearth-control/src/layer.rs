@@ -207,7 +207,7 @@ impl Control {
     ) -> Result<LayerVersion, ControlError> {
         let PublishLayer { layer, zip, description, license, runtimes, architectures } = request;
         let uploading = self.uploads.read().await;
-        let code = self.keep(zip).await?;
+        let code = self.keep(layer.scope(), zip).await?;
         let writing = self.layers.writing().await;
         let mut record = self
             .layers

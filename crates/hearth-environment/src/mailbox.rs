@@ -1,5 +1,8 @@
 //! What an environment's task is told, by whom it may be told, and what it owes for it.
 
+use std::fmt;
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use crate::invocation::{Completed, Invocation};
@@ -25,7 +28,15 @@ pub struct Assignment {
     pub invocation: Invocation,
     /// Where the outcome goes. The caller may have gone away; the function runs to its end anyway.
     pub outcome: oneshot::Sender<Result<Completed, NotTaken>>,
+    /// Let go when the outcome is there, whether or not the caller still waits for it.
+    pub hold: Option<Hold>,
 }
+
+/// Something that is held while an invocation runs, such as its place among those of a function.
+pub type Hold = Arc<dyn Held>;
+
+/// What can be held.
+pub trait Held: fmt::Debug + Send + Sync {}
 
 /// The environment went away before it could take the invocation, which did not run.
 #[derive(Debug)]

@@ -154,7 +154,7 @@ impl World {
             trace: String::new(),
             log,
         };
-        self.handle.assign(Assignment { invocation, outcome }, &self.tasks);
+        self.handle.assign(Assignment { invocation, outcome, hold: None }, &self.tasks);
         receiver
     }
 

@@ -56,6 +56,9 @@ pub fn offer(operation: Operation) -> Offer {
         Operation::PutProvisionedConcurrencyConfig => Offer::Partial(
             "environments are started and kept; invocations find `on-demand` as their initialization type",
         ),
+        Operation::PutFunctionConcurrency => Offer::Partial(
+            "a limit of the function; what it reserves is not yet kept free of others",
+        ),
         Operation::PutFunctionRecursionConfig => Offer::Partial("kept; loops are not detected yet"),
         Operation::PutRuntimeManagementConfig => {
             Offer::Partial("kept; runtimes change only when `hearth runtime add` is run")
@@ -131,7 +134,6 @@ pub fn offer(operation: Operation) -> Offer {
         | Operation::PublishLayerVersion
         | Operation::PublishVersion
         | Operation::PutFunctionCodeSigningConfig
-        | Operation::PutFunctionConcurrency
         | Operation::RemoveLayerVersionPermission
         | Operation::RemovePermission
         | Operation::TagResource

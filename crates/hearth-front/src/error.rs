@@ -214,9 +214,7 @@ impl From<&ControlError> for AwsError {
             }
             ControlError::CodeStorageExceeded => Self::new("CodeStorageExceededException", text),
             ControlError::InUse(_) => Self::new("ResourceInUseException", text),
-            ControlError::InvalidParameter(_) | ControlError::NotSupported(_) => {
-                Self::invalid_parameter(text)
-            }
+            ControlError::InvalidParameter(_) => Self::invalid_parameter(text),
             ControlError::TooLarge(_) => {
                 Self { whose: Some("User"), ..Self::new("RequestEntityTooLargeException", text) }
             }

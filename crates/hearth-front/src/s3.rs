@@ -15,7 +15,9 @@
 //! # Deliberately absent
 //!
 //! Authentication: signatures, also those of chunks and of presigned requests, are not checked.
-//! Tags, policies, access control lists, encryption, life cycles, events and uploads by forms.
+//! Tags, policies, access control lists, life cycles, events and uploads by forms. Encryption:
+//! AES256, which every object has on AWS, is accepted and answered, because clients ask for it
+//! always; nothing is encrypted. Keys of KMS and of customers are refused.
 
 mod request;
 mod buckets;
@@ -35,7 +37,7 @@ use std::sync::Arc;
 
 use hearth_services::buckets::Buckets;
 use hearth_types::names::Scope;
-use hyper::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Response};
 use tokio::sync::oneshot;
@@ -96,7 +98,28 @@ pub(crate) fn is_s3(head: &Parts) -> bool {
             || credential.contains("/s3/");
     }
     let is_version_2 = names("AWSAccessKeyId=") && names("Signature=");
-    is_version_2 || header(HOST).is_some_and(request::is_s3_host)
+    let is_of_host = header(HOST).is_some_and(request::is_s3_host);
+    is_version_2 || (is_of_host && !is_of_another_service(head))
+}
+
+/// Whether a request that nobody signed has the form of another service's: a form for one of the
+/// query services, or a path below the date of an API, such as `/2015-03-31/functions`.
+fn is_of_another_service(head: &Parts) -> bool {
+    let kind = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let is_form = essence.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    let path = head.uri.path();
+    let has_query = head.uri.query().is_some_and(|query| !query.is_empty());
+    (is_form && head.method == Method::POST && path == "/" && !has_query) || begins_with_date(path)
+}
+
+fn begins_with_date(path: &str) -> bool {
+    let form = b"/0000-00-00/";
+    path.len() >= form.len()
+        && path.bytes().zip(form).all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            _itself => byte == *form,
+        })
 }
 
 /// Answers a request. There is always an answer.
@@ -173,7 +196,7 @@ async fn operate(
         headers: head.headers.clone(),
         target,
     };
-    check_owner(&call)?;
+    check_owner(&call, "x-amz-expected-bucket-owner", call.bucket())?;
     match operation {
         S3Operation::ListBuckets => buckets::list(&call),
         S3Operation::CreateBucket => buckets::create(&call, body).await,
@@ -206,9 +229,9 @@ async fn operate(
 }
 
 /// Refuses a request that names another owner than the bucket has.
-fn check_owner(call: &Call) -> Result<(), S3Error> {
-    let Some(expected) = call.header("x-amz-expected-bucket-owner") else { return Ok(()) };
-    match call.buckets.bucket(call.bucket()) {
+fn check_owner(call: &Call, header: &str, bucket: &str) -> Result<(), S3Error> {
+    let Some(expected) = call.header(header) else { return Ok(()) };
+    match call.buckets.bucket(bucket) {
         Ok(bucket) if bucket.scope.account.as_str() != expected => Err(S3Error::access_denied()),
         Ok(_) | Err(_) => Ok(()),
     }
@@ -227,7 +250,7 @@ mod tests {
         };
         let (s3, lambda) = (signed("s3"), signed("lambda"));
         #[rustfmt::skip]
-        let rows: [(&str, &str, &str, bool); 12] = [
+        let rows: [(&str, &str, &str, bool); 16] = [
             ("127.0.0.1:4566",            "/b/k",                                         &s3,       true),
             ("127.0.0.1:4566",            "/b/k",                                         &lambda,   false),
             ("127.0.0.1:4566",            "/b/k",                                         "AWS k:s", true),
@@ -236,6 +259,10 @@ mod tests {
             ("b.s3.localhost:4566",       "/k",                                           "",        true),
             ("s3.localhost",              "/b",                                           "",        true),
             ("b.localhost",               "/k",                                           "",        false),
+            ("b.s3-eu-west-1.localhost:1", "/k",                                          "",        true),
+            ("b.s3-thing.localhost:4566", "/k",                                           "",        false),
+            ("s3.localhost",              "/2015-03-31/functions",                        "",        false),
+            ("s3.localhost",              "/2015-03-31",                                  "",        true),
             ("127.0.0.1:4566",            "/b/k?X-Amz-Credential=k%2F2026%2Fus-east-1%2Fs3%2Faws4_request", "", true),
             ("127.0.0.1:4566",            "/b/k?X-Amz-Credential=k%2F2026%2Fus-east-1%2Fsts%2Faws4_request", "", false),
             ("127.0.0.1:4566",            "/b/k?AWSAccessKeyId=k&Signature=s&Expires=1",  "",        true),
@@ -248,6 +275,29 @@ mod tests {
             }
             let (head, ()) = request.body(()).unwrap().into_parts();
             assert_eq!(is_s3(&head), expected, "{host} {uri} {authorization}");
+        }
+    }
+
+    #[test]
+    fn a_form_is_for_a_query_service_unless_it_is_signed_for_s3() {
+        let form = "application/x-www-form-urlencoded; charset=utf-8";
+        let signed = "AWS4-HMAC-SHA256 Credential=k/20261123/us-east-1/s3/aws4_request, S=";
+        #[rustfmt::skip]
+        let rows: [(&str, &str, Option<&str>, bool); 5] = [
+            ("/",        form,              None,         false),
+            ("/",        form,              Some(signed), true),
+            ("/",        "application/xml", None,         true),
+            ("/?delete", form,              None,         true),
+            ("/k",       form,              None,         true),
+        ];
+        for (uri, kind, authorization, expected) in rows {
+            let mut request =
+                Request::post(uri).header(HOST, "b.s3.localhost").header(CONTENT_TYPE, kind);
+            if let Some(authorization) = authorization {
+                request = request.header(AUTHORIZATION, authorization);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(is_s3(&head), expected, "{uri} {kind} {authorization:?}");
         }
     }
 }

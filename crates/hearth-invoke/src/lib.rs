@@ -101,14 +101,14 @@ pub enum InvokeError {
 pub struct Invoker {
     control: Arc<Control>,
     scheduler: Arc<Scheduler>,
-    reserved: Reserved,
+    reserved: Arc<Reserved>,
 }
 
 impl Invoker {
     /// An invoker of the functions of a control plane.
     #[must_use]
     pub fn new(control: Arc<Control>, scheduler: Arc<Scheduler>) -> Self {
-        Self { control, scheduler, reserved: Reserved::default() }
+        Self { control, scheduler, reserved: Arc::default() }
     }
 
     /// Checks whether a call could run, and does not run it.
@@ -141,7 +141,7 @@ impl Invoker {
         check_payload(&request.payload)?;
         let (id, qualifier) = (request.id, request.qualifier.as_ref());
         let mut resolved = self.resolve(id, &request.function, qualifier)?;
-        let _execution = match resolved.reserved {
+        let hold = match resolved.reserved {
             Some(reserved) => Some(self.reserved.enter(&request.function, reserved)?),
             None => None,
         };
@@ -161,7 +161,7 @@ impl Invoker {
             let lease = lease.map_err(InvokeError::NotPlaced)?;
             let queued = began.elapsed();
             let (outcome, receiver) = oneshot::channel();
-            lease.assign(Assignment { invocation, outcome });
+            lease.assign(Assignment { invocation, outcome, hold: hold.clone() });
             match receiver.await {
                 Ok(Ok(mut completed)) => {
                     complete(&mut completed, queued, began);

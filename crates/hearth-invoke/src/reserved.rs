@@ -3,8 +3,9 @@
 //! Only functions that have it are counted, so everybody else pays nothing.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use hearth_environment::mailbox::{Held, Hold};
 use hearth_types::names::FunctionArn;
 
 use crate::InvokeError;
@@ -15,31 +16,34 @@ pub(crate) struct Reserved {
     running: Mutex<HashMap<FunctionArn, u32>>,
 }
 
-/// One invocation that is counted, until it is dropped.
+/// One invocation that is counted, until it is dropped: by its caller or by its environment,
+/// whichever keeps it longer.
 #[derive(Debug)]
-pub(crate) struct Execution<'a> {
-    reserved: &'a Reserved,
+struct Execution {
+    reserved: Arc<Reserved>,
     function: FunctionArn,
 }
+
+impl Held for Execution {}
 
 impl Reserved {
     /// Counts one more, or refuses it.
     pub(crate) fn enter(
-        &self,
+        self: &Arc<Self>,
         function: &FunctionArn,
         limit: u32,
-    ) -> Result<Execution<'_>, InvokeError> {
+    ) -> Result<Hold, InvokeError> {
         let mut running = self.running.lock().expect("nobody panics while counting");
         let count = running.get(function).copied().unwrap_or(0);
         if count >= limit {
             return Err(InvokeError::Reserved);
         }
         running.insert(function.clone(), count + 1);
-        Ok(Execution { reserved: self, function: function.clone() })
+        Ok(Arc::new(Execution { reserved: Arc::clone(self), function: function.clone() }))
     }
 }
 
-impl Drop for Execution<'_> {
+impl Drop for Execution {
     fn drop(&mut self) {
         let mut running = self.reserved.running.lock().expect("nobody panics while counting");
         match running.get_mut(&self.function) {
@@ -63,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_invocation_is_over() {
-        let reserved = Reserved::default();
+        let reserved = Arc::new(Reserved::default());
         let (a, b) = (function("a"), function("b"));
         let first = reserved.enter(&a, 2).unwrap();
         let _second = reserved.enter(&a, 2).unwrap();
@@ -77,7 +81,7 @@ mod tests {
 
     #[test]
     fn nothing_is_remembered_of_functions_that_do_not_run() {
-        let reserved = Reserved::default();
+        let reserved = Arc::new(Reserved::default());
         drop(reserved.enter(&function("a"), 1).unwrap());
         assert!(reserved.running.lock().unwrap().is_empty());
     }

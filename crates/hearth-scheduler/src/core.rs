@@ -25,6 +25,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use hearth_types::ids::{EnvironmentId, TargetId};
 use hearth_types::time::Timestamp;
 
+/// How many provisioned environments of a target are started at a time, so that those who wait for
+/// a cold start do not wait for all of them.
+const STARTS_MAX: usize = 4;
+
 /// Somebody who waits for an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaiterId(pub u64);
@@ -105,6 +109,8 @@ struct Pool {
     waiters: VecDeque<WaiterId>,
     /// How many environments are to be kept.
     provisioned: usize,
+    /// How many of those that are starting are not wanted any more.
+    recalled: usize,
     retired: bool,
 }
 
@@ -119,6 +125,8 @@ pub struct Core {
     by_age: BTreeMap<(Timestamp, EnvironmentId), TargetId>,
     waiting: HashMap<WaiterId, TargetId>,
     busy: usize,
+    /// Environments that are being torn down.
+    retiring: usize,
 }
 
 impl Core {
@@ -133,6 +141,7 @@ impl Core {
             by_age: BTreeMap::new(),
             waiting: HashMap::new(),
             busy: 0,
+            retiring: 0,
         }
     }
 
@@ -197,8 +206,7 @@ impl Core {
     }
 
     fn start(&mut self, target: TargetId, actions: &mut Vec<Action>) -> bool {
-        if self.environments.len() >= self.limits.environments_max {
-            // Retiring ones still hold their room, so one is given up for each that is wanted.
+        if self.environments.len() - self.retiring >= self.limits.environments_max {
             let mut idle = self.by_age.iter();
             let spare = idle.find(|(_, target)| !self.keeps_all(**target));
             let Some((&(_, oldest), _)) = spare else { return false };
@@ -237,17 +245,23 @@ impl Core {
                 return;
             }
         }
+        let was_starting = before == State::Starting;
         if let Some(waiter) = pool.waiters.pop_front() {
             self.waiting.remove(&waiter);
             environment.state = State::Busy;
             self.busy += 1;
             actions.push(Action::Assign(waiter, id));
-        } else if pool.retired {
+        } else if pool.retired || (was_starting && pool.recalled > 0) {
+            pool.recalled -= usize::from(was_starting && pool.recalled > 0);
             environment.state = State::Retiring;
+            self.retiring += 1;
             actions.push(Action::Retire(id));
         } else {
             pool.idle.push(id);
             self.by_age.insert((now, id), target);
+        }
+        if was_starting {
+            self.top_up(target, actions);
         }
     }
 
@@ -261,7 +275,7 @@ impl Core {
                 self.by_age.remove(&(since, id));
                 pool.idle.retain(|one| *one != id);
             }
-            State::Retiring => {}
+            State::Retiring => self.retiring -= 1,
         }
         // Promise 7: the one that waited for this start is told; the others have their own.
         if state == State::Starting && pool.waiters.len() > pool.starting {
@@ -283,9 +297,17 @@ impl Core {
     }
 
     fn provisioned(&mut self, target: TargetId, count: usize, actions: &mut Vec<Action>) {
+        let standing = self.standing(target);
         let pool = self.pools.entry(target).or_default();
-        if !pool.retired {
-            pool.provisioned = count;
+        let before = std::mem::replace(&mut pool.provisioned, if pool.retired { 0 } else { count });
+        pool.recalled = 0;
+        // Only what was provisioned goes; what callers have brought about grows old as any other.
+        let surplus = standing.saturating_sub(count).min(before.saturating_sub(count));
+        let oldest: Vec<EnvironmentId> = pool.idle.iter().copied().take(surplus).collect();
+        let unclaimed = pool.starting.saturating_sub(pool.waiters.len());
+        pool.recalled = unclaimed.min(surplus - oldest.len());
+        for id in oldest {
+            self.retire(id, actions);
         }
         self.top_up(target, actions);
         self.forget_if_empty(target);
@@ -293,8 +315,12 @@ impl Core {
 
     /// Starts what is missing of the provisioned environments of a target.
     fn top_up(&mut self, target: TargetId, actions: &mut Vec<Action>) {
-        let wanted = self.pools.get(&target).map_or(0, |pool| pool.provisioned);
-        for _missing in self.standing(target)..wanted {
+        let Some(pool) = self.pools.get(&target).filter(|pool| pool.provisioned > 0) else {
+            return;
+        };
+        let room = STARTS_MAX.saturating_sub(pool.starting);
+        let missing = pool.provisioned.saturating_sub(self.standing(target));
+        for _missing in 0..missing.min(room) {
             if !self.start(target, actions) {
                 return;
             }
@@ -345,6 +371,7 @@ impl Core {
             self.by_age.remove(&(since, id));
         }
         environment.state = State::Retiring;
+        self.retiring += 1;
         if let Some(pool) = self.pools.get_mut(&environment.target) {
             pool.idle.retain(|one| *one != id);
         }
@@ -408,8 +435,42 @@ mod tests {
         core.step(Event::Gone(FIRST));
         assert_eq!(core.step(Event::Tick(later)), [Action::Start(EnvironmentId(4), t)]);
 
-        assert_eq!(core.step(Event::Provisioned(t, 0)), []);
-        assert_eq!(core.step(Event::Tick(later)), [Action::Retire(SECOND)]);
+        // The one that is starting goes as soon as it stands.
+        assert_eq!(core.step(Event::Provisioned(t, 0)), [Action::Retire(SECOND)]);
+        let fourth = EnvironmentId(4);
+        assert_eq!(core.step(Event::Idle(fourth, later)), [Action::Retire(fourth)]);
+        core.step(Event::Gone(SECOND));
+        core.step(Event::Gone(fourth));
+        assert!(!core.knows(t));
+    }
+
+    #[test]
+    fn many_are_provisioned_a_few_at_a_time_and_the_surplus_goes() {
+        let mut core = core(100, 100);
+        let t = target(1);
+        let mut starting = core.step(Event::Provisioned(t, 10)).len();
+        assert_eq!(starting, STARTS_MAX);
+        let mut next = 1;
+        while core.ready(t) < 10 {
+            starting += core.step(Event::Idle(EnvironmentId(next), NOW)).len();
+            next += 1;
+        }
+        assert_eq!(starting, 10, "each that stands makes room for the next");
+        let given_up = core.step(Event::Provisioned(t, 3));
+        let oldest: Vec<Action> = (1..=7).map(|id| Action::Retire(EnvironmentId(id))).collect();
+        assert_eq!(given_up, oldest);
+        assert_eq!(core.ready(t), 3);
+    }
+
+    #[test]
+    fn what_is_being_torn_down_takes_no_room() {
+        let mut core = core(1, 10);
+        let (old, new) = (target(1), target(2));
+        core.step(Event::Wanted(A, old));
+        core.step(Event::Idle(FIRST, NOW));
+        core.step(Event::Idle(FIRST, NOW));
+        core.step(Event::Retired(old));
+        assert_eq!(core.step(Event::Wanted(B, new)), [Action::Start(SECOND, new)]);
     }
 
     #[test]

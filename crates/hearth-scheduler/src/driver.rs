@@ -144,6 +144,11 @@ impl Scheduler {
         self.step(inner, Event::Provisioned(target.id, environments));
     }
 
+    /// Keeps no environment of a target started for its own sake any more.
+    pub fn unprovision(&self, target: TargetId) {
+        self.happen(Event::Provisioned(target, 0));
+    }
+
     /// How many environments of a target are idle or at work.
     #[must_use]
     pub fn ready(&self, target: TargetId) -> usize {

@@ -14,6 +14,8 @@ pub const ZIP_BYTES_MAX: usize = 52_428_800;
 pub const ARCHIVE_BYTES_MAX: usize = 262_144_000;
 /// AWS: what an archive may hold when it is unpacked, layers included.
 pub const UNZIPPED_BYTES_MAX: u64 = 262_144_000;
+/// AWS: the archives of all functions and layers of an account in a region.
+pub const CODE_STORAGE_BYTES_MAX: u64 = 300 * 1024 * 1024 * 1024;
 /// How many entries an archive may have: a directory of a million empty files is a bomb as well.
 pub const ZIP_ENTRIES_MAX: usize = 100_000;
 /// Linux: the longest path that an entry may ask for.

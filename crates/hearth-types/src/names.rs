@@ -103,13 +103,13 @@ names! {
     /// function is made with a dot or with more than 64; the others are what callers may ask for.)
     FunctionName, "a function name",
         |text| text.len() <= 140 && text.split('.').all(is_word);
-    /// The name of an alias: not only digits. (None is made with a `$` or a dot; those are what
-    /// callers may ask for.)
+    /// The name of an alias: not a version's number. (None is made with a `$`, a dot or digits only;
+    /// those are what callers may ask for.)
     AliasName, "an alias name",
         |text| text.len() <= 128
             && text.split(['$', '.']).any(is_word)
             && text.split(['$', '.']).all(|part| part.is_empty() || is_word(part))
-            && !text.bytes().all(|byte| byte.is_ascii_digit());
+            && Version::parse(text).is_none();
 }
 
 /// The account and the region that a record belongs to.
@@ -137,9 +137,8 @@ impl Version {
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "$LATEST" => Some(Self::Latest),
-            // A number that is too large is well-formed, and no version has it.
-            _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(Self::Published(text.parse().unwrap_or(u64::MAX)))
+            _ if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().ok().map(Self::Published)
             }
             _ => None,
         }

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -66,8 +67,7 @@ pub(crate) struct Server {
 
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
-    raise_descriptor_limit();
-    hearth_isolation::linux::give_large_memory_back();
+    prepare_process();
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().context("the listening socket has no address")?;
     let directories = Directories::prepare(&config.data_dir)?;
@@ -78,15 +78,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
-    let log_limits =
-        LogLimits { group_bytes_max: config.log_group_bytes_max, ..LogLimits::default() };
-    let logs = LogStore::open(directories.logs, log_limits, Arc::clone(&clock))
-        .context("could not open the logs")?;
-    let store = Sqlite::open(&directories.database).await.context("could not open the store")?;
-    let packages =
-        Arc::new(Packages::open(directories.packages).context("could not open the packages")?);
-    let runtimes =
-        Arc::new(Runtimes::open(directories.runtimes).context("could not open the runtimes")?);
+    let Stores { logs, store, packages, runtimes, iam, buckets, objects } =
+        Stores::open(config, &directories, &clock).await?;
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = Shared {
@@ -116,17 +109,11 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     };
     let control = Control::open(parts, watcher).await.context("could not open the functions")?;
 
-    let iam = Iam::open(Arc::new(store.clone()), Arc::clone(&clock));
-    let iam = iam.await.context("could not open the roles")?;
-    let buckets = Buckets::open(directories.buckets, Arc::new(store.clone()));
-    let buckets = Arc::new(buckets.await.context("could not open the buckets")?);
-    let objects = objects(config, &buckets)?;
-
     let (admission, admitted) = watch::channel(Admission::Open);
     let front = Arc::new(Front {
         invoker: Invoker::new(Arc::clone(&control), Arc::clone(&scheduler)),
         control,
-        iam: Arc::new(iam),
+        iam,
         objects,
         buckets,
         logs: Arc::clone(&logs),
@@ -137,9 +124,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         body_room: BodyRoom::default(),
     });
     gateway.open(Arc::clone(&front));
+    front.control.start_provisioned();
     tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
-    let drain = Duration::from_secs(config.drain_seconds);
-    let run = directories.run;
     Ok(Server {
         address,
         admission,
@@ -148,8 +134,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         logs,
         store,
         tasks,
-        drain,
-        run,
+        drain: Duration::from_secs(config.drain_seconds),
+        run: directories.run,
         _lock: lock,
     })
 }
@@ -192,6 +178,12 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// An environment takes some ten descriptors, and a usual limit is 1,024.
+/// Settings of this process that no other part of it may change.
+fn prepare_process() {
+    raise_descriptor_limit();
+    hearth_isolation::linux::give_large_memory_back();
+}
+
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -222,13 +214,53 @@ struct Environments {
 impl Provisioner for Environments {
     fn provision(&self, target: &Arc<Target>, environments: u32) {
         let environments = usize::try_from(environments).unwrap_or(usize::MAX);
-        if let Some(runtime) = self.runtimes.get(&target.runtime) {
-            self.scheduler.provision(target, &runtime, environments);
+        match self.runtimes.get(&target.runtime) {
+            Some(runtime) => self.scheduler.provision(target, &runtime, environments),
+            None => self.scheduler.unprovision(target.id),
         }
     }
 
     fn ready(&self, target: TargetId) -> u32 {
         u32::try_from(self.scheduler.ready(target)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Everything that is kept, opened.
+struct Stores {
+    logs: Arc<LogStore>,
+    store: Sqlite,
+    packages: Arc<Packages>,
+    runtimes: Arc<Runtimes>,
+    iam: Arc<Iam>,
+    buckets: Arc<Buckets>,
+    objects: Arc<dyn ObjectSource>,
+}
+
+impl Stores {
+    async fn open(
+        config: &Config,
+        directories: &Directories,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let log_limits =
+            LogLimits { group_bytes_max: config.log_group_bytes_max, ..LogLimits::default() };
+        let logs = LogStore::open(directories.logs.clone(), log_limits, Arc::clone(clock));
+        let store =
+            Sqlite::open(&directories.database).await.context("could not open the store")?;
+        let packages = Packages::open(directories.packages.clone());
+        let runtimes = Runtimes::open(directories.runtimes.clone());
+        let iam = Iam::open(Arc::new(store.clone()), Arc::clone(clock)).await;
+        let buckets = Buckets::open(directories.buckets.clone(), Arc::new(store.clone())).await;
+        let buckets = Arc::new(buckets.context("could not open the buckets")?);
+        Ok(Self {
+            logs: logs.context("could not open the logs")?,
+            store,
+            packages: Arc::new(packages.context("could not open the packages")?),
+            runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
+            iam: Arc::new(iam.context("could not open the roles")?),
+            objects: objects(config, &buckets)?,
+            buckets,
+        })
     }
 }
 
@@ -267,10 +299,18 @@ impl Directories {
         };
         let made =
             [&directories.run, &directories.logs, &directories.packages, &directories.buckets];
+        // What is in there is everybody's code and variables, so it is for nobody else to read.
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700);
         for directory in made {
-            fs::create_dir_all(directory)
+            builder
+                .create(directory)
                 .with_context(|| format!("could not make {}", directory.display()))?;
         }
+        // SQLite gives its log the permissions of the file.
+        let database =
+            fs::File::options().create(true).append(true).mode(0o600).open(&directories.database);
+        database.context("could not make the store's file")?;
         Ok(directories)
     }
 }

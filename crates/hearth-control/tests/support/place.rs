@@ -120,6 +120,7 @@ impl Place {
             pollers: Arc::new(NoPollers),
         };
         let control = Control::open(parts, wishes.clone()).await.unwrap();
+        control.start_provisioned();
         let place = Self { control, store, known, wishes, tasks, directory };
         place.settle().await;
         place

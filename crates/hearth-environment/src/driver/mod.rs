@@ -131,7 +131,7 @@ impl Handle {
 /// Gives an invocation back that an environment cannot take any more.
 fn hand_back(message: Message) {
     if let Message::Assign(assignment) = message {
-        let Assignment { invocation, outcome } = *assignment;
+        let Assignment { invocation, outcome, hold: _ } = *assignment;
         let _ = outcome.send(Err(NotTaken(invocation)));
     }
 }
@@ -309,7 +309,7 @@ impl Driver {
             self.thaw();
             self.happen(Event::Assigned(id));
         } else {
-            let Assignment { invocation, outcome } = assignment;
+            let Assignment { invocation, outcome, hold: _ } = assignment;
             let _ = outcome.send(Err(NotTaken(invocation)));
         }
     }

@@ -15,7 +15,7 @@ use crate::backend::CpuShare;
 use crate::failure::{Failure, Reported};
 use crate::invocation::{Completed, Invocation, LogRequest, RunResult, Timeline};
 use crate::lifecycle::{Cause, Phase, State};
-use crate::mailbox::{Assignment, NotTaken};
+use crate::mailbox::{Assignment, Hold, NotTaken};
 use crate::report::{self, InitPhase, Report, ReportStatus};
 use crate::runtime_api::session::{Refusal, Session};
 use crate::runtime_api::{Delivery, Posted};
@@ -59,6 +59,7 @@ struct Current {
     invocation: Option<Invocation>,
     log: LogRequest,
     outcome: Option<oneshot::Sender<Result<Completed, NotTaken>>>,
+    hold: Option<Hold>,
     began: Instant,
     /// When the answer was posted.
     answered: Option<Instant>,
@@ -85,12 +86,13 @@ impl Work {
     }
 
     pub(super) fn assign(&mut self, assignment: Assignment) {
-        let Assignment { invocation, outcome } = assignment;
+        let Assignment { invocation, outcome, hold } = assignment;
         self.current = Some(Current {
             id: invocation.id,
             log: invocation.log,
             invocation: Some(invocation),
             outcome: Some(outcome),
+            hold,
             began: Instant::now(),
             answered: None,
             posted: None,
@@ -411,6 +413,8 @@ impl Driver {
             memory_used_mb,
             ..Timeline::default()
         };
+        // Its place is free before the caller knows, who may come back at once.
+        drop(current.hold.take());
         // The caller may have gone away.
         let _ = outcome.send(Ok(Completed { payload, result, log_tail, timeline }));
     }

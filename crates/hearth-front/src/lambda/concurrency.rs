@@ -10,9 +10,6 @@ use serde_json::{Value, json};
 use super::{Call, paging, write};
 use crate::error::AwsError;
 
-/// AWS: all code of an account.
-const CODE_BYTES_MAX: u64 = 300 * 1024 * 1024 * 1024;
-
 pub(super) async fn put(
     call: &Call,
     request: types::PutFunctionConcurrencyRequest,
@@ -153,7 +150,7 @@ pub(super) fn account_settings(
     let (limit, unreserved) = call.control().account_concurrency(&call.scope);
     Ok(write(&types::GetAccountSettingsResponse {
         account_limit: Some(types::AccountLimit {
-            total_code_size: Some(long(CODE_BYTES_MAX)),
+            total_code_size: Some(long(limits::CODE_STORAGE_BYTES_MAX)),
             code_size_unzipped: Some(long(limits::UNZIPPED_BYTES_MAX)),
             code_size_zipped: Some(long(limits::ZIP_BYTES_MAX)),
             concurrent_executions: Some(integer(limit)),

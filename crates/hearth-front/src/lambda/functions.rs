@@ -128,29 +128,32 @@ pub(super) fn list(call: &Call, request: types::ListFunctionsRequest) -> Result<
     let mut shown = Vec::new();
     let mut next = None;
     let mut before = from.after;
-    let mut skip = from.skip;
     'page: for function in &page.functions {
+        let skip = if from.within.as_ref() == Some(&function.arn.name) { from.skip } else { 0 };
         for (number, view) in views(function, all).iter().enumerate().skip(skip) {
             if shown.len() == items {
-                next = Some(Position { after: before, skip: number });
+                let within = (number > 0).then(|| function.arn.name.clone());
+                next = Some(Position { after: before, within, skip: number });
                 break 'page;
             }
             shown.push(listed(call, view));
         }
-        skip = 0;
         before = Some(function.arn.name.clone());
     }
-    let next = next.or_else(|| page.next.map(|last| Position { after: Some(last), skip: 0 }));
+    let next = next
+        .or_else(|| page.next.map(|last| Position { after: Some(last), ..Position::default() }));
     Ok(write(&types::ListFunctionsResponse {
         functions: Some(shown),
         next_marker: next.map(|next| next.write()),
     }))
 }
 
-/// Where a page begins: behind a function, and behind so many versions of the next one.
+/// Where a page begins: behind a function, and, if the next one is `within`, behind so many of its
+/// versions.
 #[derive(Default)]
 struct Position {
     after: Option<FunctionName>,
+    within: Option<FunctionName>,
     skip: usize,
 }
 
@@ -158,16 +161,21 @@ impl Position {
     fn read(marker: &str) -> Result<Self, AwsError> {
         let decoded = STANDARD.decode(marker).ok().ok_or_else(paging::bad_marker)?;
         let text = String::from_utf8(decoded).ok().ok_or_else(paging::bad_marker)?;
-        let (name, skip) = text.split_once(':').ok_or_else(paging::bad_marker)?;
-        let name = (!name.is_empty())
-            .then(|| FunctionName::parse(name).ok().ok_or_else(paging::bad_marker));
+        let [after, within, skip] = text.split(':').collect::<Vec<_>>()[..] else {
+            return Err(paging::bad_marker());
+        };
+        let name = |text: &str| {
+            let name = (!text.is_empty()).then(|| FunctionName::parse(text));
+            name.transpose().ok().ok_or_else(paging::bad_marker)
+        };
         let skip = skip.parse().ok().ok_or_else(paging::bad_marker)?;
-        Ok(Self { after: name.transpose()?, skip })
+        Ok(Self { after: name(after)?, within: name(within)?, skip })
     }
 
     fn write(&self) -> String {
-        let name = self.after.as_ref().map_or("", FunctionName::as_str);
-        STANDARD.encode(format!("{name}:{}", self.skip))
+        let name = |name: &Option<FunctionName>| name.as_ref().map(ToString::to_string);
+        let [after, within] = [&self.after, &self.within].map(|one| name(one).unwrap_or_default());
+        STANDARD.encode(format!("{after}:{within}:{}", self.skip))
     }
 }
 

@@ -58,6 +58,11 @@ pub(super) fn set(answer: &mut Answer, name: &str, value: &str) {
     }
 }
 
+/// Sets what AWS says of every object. Nothing is encrypted here.
+pub(super) fn set_encryption(answer: &mut Answer) {
+    set(answer, "x-amz-server-side-encryption", "AES256");
+}
+
 pub(super) fn quoted(etag: &str) -> String {
     format!("\"{etag}\"")
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_services::buckets::{Algorithm, Expected, NewContent, Receiving};
+use hearth_services::buckets::{Algorithm, Checksum, Expected, NewContent, Receiving};
 use hearth_services::limits::OBJECT_BYTES_MAX;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -34,11 +34,22 @@ impl Arriving {
         Self { body: Some(body) }
     }
 
-    /// All of it, if it is small.
+    /// All of it, if it is small and what the request says that it is.
     pub(super) async fn document(&mut self, call: &Call) -> Result<Held, S3Error> {
+        self.document_as(call, headers::expected(call)?).await
+    }
+
+    /// The same, where the headers do not all speak of the document.
+    pub(super) async fn document_as(
+        &mut self,
+        call: &Call,
+        expected: Expected,
+    ) -> Result<Held, S3Error> {
         let Some(body) = self.body.take() else { return Ok(Held::default()) };
         let read = body::read(body, DOCUMENT_BYTES_MAX, &call.room).await;
-        read.map_err(S3Error::of_body)
+        let read = read.map_err(S3Error::of_body)?;
+        expected.check(&read.bytes)?;
+        Ok(read)
     }
 
     /// All of it, into a file.
@@ -53,6 +64,10 @@ impl Arriving {
         if payload.starts_with("STREAMING-") {
             return self.receive_chunks(call, expected, decoded).await;
         }
+        if headers::trailing(call)?.is_some() {
+            // Only chunks have something behind them.
+            return Err(S3Error::malformed_trailer());
+        }
         let mut receiving = call.buckets.receive(expected).await?;
         while let Some(bytes) = self.bytes().await? {
             receiving.write(&bytes).await?;
@@ -66,6 +81,7 @@ impl Arriving {
         expected: Expected,
         length: Option<u64>,
     ) -> Result<NewContent, S3Error> {
+        let promised = headers::trailing(call)?;
         let mut receiving: Receiving = call.buckets.receive(expected).await?;
         let mut decoder = Decoder::new();
         let mut within = Vec::new();
@@ -79,13 +95,7 @@ impl Arriving {
         if length.is_some_and(|length| length != receiving.size()) {
             return Err(S3Error::incomplete_body());
         }
-        let mut trailing = None;
-        for (name, value) in trailers {
-            let algorithm = Algorithm::ALL.into_iter().find(|it| it.header() == name);
-            if let Some(algorithm) = algorithm {
-                trailing = Some(headers::checked(algorithm, &value)?);
-            }
-        }
+        let trailing = trailing(promised, &trailers)?;
         Ok(receiving.finish(trailing.as_ref()).await?)
     }
 
@@ -113,6 +123,55 @@ impl Arriving {
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));
             }
+        }
+    }
+}
+
+/// The checksum behind the chunks. What was promised must have come.
+fn trailing(
+    promised: Option<Algorithm>,
+    trailers: &[(String, String)],
+) -> Result<Option<Checksum>, S3Error> {
+    let mut trailing = None;
+    for (name, value) in trailers {
+        let algorithm = Algorithm::ALL.into_iter().find(|it| it.header() == name);
+        if let Some(algorithm) = algorithm {
+            trailing = Some(headers::checked(algorithm, value)?);
+        }
+    }
+    let found = trailing.as_ref().map(|found| found.algorithm);
+    if promised.is_some() && promised != found {
+        return Err(S3Error::malformed_trailer());
+    }
+    Ok(trailing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was promised, what came, and whether it is a checksum or why it is refused.
+    type Row<'a> = (Option<Algorithm>, &'a [(&'a str, &'a str)], Result<bool, &'a str>);
+
+    #[test]
+    fn a_trailer_that_was_promised_must_come() {
+        let crc32 = Some(Algorithm::Crc32);
+        let (name, other) = ("x-amz-checksum-crc32", "x-amz-checksum-crc32c");
+        #[rustfmt::skip]
+        let rows: [Row<'_>; 6] = [
+            (None,  &[],                                           Ok(false)),
+            (None,  &[(name, "y/Q5Jg==")],                         Ok(true)),
+            (crc32, &[("x-amz-other", "x"), (name, "y/Q5Jg==")],   Ok(true)),
+            (crc32, &[],                                           Err("MalformedTrailerError")),
+            (crc32, &[(other, "y/Q5Jg==")],                        Err("MalformedTrailerError")),
+            (crc32, &[(name, "?")],                                Err("InvalidRequest")),
+        ];
+        for (promised, trailers, expected) in rows {
+            let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let trailers: Vec<_> = trailers.iter().map(pair).collect();
+            let found = trailing(promised, &trailers);
+            let found = found.map(|it| it.is_some()).map_err(|error| error.code);
+            assert_eq!(found, expected, "{promised:?} {trailers:?}");
         }
     }
 }

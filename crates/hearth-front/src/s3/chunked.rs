@@ -124,7 +124,10 @@ mod tests {
     use super::*;
 
     /// What is in the chunks, and the trailers. The body arrives in pieces of this size.
-    fn decode(body: &str, piece: usize) -> Result<(String, Vec<(String, String)>), &'static str> {
+    /// The bytes as text, and the trailers.
+    type Decoded = (String, Vec<(String, String)>);
+
+    fn decode(body: &str, piece: usize) -> Result<Decoded, &'static str> {
         let mut decoder = Decoder::new();
         let mut out = Vec::new();
         for piece in body.as_bytes().chunks(piece) {

@@ -62,6 +62,11 @@ impl S3Error {
         Self::new((400, "IncompleteBody"), message)
     }
 
+    pub(super) fn malformed_trailer() -> Self {
+        let message = "The request contained trailing data that was not well-formed or did not conform to our published schema.";
+        Self::new((400, "MalformedTrailerError"), message)
+    }
+
     pub(super) fn request_timeout() -> Self {
         let message = "Your socket connection to the server was not read from or written to within the timeout period.";
         Self::new((400, "RequestTimeout"), message)

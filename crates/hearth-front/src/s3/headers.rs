@@ -8,9 +8,9 @@ use hearth_services::buckets::{
 use hyper::HeaderMap;
 use percent_encoding::percent_decode_str;
 
-use super::Call;
 use super::date;
 use super::error::S3Error;
+use super::{Call, check_owner};
 
 /// Standard headers that are kept with an object.
 const KEPT: [&str; 6] = [
@@ -41,11 +41,12 @@ const REFUSED: &[&str] = &[
     "x-amz-checksum-sha512",
 ];
 
-/// Headers of that kind that say what is so anyway.
+/// Headers of that kind that say what is so anyway, on AWS.
 #[rustfmt::skip]
 const HARMLESS: &[(&str, &[&str])] = &[
     ("x-amz-acl",               &["private", "bucket-owner-read", "bucket-owner-full-control"]),
     ("x-amz-storage-class",     &["STANDARD"]),
+    ("x-amz-server-side-encryption", &["AES256"]),
     ("x-amz-tagging-directive", &["COPY"]),
     ("x-amz-bucket-object-lock-enabled", &["false"]),
     ("x-amz-object-ownership",  &["BucketOwnerEnforced"]),
@@ -154,7 +155,7 @@ pub(super) fn checked(algorithm: Algorithm, value: &str) -> Result<Checksum, S3E
 }
 
 /// The algorithm of the checksum that comes behind the body.
-fn trailing(call: &Call) -> Result<Option<Algorithm>, S3Error> {
+pub(super) fn trailing(call: &Call) -> Result<Option<Algorithm>, S3Error> {
     let Some(name) = call.header("x-amz-trailer") else { return Ok(None) };
     let name = name.trim().to_ascii_lowercase();
     match Algorithm::ALL.into_iter().find(|algorithm| algorithm.header() == name) {
@@ -185,6 +186,7 @@ pub(super) fn copy_source(call: &Call) -> Result<Source, S3Error> {
         return Err(refused());
     }
     let version = version.map(decoded).transpose()?;
+    check_owner(call, "x-amz-source-expected-bucket-owner", bucket)?;
     let name = ObjectName { bucket: bucket.to_owned(), key: key.to_owned(), version };
     let etag = call.header("x-amz-copy-source-if-match").map(unquoted).map(str::to_owned);
     Ok(Source { name, etag })
@@ -299,7 +301,10 @@ mod tests {
             ("x-amz-storage-class",          "GLACIER",     false),
             ("x-amz-tagging",                "a=b",         false),
             ("x-amz-tagging-directive",      "COPY",        true),
-            ("x-amz-server-side-encryption", "AES256",      false),
+            ("x-amz-server-side-encryption", "AES256",      true),
+            ("x-amz-server-side-encryption", "aws:kms",     false),
+            ("x-amz-server-side-encryption-customer-algorithm", "AES256", false),
+            ("x-amz-copy-source-server-side-encryption-customer-algorithm", "AES256", false),
             ("x-amz-checksum-sha1",          "x",           false),
             ("x-amz-checksum-crc32",         "x",           true),
         ];

@@ -1,9 +1,7 @@
 //! Uploads in parts.
 
-use std::sync::Arc;
-
 use hearth_services::buckets::{
-    Algorithm, BucketError, Checksum, Complete, PartRecord, UploadName, UploadRecord,
+    Algorithm, Checksum, Complete, Expected, PartRecord, UploadName, UploadRecord,
 };
 use hearth_services::limits::{LIST_ITEMS_MAX, PARTS_MAX};
 use hearth_wire::xml::Element;
@@ -43,7 +41,9 @@ pub(super) async fn create(call: &Call) -> Result<Answer, S3Error> {
         Element::text("Key", call.key()),
         Element::text("UploadId", id),
     ]);
-    Ok(answer::xml(&document))
+    let mut answer = answer::xml(&document);
+    answer::set_encryption(&mut answer);
+    Ok(answer)
 }
 
 pub(super) async fn put_part(call: &Call, body: &mut Arriving) -> Result<Answer, S3Error> {
@@ -130,21 +130,24 @@ fn part_element(part: &PartRecord) -> Element {
 
 pub(super) async fn complete(call: &Call, body: &mut Arriving) -> Result<Answer, S3Error> {
     let name = upload(call);
-    let (_record, arrived) = call.buckets.list_parts(&name)?;
-    let document = body.document(call).await?;
+    call.buckets.bucket(call.bucket())?;
+    // The checksums in the headers are the object's, and not the document's.
+    let checksum = whole_checksum(call)?;
+    let expected = Expected { checksum: None, algorithm: None, ..headers::expected(call)? };
+    let document = body.document_as(call, expected).await?;
     let root = Node::read(&document.bytes, "CompleteMultipartUpload")?;
-    let mut parts = Vec::new();
+    let (mut parts, mut checksums) = (Vec::new(), Vec::new());
     for part in root.all("Part") {
         let number = number(part.text("PartNumber").map(str::trim))?;
         let etag = part.text("ETag").ok_or_else(S3Error::malformed_xml)?;
-        check_part(&arrived, number, part)?;
+        checksums.extend(checksums_of(part).map(|checksum| (number, checksum)));
         parts.push((number, headers::unquoted(etag).to_owned()));
     }
     if parts.is_empty() || parts.len() > usize::from(PARTS_MAX) {
         return Err(S3Error::malformed_xml());
     }
     let condition = headers::condition(call)?;
-    let complete = Complete { parts, condition, checksum: whole_checksum(call)? };
+    let complete = Complete { parts, checksums, condition, checksum };
     let stored = call.buckets.complete_upload(&name, complete).await?;
     let host = call.header("host").unwrap_or_default();
     let document = answer::root("CompleteMultipartUploadResult")
@@ -162,20 +165,12 @@ pub(super) async fn complete(call: &Call, body: &mut Arriving) -> Result<Answer,
     Ok(answer)
 }
 
-/// Refuses a part that is named with another checksum than it arrived with.
-fn check_part(arrived: &[Arc<PartRecord>], number: u16, named: &Node) -> Result<(), S3Error> {
-    let place = arrived.binary_search_by_key(&number, |part| part.number).ok();
-    let Some(part) = place.and_then(|place| arrived.get(place)) else {
-        return Err(BucketError::InvalidPart.into());
-    };
-    for algorithm in Algorithm::ALL {
-        let kept = part.checksum.as_ref().filter(|kept| kept.algorithm == algorithm);
-        let given = named.text(&format!("Checksum{}", algorithm.name())).map(str::trim);
-        if given.is_some() && given != kept.map(|kept| kept.value.as_str()) {
-            return Err(BucketError::InvalidPart.into());
-        }
-    }
-    Ok(())
+/// The checksums that a part is named with.
+fn checksums_of(part: &Node) -> impl Iterator<Item = Checksum> {
+    Algorithm::ALL.into_iter().filter_map(move |algorithm| {
+        let value = part.text(&format!("Checksum{}", algorithm.name()))?.trim().to_owned();
+        Some(Checksum { algorithm, value })
+    })
 }
 
 /// The checksum of the whole object, if the request has one.

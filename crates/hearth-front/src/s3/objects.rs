@@ -52,6 +52,7 @@ pub(super) async fn put(call: &Call, body: &mut Arriving) -> Result<Answer, S3Er
     let stored = call.buckets.put(put, content).await?;
     let mut answer = answer::empty(StatusCode::OK);
     answer::set(&mut answer, "etag", &quoted(&stored.etag));
+    answer::set_encryption(&mut answer);
     describe(&mut answer, stored.version.as_deref(), stored.checksum.as_ref());
     Ok(answer)
 }
@@ -84,6 +85,7 @@ pub(super) async fn copy(call: &Call) -> Result<Answer, S3Error> {
         .child(Element::text("ETag", quoted(&etag)))
         .children(checksum.map(checksum_element));
     let mut answer = answer::xml(&document);
+    answer::set_encryption(&mut answer);
     describe(&mut answer, version.as_deref(), None);
     if let Some(version) = found.version {
         answer::set(&mut answer, "x-amz-copy-source-version-id", &version);
@@ -136,6 +138,7 @@ pub(super) async fn get(call: &Call, method: &Method) -> Result<Answer, S3Error>
 
 fn set_headers(answer: &mut Answer, call: &Call, found: &Found) {
     answer::set(answer, "accept-ranges", "bytes");
+    answer::set_encryption(answer);
     answer::set(answer, "content-type", "binary/octet-stream");
     answer::set(answer, "etag", &quoted(&found.object.etag));
     answer::set(answer, "last-modified", &date::http(found.modified));

@@ -1,6 +1,7 @@
 //! What a request asks for: its bucket, its key and its operation.
 
 use hearth_services::buckets::is_bucket_name;
+use hearth_types::names::Region;
 use hyper::Method;
 use hyper::header::HOST;
 use hyper::http::request::Parts;
@@ -127,16 +128,33 @@ fn decoded(text: &str) -> Result<String, S3Error> {
 
 /// Whether a host is S3's, with or without a bucket before it.
 pub(super) fn is_s3_host(host: &str) -> bool {
-    host.starts_with("s3.") || host.contains(".s3.") || host.contains(".s3-")
+    let name = without_port(host);
+    name.starts_with("s3.") || end_of_bucket(name).is_some()
+}
+
+fn without_port(host: &str) -> &str {
+    host.rsplit_once(':').map_or(host, |(name, _port)| name)
+}
+
+/// Where the bucket ends in a name such as `bucket.s3.localhost` or `bucket.s3-eu-west-1.localhost`.
+fn end_of_bucket(name: &str) -> Option<usize> {
+    let with_region = |(place, dash): &(usize, &str)| {
+        let behind = name.get(place + dash.len()..).unwrap_or_default();
+        let label = behind.split('.').next().unwrap_or_default();
+        let ends_with_digit = label.ends_with(|one: char| one.is_ascii_digit());
+        ends_with_digit && Region::parse(label).is_ok()
+    };
+    let found = || name.match_indices(".s3-").find(with_region).map(|(place, _dash)| place);
+    name.find(".s3.").or_else(found)
 }
 
 /// The bucket in a host such as `bucket.s3.localhost:4566` or `bucket.localhost`.
 fn bucket_of_host(host: &str) -> Option<&str> {
-    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+    let name = without_port(host);
     if name.starts_with("s3.") {
         return None;
     }
-    if let Some(end) = name.find(".s3.").or_else(|| name.find(".s3-")) {
+    if let Some(end) = end_of_bucket(name) {
         return name.get(..end);
     }
     let bucket = name.strip_suffix(".localhost")?;
@@ -257,6 +275,7 @@ mod tests {
             ("bucket.s3.localhost:4566",       "/",                     "bucket", ""),
             ("my.bucket.s3.eu-west-1.amazonaws.com", "/k",              "my.bucket", "k"),
             ("bucket.s3-eu-west-1.amazonaws.com", "/k",                 "bucket", "k"),
+            ("bucket.s3-my-thing.example.com", "/b/k",                  "b",   "k"),
         ];
         for (host, uri, bucket, key) in rows {
             let found = target(host, uri).unwrap();

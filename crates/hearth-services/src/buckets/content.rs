@@ -22,7 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncWriteExt as _, BufWriter};
 use uuid::Uuid;
 
 use super::checksum::{Algorithm, Checksum, Running};
@@ -66,6 +66,13 @@ impl Contents {
             fs::remove_dir_all(&incoming)?;
         }
         fs::create_dir(&incoming)?;
+        // What was just made lasts only when what it is in does.
+        sync_directory(&contents.directory)?;
+        match contents.directory.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent)?,
+            Some(_here) => sync_directory(Path::new("."))?,
+            None => {}
+        }
         for entry in fs::read_dir(contents.directory.join(CONTENT))? {
             let entry = entry?;
             let name = entry.file_name();
@@ -97,16 +104,10 @@ impl Contents {
         let place = self.incoming();
         let path = place.path.clone();
         let file = tokio::fs::OpenOptions::new().write(true).create_new(true).open(path).await;
-        let algorithm = expected.checksum.as_ref().map(|given| given.algorithm);
-        Ok(Receiving {
-            file: file.map_err(BucketError::during("make a file for an object"))?,
-            place,
-            size: 0,
-            md5: Md5::new(),
-            sha256: expected.sha256.is_some().then(Sha256::new),
-            checksum: algorithm.or(expected.algorithm).map(Running::new),
-            expected,
-        })
+        let file = file.map_err(BucketError::during("make a file for an object"))?;
+        // Bytes may arrive one by one, and every write of a file is a task.
+        let file = BufWriter::with_capacity(CHUNK_BYTES, file);
+        Ok(Receiving { file, place, size: 0, digests: Digests::new(expected) })
     }
 
     /// The same bytes under another id.
@@ -115,9 +116,12 @@ impl Contents {
         blocking(move || {
             let mut place = Unkept::new(&directory);
             let path = directory.join(CONTENT).join(place.id.to_string());
-            fs::hard_link(from, &path)?;
+            if fs::hard_link(&from, &path).is_err() {
+                // It has as many links as it may, or the file system knows none.
+                return joined(&directory, &[from], None).map(|(place, _checksum)| place);
+            }
             place.path = path;
-            sync_directory(&directory)?;
+            sync_directory(&directory.join(CONTENT))?;
             Ok(place)
         })
         .await
@@ -131,17 +135,7 @@ impl Contents {
     ) -> io::Result<(Unkept, Option<Checksum>)> {
         let directory = self.directory.clone();
         let paths: Vec<PathBuf> = parts.into_iter().map(|id| self.path(id)).collect();
-        blocking(move || {
-            let place = Unkept::new(&directory);
-            let mut whole = fs::File::create_new(&place.path)?;
-            let mut checksum = algorithm.map(Running::new);
-            for path in paths {
-                append(&mut whole, &mut fs::File::open(path)?, checksum.as_mut())?;
-            }
-            whole.sync_all()?;
-            Ok((settle(&directory, place)?, checksum.map(Running::finish)))
-        })
-        .await
+        blocking(move || joined(&directory, &paths, algorithm)).await
     }
 
     fn incoming(&self) -> Unkept {
@@ -199,9 +193,15 @@ pub struct Expected {
 /// Content that is arriving. Dropped before its end, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Receiving {
-    file: tokio::fs::File,
+    file: BufWriter<tokio::fs::File>,
     place: Unkept,
     size: u64,
+    digests: Digests,
+}
+
+/// What is made of bytes while they pass, to be compared with what was expected.
+#[derive(Debug)]
+struct Digests {
     md5: Md5,
     sha256: Option<Sha256>,
     checksum: Option<Running>,
@@ -228,13 +228,7 @@ impl Receiving {
         if self.size > OBJECT_BYTES_MAX {
             return Err(BucketError::EntityTooLarge);
         }
-        self.md5.update(bytes);
-        if let Some(sha256) = &mut self.sha256 {
-            sha256.update(bytes);
-        }
-        if let Some(checksum) = &mut self.checksum {
-            checksum.update(bytes);
-        }
+        self.digests.update(bytes);
         let written = self.file.write_all(bytes).await;
         written.map_err(BucketError::during("write an object"))
     }
@@ -252,7 +246,49 @@ impl Receiving {
     ///
     /// If something else arrived, or the file cannot be written.
     pub async fn finish(self, trailing: Option<&Checksum>) -> Result<NewContent, BucketError> {
-        let Self { mut file, place, size, md5, sha256, checksum, expected } = self;
+        let Self { mut file, place, size, digests } = self;
+        let (etag, checksum) = digests.finish(trailing)?;
+        let synced = async {
+            file.flush().await?;
+            file.get_ref().sync_all().await
+        };
+        synced.await.map_err(BucketError::during("write an object"))?;
+        let place = blocking(move || {
+            let directory = place.path.parent().and_then(Path::parent).map(Path::to_path_buf);
+            settle(&directory.expect("`Unkept::new` joined two names"), place)
+        });
+        let place = place.await.map_err(BucketError::during("put an object in its place"))?;
+        Ok(NewContent { place, size, etag, checksum })
+    }
+}
+
+impl Digests {
+    fn new(expected: Expected) -> Self {
+        let algorithm = expected.checksum.as_ref().map(|given| given.algorithm);
+        Self {
+            md5: Md5::new(),
+            sha256: expected.sha256.is_some().then(Sha256::new),
+            checksum: algorithm.or(expected.algorithm).map(Running::new),
+            expected,
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.md5.update(bytes);
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(bytes);
+        }
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(bytes);
+        }
+    }
+
+    /// The ETag and the checksum, if nothing else was expected.
+    fn finish(
+        self,
+        trailing: Option<&Checksum>,
+    ) -> Result<(String, Option<Checksum>), BucketError> {
+        let Self { md5, sha256, checksum, expected } = self;
         let md5: [u8; 16] = md5.finalize().into();
         if expected.md5.is_some_and(|expected| expected != md5) {
             let text = "The Content-MD5 you specified did not match what we received.";
@@ -266,17 +302,20 @@ impl Receiving {
         for given in expected.checksum.as_ref().into_iter().chain(trailing) {
             compare(given, checksum.as_ref())?;
         }
-        let synced = async {
-            file.flush().await?;
-            file.sync_all().await
-        };
-        synced.await.map_err(BucketError::during("write an object"))?;
-        let place = blocking(move || {
-            let directory = place.path.parent().and_then(Path::parent).map(Path::to_path_buf);
-            settle(&directory.expect("`Unkept::new` joined two names"), place)
-        });
-        let place = place.await.map_err(BucketError::during("put an object in its place"))?;
-        Ok(NewContent { place, size, etag: hex(&md5), checksum })
+        Ok((hex(&md5), checksum))
+    }
+}
+
+impl Expected {
+    /// Compares bytes that are there already.
+    ///
+    /// # Errors
+    ///
+    /// If they are others.
+    pub fn check(self, bytes: &[u8]) -> Result<(), BucketError> {
+        let mut digests = Digests::new(self);
+        digests.update(bytes);
+        digests.finish(None).map(drop)
     }
 }
 
@@ -319,13 +358,29 @@ fn settle(directory: &Path, mut place: Unkept) -> io::Result<Unkept> {
     let path = directory.join(CONTENT).join(place.id.to_string());
     fs::rename(&place.path, &path)?;
     place.path = path;
-    sync_directory(directory)?;
+    sync_directory(&directory.join(CONTENT))?;
     Ok(place)
 }
 
 /// A new name is durable only when its directory is.
 fn sync_directory(directory: &Path) -> io::Result<()> {
-    fs::File::open(directory.join(CONTENT))?.sync_all()
+    fs::File::open(directory)?.sync_all()
+}
+
+/// New content from the bytes of files.
+fn joined(
+    directory: &Path,
+    paths: &[PathBuf],
+    algorithm: Option<Algorithm>,
+) -> io::Result<(Unkept, Option<Checksum>)> {
+    let place = Unkept::new(directory);
+    let mut whole = fs::File::create_new(&place.path)?;
+    let mut checksum = algorithm.map(Running::new);
+    for path in paths {
+        append(&mut whole, &mut fs::File::open(path)?, checksum.as_mut())?;
+    }
+    whole.sync_all()?;
+    Ok((settle(directory, place)?, checksum.map(Running::finish)))
 }
 
 fn append(

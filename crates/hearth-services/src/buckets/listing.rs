@@ -219,14 +219,15 @@ impl List {
         listing
     }
 
-    /// How many versions of a key were on the pages before.
+    /// How many versions of a key were on the pages before. If the last of them was deleted
+    /// meanwhile, nobody knows, and all that are still there are shown.
     fn seen(&self, record: &ObjectRecord) -> usize {
         if self.after.as_ref() != Some(&record.key) {
             return 0;
         }
         let Some(id) = &self.after_version else { return 0 };
         let place = record.versions.iter().position(|version| version.id == *id);
-        place.map_or(record.versions.len(), |place| place + 1)
+        place.map_or(0, |place| place + 1)
     }
 }
 

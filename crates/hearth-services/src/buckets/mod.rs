@@ -16,7 +16,8 @@
 //!
 //! # Deliberately absent
 //!
-//! Policies, access control, tags, encryption, life cycles, events. Callers are not authenticated,
+//! Policies, access control, tags, life cycles, events. Encryption: the files are as plain as the
+//! file system that they are in. Callers are not authenticated,
 //! so every caller may use every bucket; only [`Buckets::list`] and code for functions look at
 //! whose or where it is.
 
@@ -43,9 +44,9 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use hearth_store::collection::Collection;
 use hearth_store::error::StoreError;
@@ -70,6 +71,8 @@ pub struct Buckets {
     parts: Collection<PartRecord>,
     /// Who has the name.
     owners: RwLock<BTreeMap<String, Scope>>,
+    /// Uploads that are being completed, and whose turn it is.
+    completing: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
     contents: Contents,
     clock: Arc<dyn Clock>,
 }
@@ -114,7 +117,8 @@ impl Buckets {
         let of_all = buckets.all();
         let owners = of_all.iter().map(|bucket| (bucket.name.clone(), bucket.scope.clone()));
         let owners = RwLock::new(owners.collect());
-        Ok(Self { buckets, objects, uploads, parts, owners, contents, clock })
+        let completing = Mutex::default();
+        Ok(Self { buckets, objects, uploads, parts, owners, completing, contents, clock })
     }
 
     /// Makes a bucket.

@@ -1,14 +1,14 @@
 //! Uploads in parts.
 //!
 //! Each part is content of its own; the object is put together from them when the upload is
-//! completed.
+//! completed. To complete an upload again is answered with the object, as long as it is there.
 //!
 //! # Deliberately absent
 //!
 //! Checksums over the checksums of the parts.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use md5::Md5;
 use sha2::Digest as _;
@@ -39,6 +39,8 @@ pub struct UploadName {
 pub struct Complete {
     /// The parts that its object consists of: their numbers, ascending, and ETags without quotes.
     pub parts: Vec<(u16, String)>,
+    /// Checksums of them, by their numbers: what they must have arrived with.
+    pub checksums: Vec<(u16, Checksum)>,
     /// What must be true of the key.
     pub condition: Condition,
     /// The checksum of the whole object.
@@ -94,8 +96,9 @@ impl Buckets {
         let modified = self.clock.now();
         let (upload, content) = (record.id.clone(), place.id);
         let part = PartRecord { upload, number, content, size, etag, modified, checksum };
-        let part = self.parts.put(&bucket.scope, &name, part).await.map_err(BucketError::Store)?;
+        // A store that fails may have the record nevertheless.
         place.keep();
+        let part = self.parts.put(&bucket.scope, &name, part).await.map_err(BucketError::Store)?;
         self.contents.remove(before.map(|before| before.content)).await;
         Ok(part)
     }
@@ -166,7 +169,8 @@ impl Buckets {
         Ok(uploads)
     }
 
-    /// Puts the object together, and forgets the upload.
+    /// Puts the object together, and forgets the upload. An upload that was completed before is
+    /// answered with the object that was made of it.
     ///
     /// # Errors
     ///
@@ -176,22 +180,38 @@ impl Buckets {
         upload: &UploadName,
         complete: Complete,
     ) -> Result<Stored, BucketError> {
-        let Complete { parts: named, condition, checksum: given } = complete;
+        let Complete { parts: named, checksums, condition, checksum: given } = complete;
+        let turn = self.turn(&upload.id);
+        let _completing = turn.lock().await;
+        if let Some(stored) = self.completed(upload)? {
+            let _writing = self.objects.writing().await;
+            if let Ok((bucket, record)) = self.upload(upload) {
+                // It was not forgotten then.
+                self.forget_upload(&bucket, &record.id).await?;
+            }
+            return Ok(stored);
+        }
         let (bucket, record) = self.upload(upload)?;
         let parts = choose(&self.parts_of(&bucket, &record.id), &named)?;
+        compare_parts(&parts, &checksums)?;
         let size: u64 = parts.iter().map(|part| part.size).sum();
         if size > OBJECT_BYTES_MAX {
             return Err(BucketError::EntityTooLarge);
         }
         let contents = parts.iter().map(|part| part.content).collect();
         let joined = self.contents.join(contents, given.as_ref().map(|it| it.algorithm)).await;
-        let (place, checksum) = joined.map_err(|error| {
-            // Somebody else has just completed or aborted it.
-            if error.kind() == io::ErrorKind::NotFound {
-                return BucketError::NoSuchUpload;
+        let (place, checksum) = match joined {
+            Ok(joined) => joined,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Somebody else has just aborted it, or replaced a part.
+                let _writing = self.objects.writing().await;
+                self.upload(upload)?;
+                return Err(BucketError::InvalidPart);
             }
-            BucketError::during("put the parts of an object together")(error)
-        })?;
+            Err(error) => {
+                return Err(BucketError::during("put the parts of an object together")(error));
+            }
+        };
         if let Some(given) = &given {
             compare(given, checksum.as_ref())?;
         }
@@ -209,9 +229,39 @@ impl Buckets {
             metadata: record.metadata.clone(),
             condition,
         };
-        let stored = self.put_while_writing(put, content).await?;
+        let stored = self.put_while_writing(put, content, Some(record.id.clone())).await?;
         self.forget_upload(&bucket, &record.id).await?;
         Ok(stored)
+    }
+
+    /// What those who complete an upload take turns with.
+    fn turn(&self, upload: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.completing.lock().expect("no code panics while it holds the turns");
+        turns.retain(|_upload, turn| turn.strong_count() > 0);
+        if let Some(turn) = turns.get(upload).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        turns.insert(upload.to_owned(), Arc::downgrade(&turn));
+        turn
+    }
+
+    /// The object that was made of an upload, if it is still there.
+    fn completed(&self, upload: &UploadName) -> Result<Option<Stored>, BucketError> {
+        let bucket = self.bucket(&upload.bucket)?;
+        let record = self.objects.get(&bucket.scope, &record_name(&bucket.name, &upload.key));
+        let made = record.as_deref().and_then(|record| {
+            record.versions.iter().find(|version| version.upload.as_ref() == Some(&upload.id))
+        });
+        Ok(made.and_then(|version| {
+            let object = version.object.as_ref()?;
+            Some(Stored {
+                version: bucket.versioning.shown(&version.id),
+                etag: object.etag.clone(),
+                modified: version.modified,
+                checksum: object.checksum.clone(),
+            })
+        }))
     }
 
     /// Forgets an upload and its parts.
@@ -303,6 +353,19 @@ fn choose(
     }
 }
 
+/// Refuses parts that arrived with other checksums than they are named with.
+fn compare_parts(
+    chosen: &[Arc<PartRecord>],
+    checksums: &[(u16, Checksum)],
+) -> Result<(), BucketError> {
+    let is_right = |(number, given): &(u16, Checksum)| {
+        let place = chosen.binary_search_by_key(number, |part| part.number).ok();
+        let part = place.and_then(|place| chosen.get(place));
+        part.is_some_and(|part| part.checksum.as_ref() == Some(given))
+    };
+    if checksums.iter().all(is_right) { Ok(()) } else { Err(BucketError::InvalidPart) }
+}
+
 /// The MD5 of the MD5s, and how many there are.
 fn etag_of_parts(parts: &[Arc<PartRecord>]) -> String {
     let mut md5 = Md5::new();
@@ -326,6 +389,7 @@ fn unhex(etag: &str) -> Vec<u8> {
 mod tests {
     use hearth_types::time::Timestamp;
 
+    use super::super::checksum::Algorithm;
     use super::super::content::ContentId;
     use super::*;
 
@@ -366,6 +430,24 @@ mod tests {
         }
         let other = choose(&arrived, &[(1, "x".to_owned())]);
         assert!(matches!(other, Err(BucketError::InvalidPart)));
+    }
+
+    #[test]
+    fn checksums_of_parts_are_those_that_they_arrived_with() {
+        let of = |algorithm, value: &str| Checksum { algorithm, value: value.to_owned() };
+        let kept = of(Algorithm::Crc32, "y/Q5Jg==");
+        let with = PartRecord { checksum: Some(kept.clone()), ..(*part(2, 1)).clone() };
+        let chosen = [part(1, PART_BYTES_MIN), Arc::new(with)];
+        for (named, is_right) in [
+            (vec![], true),
+            (vec![(2, kept.clone())], true),
+            (vec![(1, kept.clone())], false),
+            (vec![(3, kept)], false),
+            (vec![(2, of(Algorithm::Crc32, "AAAAAA=="))], false),
+            (vec![(2, of(Algorithm::Crc32c, "y/Q5Jg=="))], false),
+        ] {
+            assert_eq!(compare_parts(&chosen, &named).is_ok(), is_right, "{named:?}");
+        }
     }
 
     #[test]

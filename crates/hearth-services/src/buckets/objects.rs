@@ -138,14 +138,16 @@ impl Buckets {
     /// If it may not be put, or the store failed; then what was there before is still there.
     pub async fn put(&self, put: Put, content: NewContent) -> Result<Stored, BucketError> {
         let _writing = self.objects.writing().await;
-        self.put_while_writing(put, content).await
+        self.put_while_writing(put, content, None).await
     }
 
-    /// See [`Buckets::put`]. The caller keeps other writers away.
+    /// See [`Buckets::put`]. The caller keeps other writers away, and says which upload the object
+    /// was put together from.
     pub(super) async fn put_while_writing(
         &self,
         put: Put,
         content: NewContent,
+        upload: Option<String>,
     ) -> Result<Stored, BucketError> {
         let Put { bucket, key, metadata, condition } = put;
         check_key(&key)?;
@@ -167,10 +169,11 @@ impl Buckets {
         let modified = self.clock.now();
         let mut record = before
             .map_or_else(|| ObjectRecord::new(&bucket.name, &key), |before| (*before).clone());
-        let unwanted = record.add(VersionRecord { id, modified, object: Some(object) })?;
+        let unwanted = record.add(VersionRecord { id, modified, object: Some(object), upload })?;
+        // A store that fails may have the record nevertheless.
+        place.keep();
         let kept = self.objects.put(&bucket.scope, &name, record).await;
         kept.map_err(BucketError::Store)?;
-        place.keep();
         self.contents.remove(unwanted).await;
         Ok(Stored { version, etag, modified, checksum })
     }
@@ -239,7 +242,7 @@ impl Buckets {
         let place = linked.map_err(BucketError::during("copy an object"))?;
         let content = NewContent { place, size, etag, checksum };
         let put = Put { metadata: metadata.unwrap_or(of_source), ..put };
-        let stored = self.put_while_writing(put, content).await?;
+        let stored = self.put_while_writing(put, content, None).await?;
         Ok((found, stored))
     }
 
@@ -271,7 +274,8 @@ impl Buckets {
             (None, versioning @ (Versioning::Enabled | Versioning::Suspended)) => {
                 let id = versioning.next_version();
                 let version = Some(id.clone());
-                let marker = VersionRecord { id, modified: self.clock.now(), object: None };
+                let modified = self.clock.now();
+                let marker = VersionRecord { id, modified, object: None, upload: None };
                 (Deleted { version, is_marker: true }, record.add(marker)?)
             }
         };

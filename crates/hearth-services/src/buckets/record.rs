@@ -81,6 +81,9 @@ pub struct VersionRecord {
     pub modified: Timestamp,
     /// What it is; a delete marker is nothing.
     pub object: Option<Object>,
+    /// The upload that it was put together from, if it was.
+    #[serde(default)]
+    pub upload: Option<String>,
 }
 
 /// An object: all but its bytes.
@@ -194,7 +197,7 @@ mod tests {
     use super::*;
 
     fn version(id: &str) -> VersionRecord {
-        VersionRecord { id: id.to_owned(), modified: Timestamp(0), object: None }
+        VersionRecord { id: id.to_owned(), modified: Timestamp(0), object: None, upload: None }
     }
 
     fn ids(record: &ObjectRecord) -> Vec<&str> {

@@ -163,10 +163,15 @@ async fn what_arrives_is_compared_with_what_was_promised() {
         ("not counted",  none,                                                           Some(&right), "BadDigest"),
     ];
     for (row, expected, trailing, refusal) in rows {
+        let of_document = expected.clone();
         let mut receiving = buckets.receive(expected).await.unwrap();
         receiving.write(b"1234").await.unwrap();
         receiving.write(b"56789").await.unwrap();
         let finished = receiving.finish(trailing).await;
+        if trailing.is_none() {
+            let checked = of_document.check(b"123456789");
+            assert_eq!(checked.as_ref().err().map_or("", BucketError::code), refusal, "{row}");
+        }
         assert_eq!(finished.as_ref().err().map_or("", BucketError::code), refusal, "{row}");
     }
     assert_eq!(files(directory.path()), 0);
@@ -274,8 +279,12 @@ async fn parts_become_an_object() {
     let stored = buckets.complete_upload(&upload, complete.clone()).await.unwrap();
     assert!(stored.etag.ends_with("-2"), "{}", stored.etag);
     assert_eq!(get(&buckets, &name("key")).await.unwrap(), whole);
-    assert_eq!(code(buckets.complete_upload(&upload, complete).await), "NoSuchUpload");
+    let again = buckets.complete_upload(&upload, complete.clone()).await.unwrap();
+    assert_eq!(again, stored);
     assert_eq!(files(directory.path()), 1);
+    put(&buckets, "key", b"other").await;
+    assert_eq!(code(buckets.complete_upload(&upload, complete).await), "NoSuchUpload");
+    put(&buckets, "key", &whole).await;
 
     let id = buckets.create_upload("bucket", "key", Metadata::default()).await.unwrap();
     let upload = UploadName { id, ..upload };
@@ -285,6 +294,40 @@ async fn parts_become_an_object() {
     assert_eq!(code(beyond), "InvalidArgument");
     buckets.abort_upload(&upload).await.unwrap();
     assert_eq!(files(directory.path()), 1);
+}
+
+#[tokio::test]
+async fn those_who_complete_an_upload_at_once_get_one_object() {
+    let (directory, buckets) = with_bucket().await;
+    buckets.set_versioning("bucket", Versioning::Enabled).await.unwrap();
+    let id = buckets.create_upload("bucket", "key", Metadata::default()).await.unwrap();
+    let upload = UploadName { bucket: "bucket".to_owned(), key: "key".to_owned(), id };
+    let part = buckets.put_part(&upload, 1, content(&buckets, b"part").await).await.unwrap();
+    let complete = Complete { parts: vec![(1, part.etag.clone())], ..Complete::default() };
+    let (one, other) = tokio::join!(
+        buckets.complete_upload(&upload, complete.clone()),
+        buckets.complete_upload(&upload, complete.clone()),
+    );
+    assert_eq!(one.unwrap(), other.unwrap());
+    // An older version is found as well.
+    put(&buckets, "key", b"newer").await;
+    buckets.complete_upload(&upload, complete).await.unwrap();
+    let list = List { items_max: 10, ..List::default() };
+    assert_eq!(buckets.list_versions("bucket", &list).unwrap().versions.len(), 2);
+    assert_eq!(files(directory.path()), 2);
+}
+
+#[tokio::test]
+async fn bytes_that_arrive_one_by_one_are_all_there() {
+    let (_directory, buckets) = with_bucket().await;
+    let bytes: Vec<u8> = (0..=250).cycle().take(300 * 1024).collect();
+    let mut receiving = buckets.receive(Expected::default()).await.unwrap();
+    for byte in bytes.chunks(1) {
+        receiving.write(byte).await.unwrap();
+    }
+    let content = receiving.finish(None).await.unwrap();
+    buckets.put(put_of("key"), content).await.unwrap();
+    assert_eq!(get(&buckets, &name("key")).await.unwrap(), bytes);
 }
 
 #[tokio::test]

@@ -153,7 +153,14 @@ fn the_commands_of_the_guide_to_the_aws_cli_do_what_it_says() {
     let mut command = aws_command(&server, Path::new("bash"));
     command.args(["-c", &script]);
     let said = tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"));
-    for expected in ["\"hello\": \"Ada\"", "good morning", "greeting Ada", "\"team\": \"docs\""] {
+    for expected in [
+        "\"hello\": \"Ada\"",
+        "good morning",
+        "good evening",
+        "layer:shared:1",
+        "greeting Ada",
+        "\"team\": \"docs\"",
+    ] {
         assert!(said.contains(expected), "{expected} in {said}");
     }
 }

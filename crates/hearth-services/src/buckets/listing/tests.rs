@@ -25,7 +25,7 @@ fn version(id: &str) -> VersionRecord {
         checksum: None,
         metadata: Metadata::default(),
     };
-    VersionRecord { id: id.to_owned(), modified: Timestamp(0), object: Some(object) }
+    VersionRecord { id: id.to_owned(), modified: Timestamp(0), object: Some(object), upload: None }
 }
 
 type Shelf = BTreeMap<String, Arc<ObjectRecord>>;
@@ -63,13 +63,16 @@ fn pages(shelf: &Shelf, list: &List) -> (Vec<String>, Vec<String>) {
     }
 }
 
+/// Prefix, delimiter, and the keys and common prefixes that are listed.
+type Row<'a> = (&'a str, Option<&'a str>, &'a [&'a str], &'a [&'a str]);
+
 #[test]
 fn a_folder_is_rolled_up_once() {
     let keys = ["a", "dir", "dir/", "dir/a", "dir/b/c", "dir/\u{10FFFF}x", "e/f", "g"];
     let keys = keys.map(str::to_owned);
     let shelf = shelf(&keys, &["null"]);
     #[rustfmt::skip]
-    let rows: &[(&str, Option<&str>, &[&str], &[&str])] = &[
+    let rows: &[Row<'_>] = &[
         ("",     Some("/"), &["a", "dir", "g"],                    &["dir/", "e/"]),
         ("dir",  Some("/"), &["dir"],                              &["dir/"]),
         ("dir/", Some("/"), &["dir/", "dir/a", "dir/\u{10FFFF}x"], &["dir/b/"]),
@@ -111,6 +114,23 @@ fn versions_go_on_within_a_key() {
         list = List { after: Some(key), after_version: version, ..list };
     }
     assert_eq!(seen, ["a 2 true", "a 1 false", "d/", "e 2 true", "e 1 false"]);
+}
+
+#[test]
+fn versions_stay_visible_when_the_marker_was_deleted() {
+    let keys = ["a", "b"].map(str::to_owned);
+    let shelf = shelf(&keys, &["3", "1"]);
+    for (marker, expected) in [
+        ("3", &["a 1", "b 3", "b 1"][..]),
+        ("2", &["a 3", "a 1", "b 3", "b 1"][..]),
+        ("1", &["b 3", "b 1"][..]),
+    ] {
+        let (after, after_version) = (Some("a".to_owned()), Some(marker.to_owned()));
+        let list = List { after, after_version, items_max: 10, ..List::default() };
+        let page = list.versions(|start| read(&shelf, start));
+        let shown = |one: &ListedVersion| format!("{} {}", one.key, one.version.id);
+        assert_eq!(page.versions.iter().map(shown).collect::<Vec<_>>(), expected, "{marker}");
+    }
 }
 
 #[test]

@@ -39,6 +39,18 @@ def body(name, key, **more):
     return s3.get_object(Bucket=name, Key=key, **more)["Body"].read()
 
 
+def raw(method, path, data, headers):
+    """A request that no client makes: the status and the text of its answer."""
+    headers = {"Authorization": "AWS test:unchecked", **headers}
+    url = f"{ENDPOINT.rstrip('/')}/{path}"
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
 def etag(content):
     return f'"{hashlib.md5(content).hexdigest()}"'
 
@@ -147,6 +159,9 @@ def objects():
     empty = s3.get_object(Bucket=name, Key="plain")
     same((empty["ContentLength"], empty["ContentType"]), (0, "binary/octet-stream"))
     same(empty["Body"].read(), b"")
+    encrypted = put(name, "plain", b"", ServerSideEncryption="AES256")
+    same(encrypted["ServerSideEncryption"], "AES256")
+    same(s3.head_object(Bucket=name, Key="plain")["ServerSideEncryption"], "AES256")
     given = s3.get_object(Bucket=name, Key=key, ResponseContentType="a/b")
     same(given["ContentType"], "a/b")
 
@@ -195,6 +210,19 @@ def objects():
     owner = {"Bucket": name, "Key": key, "ExpectedBucketOwner": OTHER_ACCOUNT}
     refused("AccessDenied", "Access Denied", s3.get_object, **owner, status=403)
 
+    promised = {
+        "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "x-amz-trailer": "x-amz-checksum-crc32",
+    }
+    found, text = raw("PUT", f"{name}/chunks", b"1\r\na\r\n0\r\n\r\n", promised)
+    same((found, "<Code>MalformedTrailerError</Code>" in text), (400, True))
+    document = b"<Delete><Object><Key>md5</Key></Object></Delete>"
+    found, text = raw("POST", f"{name}?delete", document, {"Content-MD5": right})
+    same((found, "<Code>BadDigest</Code>" in text), (400, True))
+    found, text = raw("POST", f"{name}?delete", document, {"x-amz-checksum-crc32": crc})
+    same((found, "<Code>BadDigest</Code>" in text), (400, True))
+    same(body(name, "md5"), content)
+
     same(status(s3.delete_object(**which)), 204)
     same(status(s3.delete_object(**which)), 204)
     many = s3.delete_objects(Bucket=name, Delete={"Objects": [{"Key": "md5"}, {"Key": "missing"}]})
@@ -219,6 +247,9 @@ def copies():
     same((body(name, "two"), body(name, "three")), (b"bytes", b"bytes"))
     missing = {"Bucket": name, "Key": "four", "CopySource": source}
     refused("NoSuchKey", NO_KEY, s3.copy_object, **missing, status=404)
+    two = {"Bucket": name, "Key": "two"}
+    denied = {**missing, "CopySource": two, "ExpectedSourceBucketOwner": OTHER_ACCOUNT}
+    refused("AccessDenied", "Access Denied", s3.copy_object, **denied, status=403)
     itself = {"Bucket": name, "Key": "two", "CopySource": {"Bucket": name, "Key": "two"}}
     refused("InvalidRequest", "to itself", s3.copy_object, **itself, status=400)
 
@@ -331,9 +362,13 @@ def uploads_in_parts():
     refused("InvalidPartOrder", "", complete, **upload, MultipartUpload=parts(2, 1), status=400)
     wrong = {"Parts": [{"PartNumber": 1, "ETag": "x"}]}
     refused("InvalidPart", "", complete, **upload, MultipartUpload=wrong, status=400)
-    assert complete(**upload, MultipartUpload=parts(1, 2))["ETag"].endswith('-2"')
+    made_of_parts = complete(**upload, MultipartUpload=parts(1, 2))
+    assert made_of_parts["ETag"].endswith('-2"')
+    again = complete(**upload, MultipartUpload=parts(1, 2))
+    same(shown(again), shown(made_of_parts))
     same(body(name, "by hand"), chunks[0] + b"end")
     same(s3.head_object(Bucket=name, Key="by hand")["Metadata"], {"a": "b"})
+    put(name, "by hand", b"replaced")
     refused("NoSuchUpload", "", complete, **upload, MultipartUpload=parts(1, 2), status=404)
 
     begun = s3.create_multipart_upload(Bucket=name, Key="aborted")
