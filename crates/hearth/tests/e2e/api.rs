@@ -117,7 +117,7 @@ fn bad_functions_are_refused() {
         ("long timeout",    "g",            json!({ "Timeout": 901 }),             (400, parameter, "Timeout")),
         ("no archive",      "g",            json!({ "Code": { "ZipFile": "bm8gemlw" } }), (400, parameter, "Could not unzip uploaded file")),
         ("no code",         "g",            json!({ "Code": {} }),                 (400, parameter, "Please provide a source for function code")),
-        ("layers",          "g",            json!({ "Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"] }), (400, parameter, "Hearth does not support Layers yet")),
+        ("layers",          "g",            json!({ "Layers": ["arn:aws:lambda:us-east-1:000000000000:layer:l:1"] }), (400, parameter, "Layer version arn:aws:lambda:us-east-1:000000000000:layer:l:1 does not exist.")),
         ("other machine",   "g",            json!({ "Architectures": [OTHER_ARCHITECTURE] }), (400, parameter, OTHER_ARCHITECTURE)),
         ("many tags",       "g",            json!({ "Tags": many_tags() }),        (400, parameter, "tag")),
     ];

@@ -342,8 +342,19 @@ def names_of_elsewhere():
             same(list(body.values()), [None])
 
 
+def no_mapping_is_in_between():
+    """Waits until those that were deleted are gone, so that two listings show the same."""
+    end = time.monotonic() + 60
+    while True:
+        listed = awslambda.list_event_source_mappings()["EventSourceMappings"]
+        if all(found["State"] in ("Enabled", "Disabled") for found in listed):
+            return
+        assert time.monotonic() < end, f"they do not come to rest: {listed}"
+
+
 def paths():
     """Names in the path, percent-encoded or not; slashes at the end."""
+    no_mapping_is_in_between()
     for name in forms(NAME, "$LATEST"):
         whole = quote(name, safe="")
         small = re.sub("%..", lambda found: found.group().lower(), whole)
