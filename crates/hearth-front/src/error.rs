@@ -1,4 +1,5 @@
-//! Everything that is refused, as AWS words it. The only place that knows AWS's error names.
+//! Everything that Lambda and CloudWatch Logs refuse, as AWS words it. Their names of errors are
+//! known here only; those of IAM and STS are in `query_error.rs`, those of S3 in `s3/error.rs`.
 
 use bytes::Bytes;
 use hearth_control::error::ControlError;
