@@ -22,28 +22,90 @@ pub(crate) struct Entry {
 
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
-    entries: RwLock<BTreeMap<FunctionArn, Entry>>,
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: BTreeMap<FunctionArn, Entry>,
+    /// Sums over the functions of each scope that has any, so that no invocation adds them up.
+    claims: HashMap<Scope, Claims>,
+}
+
+/// What the functions of a scope take out of its executions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Claims {
+    /// What is reserved.
+    pub(crate) reserved: u32,
+    /// What is reserved, or provisioned without being reserved.
+    pub(crate) claimed: u32,
+}
+
+impl Inner {
+    fn put(&mut self, entry: Entry) {
+        let record = Arc::clone(&entry.record);
+        let before = self.entries.insert(record.arn.clone(), entry);
+        self.recount(before.as_ref(), Some(&record));
+    }
+
+    fn remove(&mut self, function: &FunctionArn) -> Option<Entry> {
+        let removed = self.entries.remove(function);
+        self.recount(removed.as_ref(), None);
+        removed
+    }
+
+    fn recount(&mut self, before: Option<&Entry>, after: Option<&FunctionRecord>) {
+        let before = before.map(|entry| entry.record.as_ref());
+        let Some(scope) = after.or(before).map(|record| &record.arn.scope) else { return };
+        let of = |record: Option<&FunctionRecord>| {
+            record.map_or((0, 0), |one| {
+                (one.reserved_concurrency.unwrap_or(0), one.claimed_concurrency())
+            })
+        };
+        let ((old_reserved, old_claimed), (reserved, claimed)) = (of(before), of(after));
+        if (old_reserved, old_claimed) == (reserved, claimed) {
+            return;
+        }
+        let sums = self.claims.entry(scope.clone()).or_default();
+        sums.reserved = sums.reserved.saturating_sub(old_reserved).saturating_add(reserved);
+        sums.claimed = sums.claimed.saturating_sub(old_claimed).saturating_add(claimed);
+        if *sums == Claims::default() {
+            self.claims.remove(scope);
+        }
+    }
 }
 
 impl Catalog {
-    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<FunctionArn, Entry>> {
-        self.entries.read().expect("no code panics while it holds the catalog")
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().expect("no code panics while it holds the catalog")
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<FunctionArn, Entry>> {
-        self.entries.write().expect("no code panics while it holds the catalog")
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().expect("no code panics while it holds the catalog")
     }
 
     pub(crate) fn get(&self, function: &FunctionArn) -> Option<Entry> {
-        self.read().get(function).cloned()
+        self.read().entries.get(function).cloned()
     }
 
     pub(crate) fn put(&self, entry: Entry) {
-        self.write().insert(entry.record.arn.clone(), entry);
+        self.write().put(entry);
     }
 
     pub(crate) fn remove(&self, function: &FunctionArn) -> Option<Entry> {
         self.write().remove(function)
+    }
+
+    /// What the functions of a scope have claimed.
+    pub(crate) fn claims(&self, scope: &Scope) -> Claims {
+        self.read().claims.get(scope).copied().unwrap_or_default()
+    }
+
+    /// A function, and what all of its scope have claimed, as of one moment.
+    pub(crate) fn get_with_claims(&self, function: &FunctionArn) -> Option<(Entry, Claims)> {
+        let inner = self.read();
+        let entry = inner.entries.get(function)?.clone();
+        Some((entry, inner.claims.get(&function.scope).copied().unwrap_or_default()))
     }
 
     /// Functions of a scope in the order of their names, from behind `after` on.
@@ -53,7 +115,7 @@ impl Catalog {
         after: Option<&FunctionName>,
         items: usize,
     ) -> Vec<Arc<FunctionRecord>> {
-        let entries = self.read();
+        let entries = &self.read().entries;
         let first = FunctionArn {
             scope: scope.clone(),
             name: after.cloned().unwrap_or_else(|| {
@@ -70,6 +132,6 @@ impl Catalog {
     }
 
     pub(crate) fn all(&self) -> Vec<Entry> {
-        self.read().values().cloned().collect()
+        self.read().entries.values().cloned().collect()
     }
 }

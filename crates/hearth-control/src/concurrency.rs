@@ -92,7 +92,36 @@ impl Pool {
     }
 }
 
+/// How many executions there may be at a time, as they bear on one version of a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    /// What functions that claim nothing have together.
+    pub unreserved: u32,
+    /// What is reserved for the function.
+    pub reserved: Option<u32>,
+    /// What is provisioned for all of its versions.
+    pub provisioned_total: u32,
+    /// What is provisioned for this version.
+    pub provisioned: u32,
+}
+
 impl FunctionRecord {
+    /// The shares of one of its versions, where the account has `unreserved` for everybody.
+    pub(crate) fn shares(&self, version: Version, unreserved: u32) -> Shares {
+        // Nearly every function has none.
+        let provisioned = if self.provisioned.is_empty() {
+            0
+        } else {
+            provisioned::wanted(self).get(&version).copied().unwrap_or(0)
+        };
+        Shares {
+            unreserved,
+            reserved: self.reserved_concurrency,
+            provisioned_total: self.provisioned_total(),
+            provisioned,
+        }
+    }
+
     /// What it takes out of its account's pool.
     #[must_use]
     pub fn claimed_concurrency(&self) -> u32 {
@@ -127,9 +156,15 @@ impl Control {
     #[must_use]
     pub fn account_concurrency(&self, scope: &Scope) -> (u32, u32) {
         let limit = self.parts.concurrency_max;
-        let functions = self.catalog.page(scope, None, usize::MAX);
-        let reserved = functions.iter().filter_map(|function| function.reserved_concurrency);
-        (limit, limit.saturating_sub(reserved.fold(0_u32, u32::saturating_add)))
+        (limit, limit.saturating_sub(self.catalog.claims(scope).reserved))
+    }
+
+    /// The shares of a version of a function, if there is such a function.
+    #[must_use]
+    pub fn shares(&self, function: &FunctionArn, version: Version) -> Option<Shares> {
+        let (entry, claims) = self.catalog.get_with_claims(function)?;
+        let unreserved = self.parts.concurrency_max.saturating_sub(claims.claimed);
+        Some(entry.record.shares(version, unreserved))
     }
 
     /// Reserves executions for a function.
@@ -181,10 +216,9 @@ impl Control {
 
     /// What a function may claim from. Holds for as long as functions are not changed.
     fn pool(&self, function: &FunctionArn) -> Pool {
-        let functions = self.catalog.page(&function.scope, None, usize::MAX);
-        let others = functions.iter().filter(|other| other.arn != *function);
-        let claims = others.map(|other| other.claimed_concurrency());
-        Pool { limit: self.parts.concurrency_max, claimed: claims.fold(0_u32, u32::saturating_add) }
+        let all = self.catalog.claims(&function.scope).claimed;
+        let own = self.catalog.get(function).map_or(0, |entry| entry.record.claimed_concurrency());
+        Pool { limit: self.parts.concurrency_max, claimed: all.saturating_sub(own) }
     }
 }
 

@@ -29,7 +29,7 @@ use tokio::sync::RwLock;
 
 use crate::catalog::{Catalog, Entry};
 use crate::code_signing::CodeSigningConfig;
-use crate::concurrency::Provisioner;
+use crate::concurrency::{Provisioner, Shares};
 use crate::error::ControlError;
 use crate::layer::Layer;
 use crate::mapping::{Mapping, Pollers};
@@ -123,8 +123,8 @@ pub struct Resolved {
     pub runtime: Arc<Runtime>,
     /// The ARN as the caller qualified it.
     pub invoked_arn: String,
-    /// How many executions of the function there may be at a time, if that was decided.
-    pub reserved: Option<u32>,
+    /// How many executions there may be at a time.
+    pub shares: Shares,
 }
 
 /// A page of functions.
@@ -214,7 +214,8 @@ impl Control {
         qualifier: Option<&Qualifier>,
         draw: f64,
     ) -> Result<Resolved, ControlError> {
-        let entry = self.entry(function, qualifier)?;
+        let found = self.catalog.get_with_claims(function);
+        let (entry, claims) = found.ok_or_else(|| missing(function, qualifier))?;
         let record = &entry.record;
         let version = match qualifier {
             Some(Qualifier::Alias(name)) => record.aliases.get(name).map(|to| to.route(draw)),
@@ -233,8 +234,9 @@ impl Control {
             Some(qualifier) => function.qualified(qualifier),
             None => function.to_string(),
         };
-        let reserved = record.reserved_concurrency;
-        Ok(Resolved { target: Arc::clone(target), runtime, invoked_arn, reserved })
+        let unreserved = self.parts.concurrency_max.saturating_sub(claims.claimed);
+        let shares = record.shares(found.version, unreserved);
+        Ok(Resolved { target: Arc::clone(target), runtime, invoked_arn, shares })
     }
 
     /// A function or a version of it.

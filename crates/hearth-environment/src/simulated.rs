@@ -10,6 +10,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -68,6 +69,8 @@ pub enum Happening {
 pub enum Fault {
     /// The walls cannot be built.
     Build,
+    /// The walls take so long.
+    Slow(Duration),
     /// The runtime cannot be executed.
     Run(NotRunning),
 }
@@ -100,6 +103,9 @@ impl Backend for Simulated {
         if fault == Some(Fault::Build) {
             let failed = StepFailed { step: "simulate".into(), reason: "told to fail".into() };
             return Err(BuildError::Step(failed));
+        }
+        if let Some(Fault::Slow(takes)) = &fault {
+            tokio::time::sleep(*takes).await;
         }
         self.note(Happening::Built);
         let (dial, connections) = mpsc::channel(MAILBOX);

@@ -18,6 +18,8 @@ pub struct Surroundings<'a> {
     pub credentials: &'a Credentials,
     /// Where an SDK finds this server; `None` if it is not to be told.
     pub endpoint: Option<&'a str>,
+    /// AWS's word for what the environment was started for.
+    pub initialization: &'a str,
 }
 
 /// A session of the function's role.
@@ -100,7 +102,7 @@ fn reserved(set: &mut impl FnMut(&str, &str), target: &Target, around: &Surround
         ("AWS_LAMBDA_FUNCTION_NAME",        target.function.name.as_str()),
         ("AWS_LAMBDA_FUNCTION_VERSION",     version.as_str()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory.as_str()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE",  "on-demand"),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE",  around.initialization),
         ("AWS_LAMBDA_LOG_GROUP_NAME",       target.log_group.as_str()),
         ("AWS_LAMBDA_LOG_STREAM_NAME",      around.log_stream),
         ("AWS_LAMBDA_LOG_FORMAT",           log_format),

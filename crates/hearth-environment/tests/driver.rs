@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hearth_environment::backend::Connection;
-use hearth_environment::driver::{self, Birth, Gateway, Handle, Keeper, Shared};
+use hearth_environment::driver::{self, Birth, Gateway, Handle, Keeper, Offered, Purpose, Shared};
 use hearth_environment::invocation::{Completed, Invocation, LogRequest, RunResult};
 use hearth_environment::mailbox::{Assignment, NotTaken};
 use hearth_environment::simulated::{Fault, Happening, Script, Simulated, SimulatedRuntime};
@@ -78,7 +78,7 @@ enum Said {
 }
 
 impl Keeper for Told {
-    fn idle(&self, _id: EnvironmentId) {
+    fn idle(&self, _id: EnvironmentId, _offered: Offered) {
         let _ = self.0.try_send(Said::Idle);
     }
 
@@ -133,6 +133,7 @@ fn world(script: Script, faults: &[Fault]) -> World {
         id: EnvironmentId(1),
         target: Arc::new(target()),
         runtime: runtimes.get("provided.al2023").unwrap(),
+        purpose: Purpose::OnDemand,
     };
     let (sender, said) = mpsc::channel(64);
     let handle = driver::start(&shared, birth, Arc::new(Told(sender)));

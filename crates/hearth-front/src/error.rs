@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use hearth_control::error::ControlError;
 use hearth_invoke::InvokeError;
+use hearth_invoke::admission::Limit;
 use hearth_scheduler::driver::AcquireError;
 use hearth_telemetry::LogError;
 use hearth_wire::decode::DecodeError;
@@ -26,6 +27,8 @@ pub(crate) struct AwsError {
     whose: Option<&'static str>,
     /// `Reason` in the body of a throttled request.
     reason: Option<&'static str>,
+    /// How long a throttled caller should wait.
+    retry_seconds: u64,
 }
 
 /// How the protocols of the services differ.
@@ -46,6 +49,7 @@ impl AwsError {
             message: Some(message.into()),
             whose: shape.filter(|shape| shape.has_type).map(|_| "User"),
             reason: None,
+            retry_seconds: 1,
         }
     }
 
@@ -174,7 +178,7 @@ impl AwsError {
             HeaderValue::from_static(self.name),
         );
         if self.status == 429 {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER, HeaderValue::from(self.retry_seconds));
         }
         answer
     }
@@ -246,10 +250,17 @@ impl From<&InvokeError> for AwsError {
                     as_jackson(error)
                 ),
             ),
-            InvokeError::Reserved => {
-                Self::throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
-            }
-            InvokeError::NotPlaced(AcquireError::Concurrency) => {
+            InvokeError::Throttled(throttled) => Self {
+                retry_seconds: throttled.retry_ms.div_ceil(1_000).max(1),
+                ..Self::throttled(match throttled.limit {
+                    Limit::Account => "ConcurrentInvocationLimitExceeded",
+                    Limit::Reserved => "ReservedFunctionConcurrentInvocationLimitExceeded",
+                    Limit::AccountRate => "FunctionInvocationRateLimitExceeded",
+                    Limit::ReservedRate => "ReservedFunctionInvocationRateLimitExceeded",
+                })
+            },
+            // AWS has no reason of its own for this one.
+            InvokeError::NotPlaced(AcquireError::Scaling) => {
                 Self::throttled("ConcurrentInvocationLimitExceeded")
             }
             InvokeError::NotPlaced(AcquireError::Room) => Self {

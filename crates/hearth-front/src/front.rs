@@ -12,6 +12,7 @@ use hearth_environment::driver::Gateway;
 use hearth_iam::Iam;
 use hearth_invoke::Invoker;
 use hearth_runtimes::Runtimes;
+use hearth_scheduler::driver::Scheduler;
 use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
 use hearth_telemetry::LogStore;
@@ -50,6 +51,8 @@ pub struct Front {
     pub objects: Arc<dyn ObjectSource>,
     /// What runs functions.
     pub invoker: Invoker,
+    /// What has their environments.
+    pub scheduler: Arc<Scheduler>,
     /// The logs.
     pub logs: Arc<LogStore>,
     /// The runtimes.

@@ -6,7 +6,7 @@
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ query       IAM and STS
 //!                                                ├─▶ s3          buckets
-//!                                                └─▶ own         health, packages
+//!                                                └─▶ own         health, status, packages
 //!                       error ◀── everything that is refused, as AWS words it
 //! ```
 //!
@@ -27,4 +27,5 @@ mod sts;
 mod s3;
 mod logs;
 mod own;
+mod status;
 mod error;

@@ -1,4 +1,4 @@
-//! What is Hearth's own and not AWS's: health, and the download of code packages.
+//! What is Hearth's own and not AWS's: health, status, and the download of code packages.
 
 use bytes::Bytes;
 use hearth_store::packages::CodeDigest;
@@ -18,6 +18,10 @@ pub(crate) async fn answer(front: &Front, arrived: &Arrived) -> Answer {
     let rest = path.strip_prefix(PREFIX).unwrap_or_default();
     match (&arrived.head.method, rest.split_once('/')) {
         (&Method::GET, None) if rest == "health" => health(front),
+        (&Method::GET, None) if rest == "status" => {
+            let body = crate::status::status(front).to_string();
+            with_type(StatusCode::OK, "application/json", body.into())
+        }
         (&Method::GET, Some(("packages", digest))) => match digest.parse() {
             Ok(digest) => package(front, digest).await,
             Err(_not_one) => missing(path),

@@ -13,7 +13,8 @@
 //!
 //! No asynchronous invocation yet, no AWS error names, no HTTP.
 
-mod reserved;
+pub mod admission;
+pub mod statistics;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,16 +22,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use hearth_control::control::{Control, Resolved};
 use hearth_control::error::ControlError;
-use hearth_environment::invocation::{Completed, Invocation, LogRequest};
-use hearth_environment::mailbox::{Assignment, NotTaken};
+use hearth_environment::invocation::{Completed, Invocation, LogRequest, RunResult};
+use hearth_environment::mailbox::{Assignment, Hold, NotTaken};
 use hearth_scheduler::driver::{AcquireError, Scheduler};
+use hearth_types::function::Target;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
-use hearth_types::names::{FunctionArn, Qualifier, Version};
+use hearth_types::names::{FunctionArn, Qualifier, Scope, Version};
+use hearth_types::time::Moment;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::reserved::Reserved;
+use crate::admission::{Admission, Asked, Rules, Throttled};
+use crate::statistics::{Ending, Run, Start, Statistics, VersionFigures};
 
 /// How often an invocation looks for another environment when the one that it was given went away
 /// at that very moment.
@@ -88,9 +92,9 @@ pub enum InvokeError {
     /// There is no environment for it.
     #[error("no execution environment")]
     NotPlaced(#[source] AcquireError),
-    /// As many invocations of the function run as were reserved for it.
-    #[error("all executions that are reserved for the function are in use")]
-    Reserved,
+    /// It met a limit of the account or of its function.
+    #[error("too many invocations: {0:?}")]
+    Throttled(Throttled),
     /// Each environment that it was given went away.
     #[error("execution environments went away faster than they could be used")]
     NotTaken,
@@ -101,14 +105,52 @@ pub enum InvokeError {
 pub struct Invoker {
     control: Arc<Control>,
     scheduler: Arc<Scheduler>,
-    reserved: Arc<Reserved>,
+    admission: Arc<Admission>,
+    statistics: Statistics,
+    /// What the time of admission is counted from.
+    began: Instant,
 }
 
 impl Invoker {
     /// An invoker of the functions of a control plane.
     #[must_use]
-    pub fn new(control: Arc<Control>, scheduler: Arc<Scheduler>) -> Self {
-        Self { control, scheduler, reserved: Arc::default() }
+    pub fn new(control: Arc<Control>, scheduler: Arc<Scheduler>, rules: Rules) -> Self {
+        Self {
+            control,
+            scheduler,
+            admission: Arc::new(Admission::new(rules)),
+            statistics: Statistics::default(),
+            began: Instant::now(),
+        }
+    }
+
+    /// What became of the invocations of each version, in no order.
+    #[must_use]
+    pub fn figures(&self) -> Vec<VersionFigures> {
+        self.statistics.all()
+    }
+
+    /// How many invocations of an account run that no function has claimed for itself.
+    #[must_use]
+    pub fn running(&self, scope: &Scope) -> u32 {
+        self.admission.running(scope)
+    }
+
+    /// How many requests there may be in a second where there may be so many executions; `None`
+    /// for any number.
+    #[must_use]
+    pub fn requests_per_second_max(&self, executions: u32) -> Option<u64> {
+        self.admission.requests_per_second_max(executions)
+    }
+
+    /// How long it has been there.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Checks whether a call could run, and does not run it.
@@ -141,9 +183,15 @@ impl Invoker {
         check_payload(&request.payload)?;
         let (id, qualifier) = (request.id, request.qualifier.as_ref());
         let mut resolved = self.resolve(id, &request.function, qualifier)?;
-        let hold = match resolved.reserved {
-            Some(reserved) => Some(self.reserved.enter(&request.function, reserved)?),
-            None => None,
+        let (target, shares) = (resolved.target.id, resolved.shares);
+        let asked = Asked { function: &request.function, target, shares };
+        let admitted = self.admission.enter(asked, self.now());
+        let hold: Hold = match admitted {
+            Ok(execution) => Arc::new(execution),
+            Err(throttled) => {
+                self.statistics.throttled(&resolved.target, self.now());
+                return Err(InvokeError::Throttled(throttled));
+            }
         };
         let trace = request.trace.unwrap_or_else(new_trace);
         let payload =
@@ -158,13 +206,19 @@ impl Invoker {
         };
         for _placement in 0..PLACEMENTS_MAX {
             let lease = self.scheduler.acquire(&resolved.target, &resolved.runtime).await;
-            let lease = lease.map_err(InvokeError::NotPlaced)?;
+            let lease = lease.map_err(|error| {
+                if matches!(error, AcquireError::Room | AcquireError::Scaling) {
+                    self.statistics.throttled(&resolved.target, self.now());
+                }
+                InvokeError::NotPlaced(error)
+            })?;
             let queued = began.elapsed();
             let (outcome, receiver) = oneshot::channel();
-            lease.assign(Assignment { invocation, outcome, hold: hold.clone() });
+            lease.assign(Assignment { invocation, outcome, hold: Some(Arc::clone(&hold)) });
             match receiver.await {
                 Ok(Ok(mut completed)) => {
                     complete(&mut completed, queued, began);
+                    self.note(&resolved.target, &completed);
                     let version = resolved.target.version;
                     return Ok(Outcome { completed, version, trace });
                 }
@@ -177,6 +231,19 @@ impl Invoker {
             }
         }
         Err(InvokeError::NotTaken)
+    }
+}
+
+impl Invoker {
+    fn note(&self, target: &Target, completed: &Completed) {
+        let cold = completed.timeline.walls.is_some() || completed.timeline.init.is_some();
+        let start = if cold { Start::Cold } else { Start::Warm };
+        let ending = match completed.result {
+            RunResult::Success => Ending::Succeeded,
+            RunResult::Unhandled => Ending::Failed,
+        };
+        let run = Run { start, ending, took: completed.timeline.total };
+        self.statistics.ran(target, run, self.now());
     }
 }
 

@@ -142,6 +142,27 @@ impl Hierarchies {
         prepared
     }
 
+    /// The group of this process that counts its memory, before anything is made below it.
+    #[must_use]
+    pub fn own_memory() -> Option<Place> {
+        Self::of_this_process().ok()?.memory
+    }
+
+    /// Holds all environments together to so much memory: what each of them may have is not the
+    /// whole truth when there are many.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn limit_memory(&self, megabytes: u64) -> io::Result<()> {
+        let Some(Place { interface, directory }) = &self.memory else { return Ok(()) };
+        let file = match interface {
+            Interface::V1 => "memory.limit_in_bytes",
+            Interface::V2 => "memory.max",
+        };
+        fs::write(directory.join(file), (megabytes * 1024 * 1024).to_string())
+    }
+
     fn slots(&self) -> impl Iterator<Item = (Controller, &Place)> {
         [
             (Controller::Memory, &self.memory),

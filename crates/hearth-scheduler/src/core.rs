@@ -1,66 +1,142 @@
 //! The decisions of the scheduler, as a pure state machine.
 //!
+//! ```text
+//!              Wanted                       Start                Idle
+//!  invocation ───────▶ waits in its pool ─────────▶ environment ──────▶ idle ──▶ Assign ──▶ busy
+//!                          │      ▲                                      │ ▲               │
+//!                          │      └── takes whichever is free first ─────┘ └──── Idle ─────┘
+//!                          └──▶ Refuse: no room in time, not started, scaled too fast
+//! ```
+//!
 //! # Promises
 //!
-//! 1. A waiting invocation takes whatever comes first: the environment started for it, or one that
-//!    came back idle in the meantime.
+//! 1. A waiting invocation takes whatever comes first: an environment started for it, or one that
+//!    came back idle in the meantime. Of a target's invocations the one that waits longest is
+//!    served first.
 //! 2. Of the idle environments of a target the youngest idle one is taken, so that the others grow
 //!    old and are retired.
 //! 3. No environment is started that no waiting invocation can use, beside those that are
-//!    provisioned: per target, waiting invocations never exceed environments that are starting.
-//! 4. No more than `environments_max` environments exist, beside those that are being torn down. To start one more, the environment that
-//!    was idle longest is retired first; if none is idle, the invocation is refused at once.
-//! 5. No more than `concurrency_max` invocations run or wait at a time.
+//!    provisioned or that a habit asks for: when one is started for a caller, more invocations of
+//!    its target wait than environments of it are starting.
+//! 4. No more than `environments_max` environments exist, and no more memory is committed to them
+//!    than there is, beside those that are being torn down. To make room, the environments of other
+//!    targets that were idle longest are retired first. Who finds no room waits for it up to
+//!    `room_wait_ms_max` and is then refused.
+//! 5. No more than `starts_max` environments start at a time, not counting those that take longer
+//!    than `slow_start_ms`, which wait for something else than this host. Targets take turns.
 //! 6. As many environments as are provisioned for a target stand or are starting. Those are not
 //!    retired for their age, nor to make room. What is missing is looked for with every tick, so a
 //!    target that cannot start is not started over and over.
-//! 7. A start that fails fails at most one invocation, and starts nothing in its place.
+//! 7. A start that fails fails at most one invocation, and until one succeeds only one environment
+//!    of that target starts at a time: a failure never begins a cascade.
+//! 8. No function gains environments faster than the scaling rate.
 //!
 //! # Deliberately absent
 //!
-//! No clock (the time is an argument), no tasks, no environments: only their ids.
+//! No clock (the time is an argument), no tasks, no environments: only their ids. How many
+//! invocations there may be is decided before, in `hearth-invoke`.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod pool;
+mod room;
+mod starts;
+#[cfg(test)]
+mod tests;
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use hearth_environment::driver::{Health, Offered, Purpose};
+use hearth_types::bucket::{Rate, TokenBucket};
 use hearth_types::ids::{EnvironmentId, TargetId};
-use hearth_types::time::Timestamp;
+use hearth_types::time::Moment;
+
+use crate::keep::Rules;
+use pool::Pool;
+use room::Room;
+use starts::Starts;
 
 /// How many provisioned environments of a target are started at a time, so that those who wait for
 /// a cold start do not wait for all of them.
-const STARTS_MAX: usize = 4;
+const PROVISIONED_STARTS_MAX: usize = 4;
+/// How long something is remembered of a target that has no environments: longer than any plan.
+const FORGET_MS: u64 = 24 * 3_600_000;
 
 /// Somebody who waits for an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WaiterId(pub u64);
+
+/// A function among others, whatever its versions: what the scaling rate is counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FunctionNumber(pub u64);
 
 /// The limits that the core keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Environments of all functions.
     pub environments_max: usize,
-    /// Invocations at a time.
-    pub concurrency_max: usize,
-    /// How long an environment may be idle.
-    pub idle_ms_max: u64,
+    /// Memory for all environments.
+    pub memory_mb_max: u64,
+    /// What a working environment is taken to need.
+    pub commitment: Commitment,
+    /// Environments that start at a time.
+    pub starts_max: usize,
+    /// From when on a start is not counted among those any more.
+    pub slow_start_ms: u64,
+    /// How long an invocation waits for room.
+    pub room_wait_ms_max: u64,
+    /// How long an environment may live.
+    pub life_ms_max: u64,
+    /// How fast a function may gain environments; `None` for as fast as the host can.
+    pub scaling: Option<Rate>,
+    /// How long an environment is kept without work.
+    pub keep: Rules,
+}
+
+/// What a working environment is taken to need of this host's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commitment {
+    /// All that its function is configured with.
+    Configured,
+    /// What its target has been seen to need, and a margin; all until it has been seen.
+    Measured,
+}
+
+/// What is needed for a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// Whose version it is.
+    pub function: FunctionNumber,
+    /// Its configured memory.
+    pub memory_mb: u32,
 }
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// An invocation wants an environment of a target.
-    Wanted(WaiterId, TargetId),
+    Wanted(WaiterId, TargetId, Needs),
     /// A waiter has gone away.
     Abandoned(WaiterId),
     /// An environment is free.
-    Idle(EnvironmentId, Timestamp),
+    Idle(EnvironmentId, Offered),
+    /// An environment that was assigned is free, because nobody took it.
+    Returned(EnvironmentId),
     /// An environment is gone.
     Gone(EnvironmentId),
     /// A target will not be invoked any more.
     Retired(TargetId),
     /// So many environments of a target are to be kept.
-    Provisioned(TargetId, usize),
-    /// Time has passed.
-    Tick(Timestamp),
+    Provisioned(TargetId, Needs, usize),
+    /// Time has passed. The host says whether it is short of memory.
+    Tick(Pressure),
+}
+
+/// Whether the host has memory left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pressure {
+    /// It has.
+    None,
+    /// It is short of it: nothing more is started than is waited for, and the longest idle go.
+    Short,
 }
 
 /// What is to be done about it.
@@ -69,7 +145,7 @@ pub enum Action {
     /// Give the environment to the waiter.
     Assign(WaiterId, EnvironmentId),
     /// Start an environment of the target.
-    Start(EnvironmentId, TargetId),
+    Start(EnvironmentId, TargetId, Purpose),
     /// Retire the environment.
     Retire(EnvironmentId),
     /// Tell the waiter that it gets none.
@@ -79,10 +155,10 @@ pub enum Action {
 /// Why a waiter gets no environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// Too many invocations at a time.
-    Concurrency,
-    /// No room for another environment, and none to give up.
+    /// No room for another environment in the time that one may wait for it.
     Room,
+    /// The function gains environments faster than it may.
+    Scaling,
     /// The environment that was started for it could not be made.
     NotStarted,
 }
@@ -90,7 +166,7 @@ pub enum Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Starting,
-    Idle(Timestamp),
+    Idle(Moment),
     Busy,
     Retiring,
 }
@@ -99,34 +175,67 @@ enum State {
 struct Environment {
     target: TargetId,
     state: State,
-}
-
-#[derive(Debug, Default)]
-struct Pool {
-    /// The youngest idle one last.
-    idle: Vec<EnvironmentId>,
-    starting: usize,
-    waiters: VecDeque<WaiterId>,
-    /// How many environments are to be kept.
-    provisioned: usize,
-    /// How many of those that are starting are not wanted any more.
-    recalled: usize,
-    retired: bool,
+    born: Moment,
+    health: Health,
+    /// What is set aside for it.
+    committed_mb: u64,
 }
 
 /// What the scheduler knows.
 #[derive(Debug)]
 pub struct Core {
     limits: Limits,
+    now: Moment,
     next: u64,
     environments: HashMap<EnvironmentId, Environment>,
-    pools: HashMap<TargetId, Pool>,
+    /// In order, so that the same events always lead to the same actions.
+    pools: BTreeMap<TargetId, Pool>,
     /// Idle environments of all targets, the longest idle first.
-    by_age: BTreeMap<(Timestamp, EnvironmentId), TargetId>,
+    by_age: BTreeSet<(Moment, EnvironmentId)>,
     waiting: HashMap<WaiterId, TargetId>,
-    busy: usize,
-    /// Environments that are being torn down.
-    retiring: usize,
+    room: Room,
+    starts: Starts,
+    /// How much of its scaling rate each function has left; absent where it is all of it.
+    scaling: HashMap<FunctionNumber, TokenBucket>,
+}
+
+/// How many environments there are of something, by what they are doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// Being built, or loading their function.
+    pub starting: usize,
+    /// Waiting for work.
+    pub idle: usize,
+    /// At work.
+    pub busy: usize,
+    /// Being torn down.
+    pub retiring: usize,
+    /// Invocations that wait.
+    pub waiting: usize,
+}
+
+/// What is the case with one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetFigures {
+    /// Which one.
+    pub target: TargetId,
+    /// Its environments.
+    pub census: Census,
+    /// How many are kept because that was asked for.
+    pub provisioned: usize,
+    /// How long one without work is kept after the last work.
+    pub keep_ms: u64,
+}
+
+/// What is the case with this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostFigures {
+    /// All environments.
+    pub census: Census,
+    /// Memory that is set aside for them.
+    pub committed_mb: u64,
+    /// The limits.
+    pub limits: Limits,
 }
 
 impl Core {
@@ -135,42 +244,68 @@ impl Core {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            now: Moment::default(),
             next: 1,
             environments: HashMap::new(),
-            pools: HashMap::new(),
-            by_age: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            by_age: BTreeSet::new(),
             waiting: HashMap::new(),
-            busy: 0,
-            retiring: 0,
+            room: Room::new(limits.memory_mb_max),
+            starts: Starts::new(limits.starts_max, limits.slow_start_ms),
+            scaling: HashMap::new(),
         }
     }
 
-    /// Takes a step. Returns what is to be done, in order.
-    pub fn step(&mut self, event: Event) -> Vec<Action> {
+    /// Takes a step. Returns what is to be done, in order. A `now` that is earlier than the one
+    /// before counts as the same.
+    pub fn step(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        self.now = self.now.max(now);
         let mut actions = Vec::new();
         match event {
-            Event::Wanted(waiter, target) => self.wanted(waiter, target, &mut actions),
+            Event::Wanted(waiter, target, needs) => {
+                if self.wanted(waiter, (target, needs), &mut actions) {
+                    return actions; // The warm way: nothing else can have changed.
+                }
+            }
             Event::Abandoned(waiter) => self.abandoned(waiter),
-            Event::Idle(id, now) => self.idle(id, now, &mut actions),
+            Event::Idle(id, offered) => self.idle(id, offered, &mut actions),
+            Event::Returned(id) => self.returned(id, &mut actions),
             Event::Gone(id) => self.gone(id, &mut actions),
             Event::Retired(target) => self.retired(target, &mut actions),
-            Event::Provisioned(target, count) => self.provisioned(target, count, &mut actions),
-            Event::Tick(now) => self.tick(now, &mut actions),
+            Event::Provisioned(target, needs, count) => {
+                self.provisioned((target, needs), count, &mut actions);
+            }
+            Event::Tick(pressure) => self.tick(pressure, &mut actions),
         }
+        self.place(&mut actions);
         actions
     }
 
-    /// Whether there is anything of a target: environments, or somebody who waits for one.
+    /// Whether anything is remembered of a target, such as how to start one.
     #[must_use]
     pub fn knows(&self, target: TargetId) -> bool {
         self.pools.contains_key(&target)
     }
 
-    /// How many environments of a target have been started, and are idle or at work.
+    /// How many environments of a target have been started, and are idle or at work with their
+    /// runtime up.
     #[must_use]
     pub fn ready(&self, target: TargetId) -> usize {
-        let ready = |state| matches!(state, State::Idle(_) | State::Busy);
-        self.environments.values().filter(|one| one.target == target && ready(one.state)).count()
+        let Some(pool) = self.pools.get(&target) else { return 0 };
+        let failed = |id: &&EnvironmentId| {
+            self.environments.get(id).is_some_and(|one| one.health == Health::Failed)
+        };
+        pool.busy + pool.idle.len() - pool.idle.iter().filter(failed).count()
+    }
+
+    /// Whether environments of a target stand whose runtime could not load the function.
+    #[must_use]
+    pub fn broken(&self, target: TargetId) -> bool {
+        let Some(pool) = self.pools.get(&target) else { return false };
+        let failed = |id: &EnvironmentId| {
+            self.environments.get(id).is_some_and(|one| one.health == Health::Failed)
+        };
+        pool.idle.iter().any(failed)
     }
 
     /// How many environments there are, in whatever state.
@@ -179,111 +314,160 @@ impl Core {
         self.environments.len()
     }
 
-    fn wanted(&mut self, waiter: WaiterId, target: TargetId, actions: &mut Vec<Action>) {
-        if self.busy + self.waiting.len() >= self.limits.concurrency_max {
-            actions.push(Action::Refuse(waiter, Refused::Concurrency));
-            return;
-        }
-        let pool = self.pools.entry(target).or_default();
-        if let Some(id) = pool.idle.pop() {
-            let environment = self.environments.get_mut(&id).expect("an idle one exists");
-            if let State::Idle(since) = environment.state {
-                self.by_age.remove(&(since, id));
-            }
-            environment.state = State::Busy;
-            self.busy += 1;
-            actions.push(Action::Assign(waiter, id));
-            return;
-        }
-        // One start may still be without a waiter: somebody took an idle one, or went away.
-        if pool.starting <= pool.waiters.len() && !self.start(target, actions) {
-            actions.push(Action::Refuse(waiter, Refused::Room));
-            self.forget_if_empty(target);
-            return;
-        }
-        self.pools.entry(target).or_default().waiters.push_back(waiter);
-        self.waiting.insert(waiter, target);
+    /// Whether a decision may become due before the next event: then ticks should come soon.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
-    fn start(&mut self, target: TargetId, actions: &mut Vec<Action>) -> bool {
-        if self.environments.len() - self.retiring >= self.limits.environments_max {
-            let mut idle = self.by_age.iter();
-            let spare = idle.find(|(_, target)| !self.keeps_all(**target));
-            let Some((&(_, oldest), _)) = spare else { return false };
-            self.retire(oldest, actions);
+    /// What is the case with this host.
+    #[must_use]
+    pub fn host(&self) -> HostFigures {
+        let sum = |all: Census, one: Census| Census {
+            starting: all.starting + one.starting,
+            idle: all.idle + one.idle,
+            busy: all.busy + one.busy,
+            retiring: all.retiring + one.retiring,
+            waiting: all.waiting + one.waiting,
+        };
+        let census = self.pools.values().map(Pool::census).fold(Census::default(), sum);
+        HostFigures { census, committed_mb: self.room.committed_mb(), limits: self.limits }
+    }
+
+    /// What is the case with each target that anything is remembered of.
+    pub fn targets(&self) -> impl Iterator<Item = TargetFigures> {
+        self.pools.iter().map(|(target, pool)| TargetFigures {
+            target: *target,
+            census: pool.census(),
+            provisioned: pool.provisioned,
+            keep_ms: pool.habit.plan().release_ms.max(pool.habit.plan().again_ms.1),
+        })
+    }
+
+    fn pool(&mut self, target: TargetId, needs: Needs) -> &mut Pool {
+        let keep = self.limits.keep;
+        self.pools.entry(target).or_insert_with(|| Pool::new(needs, keep))
+    }
+
+    /// Takes an invocation in. Returns whether it has an environment already.
+    fn wanted(
+        &mut self,
+        waiter: WaiterId,
+        (target, needs): (TargetId, Needs),
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let now = self.now;
+        let pool = self.pool(target, needs);
+        let at_a_time = u32::try_from(pool.busy + pool.waiters.len() + 1).unwrap_or(u32::MAX);
+        pool.habit.came(now, at_a_time);
+        if pool.waiters.is_empty() && self.assign_idle(target, waiter, actions) {
+            return true;
         }
-        let id = EnvironmentId(self.next);
-        self.next += 1;
-        self.environments.insert(id, Environment { target, state: State::Starting });
-        self.pools.entry(target).or_default().starting += 1;
-        actions.push(Action::Start(id, target));
-        true
+        let pool = self.pool(target, needs);
+        let others = pool.waiters.len().saturating_sub(pool.starting);
+        if !self.may_scale(target, others) {
+            actions.push(Action::Refuse(waiter, Refused::Scaling));
+            return false;
+        }
+        let pool = self.pool(target, needs);
+        pool.waiters.push_back((waiter, now));
+        self.starts.want(target);
+        self.waiting.insert(waiter, target);
+        false
     }
 
     fn abandoned(&mut self, waiter: WaiterId) {
         let Some(target) = self.waiting.remove(&waiter) else { return };
         if let Some(pool) = self.pools.get_mut(&target) {
-            pool.waiters.retain(|one| *one != waiter);
+            pool.waiters.retain(|(one, _)| *one != waiter);
         }
-        self.forget_if_empty(target);
+        self.forget_if_retired(target);
     }
 
-    fn idle(&mut self, id: EnvironmentId, now: Timestamp, actions: &mut Vec<Action>) {
+    fn idle(&mut self, id: EnvironmentId, offered: Offered, actions: &mut Vec<Action>) {
+        let now = self.now;
         let Some(environment) = self.environments.get_mut(&id) else { return };
         let target = environment.target;
-        let before = std::mem::replace(&mut environment.state, State::Idle(now));
-        let pool = self.pools.entry(target).or_default();
+        let Some(pool) = self.pools.get_mut(&target) else { return };
+        let before = environment.state;
         match before {
-            State::Starting => pool.starting -= 1,
-            State::Busy => self.busy -= 1,
+            State::Starting => {
+                pool.starting -= 1;
+                self.starts.ended(id);
+                pool.failing = false;
+            }
+            State::Busy => {
+                pool.busy -= 1;
+                pool.habit.ended(now);
+            }
+            State::Idle(since) => {
+                self.by_age.remove(&(since, id));
+                pool.idle.retain(|one| *one != id);
+            }
+            State::Retiring => return,
+        }
+        environment.health = offered.health;
+        environment.state = State::Idle(now);
+        pool.peak_mb = pool.peak_mb.max(offered.used_mb);
+        let idle_mb = u64::from(offered.used_mb.min(pool.needs.memory_mb));
+        self.room.change(&mut environment.committed_mb, idle_mb);
+        pool.idle.push(id);
+        self.by_age.insert((now, id));
+        let old = now.millis_since(environment.born) >= self.limits.life_ms_max;
+        let recalled = before == State::Starting && pool.recalled > 0 && pool.waiters.is_empty();
+        pool.recalled -= usize::from(recalled);
+        if !pool.waiters.is_empty() {
+            self.starts.want(target);
+        }
+        let Some(pool) = self.pools.get(&target) else { return };
+        if old || recalled || (pool.retired && pool.waiters.is_empty()) {
+            self.retire(id, actions);
+        }
+        if before == State::Starting {
+            self.top_up(target, actions);
+        }
+    }
+
+    fn returned(&mut self, id: EnvironmentId, actions: &mut Vec<Action>) {
+        let Some(environment) = self.environments.get(&id) else { return };
+        let used_mb = self.pools.get(&environment.target).map_or(0, |pool| pool.peak_mb);
+        self.idle(id, Offered { used_mb, health: environment.health }, actions);
+    }
+
+    fn gone(&mut self, id: EnvironmentId, actions: &mut Vec<Action>) {
+        let Some(environment) = self.environments.remove(&id) else { return };
+        let Environment { target, state, mut committed_mb, .. } = environment;
+        self.room.change(&mut committed_mb, 0);
+        let Some(pool) = self.pools.get_mut(&target) else { return };
+        match state {
+            State::Starting => {
+                pool.starting -= 1;
+                pool.failing = true;
+                self.starts.ended(id);
+            }
+            State::Busy => {
+                pool.busy -= 1;
+                pool.habit.ended(self.now);
+            }
             State::Idle(since) => {
                 self.by_age.remove(&(since, id));
                 pool.idle.retain(|one| *one != id);
             }
             State::Retiring => {
-                environment.state = State::Retiring;
-                return;
+                pool.retiring -= 1;
+                self.room.retiring -= 1;
             }
         }
-        let was_starting = before == State::Starting;
-        if let Some(waiter) = pool.waiters.pop_front() {
-            self.waiting.remove(&waiter);
-            environment.state = State::Busy;
-            self.busy += 1;
-            actions.push(Action::Assign(waiter, id));
-        } else if pool.retired || (was_starting && pool.recalled > 0) {
-            pool.recalled -= usize::from(was_starting && pool.recalled > 0);
-            environment.state = State::Retiring;
-            self.retiring += 1;
-            actions.push(Action::Retire(id));
-        } else {
-            pool.idle.push(id);
-            self.by_age.insert((now, id), target);
-        }
-        if was_starting {
-            self.top_up(target, actions);
-        }
-    }
-
-    fn gone(&mut self, id: EnvironmentId, actions: &mut Vec<Action>) {
-        let Some(Environment { target, state }) = self.environments.remove(&id) else { return };
-        let pool = self.pools.entry(target).or_default();
-        match state {
-            State::Starting => pool.starting -= 1,
-            State::Busy => self.busy -= 1,
-            State::Idle(since) => {
-                self.by_age.remove(&(since, id));
-                pool.idle.retain(|one| *one != id);
-            }
-            State::Retiring => self.retiring -= 1,
-        }
-        // Promise 7: the one that waited for this start is told; the others have their own.
-        if state == State::Starting && pool.waiters.len() > pool.starting {
-            let waiter = pool.waiters.pop_front().expect("there are more than none");
+        // Promise 7: one of those that have no other start is told.
+        if state == State::Starting
+            && pool.waiters.len() > pool.starting
+            && let Some((waiter, _)) = pool.waiters.pop_front()
+        {
             self.waiting.remove(&waiter);
             actions.push(Action::Refuse(waiter, Refused::NotStarted));
         }
-        self.forget_if_empty(target);
+        self.starts.want(target);
+        self.forget_if_retired(target);
     }
 
     fn retired(&mut self, target: TargetId, actions: &mut Vec<Action>) {
@@ -293,311 +477,73 @@ impl Core {
         for id in pool.idle.clone() {
             self.retire(id, actions);
         }
-        self.forget_if_empty(target);
+        self.forget_if_retired(target);
     }
 
-    fn provisioned(&mut self, target: TargetId, count: usize, actions: &mut Vec<Action>) {
-        let standing = self.standing(target);
-        let pool = self.pools.entry(target).or_default();
-        let before = std::mem::replace(&mut pool.provisioned, if pool.retired { 0 } else { count });
-        pool.recalled = 0;
-        // Only what was provisioned goes; what callers have brought about grows old as any other.
-        let surplus = standing.saturating_sub(count).min(before.saturating_sub(count));
-        let oldest: Vec<EnvironmentId> = pool.idle.iter().copied().take(surplus).collect();
-        let unclaimed = pool.starting.saturating_sub(pool.waiters.len());
-        pool.recalled = unclaimed.min(surplus - oldest.len());
-        for id in oldest {
-            self.retire(id, actions);
+    fn tick(&mut self, pressure: Pressure, actions: &mut Vec<Action>) {
+        self.starts.note_slow(self.now);
+        self.refuse_the_patient(actions);
+        self.retire_the_old(actions);
+        self.room.pressure = pressure;
+        if pressure == Pressure::Short
+            && let Some(oldest) = self.oldest_spare(None)
+        {
+            self.retire(oldest, actions);
         }
-        self.top_up(target, actions);
-        self.forget_if_empty(target);
-    }
-
-    /// Starts what is missing of the provisioned environments of a target.
-    fn top_up(&mut self, target: TargetId, actions: &mut Vec<Action>) {
-        let Some(pool) = self.pools.get(&target).filter(|pool| pool.provisioned > 0) else {
-            return;
-        };
-        let room = STARTS_MAX.saturating_sub(pool.starting);
-        let missing = pool.provisioned.saturating_sub(self.standing(target));
-        for _missing in 0..missing.min(room) {
-            if !self.start(target, actions) {
-                return;
-            }
-        }
-    }
-
-    /// How many environments of a target there are or will be.
-    fn standing(&self, target: TargetId) -> usize {
-        let of_target = |one: &&Environment| one.target == target && one.state != State::Retiring;
-        self.environments.values().filter(of_target).count()
-    }
-
-    /// Whether none of a target's environments may go, because all are provisioned.
-    fn keeps_all(&self, target: TargetId) -> bool {
-        let provisioned = self.pools.get(&target).map_or(0, |pool| pool.provisioned);
-        provisioned > 0 && self.standing(target) <= provisioned
-    }
-
-    fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let old = |since: &Timestamp| now.millis_since(*since) >= self.limits.idle_ms_max;
-        let aged: Vec<(EnvironmentId, TargetId)> = self
-            .by_age
-            .iter()
-            .take_while(|((since, _), _)| old(since))
-            .map(|((_, id), target)| (*id, *target))
-            .collect();
-        for (id, target) in aged {
-            if !self.keeps_all(target) {
-                self.retire(id, actions);
-            }
-        }
-        let provisioned = |pool: &Pool| pool.provisioned > 0;
-        let targets: Vec<TargetId> = self
-            .pools
-            .iter()
-            .filter(|(_, pool)| provisioned(pool))
-            .map(|(target, _)| *target)
-            .collect();
+        let targets: Vec<TargetId> = self.pools.keys().copied().collect();
         for target in targets {
             self.top_up(target, actions);
+            self.start_ahead(target, actions);
+            self.forget_if_unused(target);
+        }
+        if let Some(rate) = self.limits.scaling {
+            let now = self.now;
+            self.scaling.retain(|_, bucket| bucket.tokens(rate, now) < rate.capacity);
+        }
+    }
+
+    /// Refuses those who have waited as long as they may without an environment on its way.
+    fn refuse_the_patient(&mut self, actions: &mut Vec<Action>) {
+        let longest = self.limits.room_wait_ms_max;
+        for pool in self.pools.values_mut() {
+            while pool.waiters.len() > pool.starting
+                && let Some((waiter, since)) = pool.waiters.front().copied()
+                && self.now.millis_since(since) >= longest
+            {
+                pool.waiters.pop_front();
+                self.waiting.remove(&waiter);
+                let why = if pool.failing { Refused::NotStarted } else { Refused::Room };
+                actions.push(Action::Refuse(waiter, why));
+            }
         }
     }
 
     /// Retires an idle environment.
     fn retire(&mut self, id: EnvironmentId, actions: &mut Vec<Action>) {
         let Some(environment) = self.environments.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get_mut(&environment.target) else { return };
         if let State::Idle(since) = environment.state {
             self.by_age.remove(&(since, id));
-        }
-        environment.state = State::Retiring;
-        self.retiring += 1;
-        if let Some(pool) = self.pools.get_mut(&environment.target) {
             pool.idle.retain(|one| *one != id);
         }
+        environment.state = State::Retiring;
+        self.room.change(&mut environment.committed_mb, 0);
+        self.room.retiring += 1;
+        pool.retiring += 1;
         actions.push(Action::Retire(id));
     }
 
-    fn forget_if_empty(&mut self, target: TargetId) {
-        let used = self.environments.values().any(|one| one.target == target);
-        if let Some(pool) = self.pools.get(&target)
-            && !used
-            && pool.waiters.is_empty()
-            && pool.provisioned == 0
-        {
+    fn forget_if_retired(&mut self, target: TargetId) {
+        if self.pools.get(&target).is_some_and(|pool| pool.retired && pool.is_empty()) {
             self.pools.remove(&target);
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use uuid::Uuid;
-
-    use super::*;
-
-    const NOW: Timestamp = Timestamp(1_000);
-
-    fn target(number: u128) -> TargetId {
-        TargetId(Uuid::from_u128(number))
-    }
-
-    fn core(environments_max: usize, concurrency_max: usize) -> Core {
-        Core::new(Limits { environments_max, concurrency_max, idle_ms_max: 100 })
-    }
-
-    const A: WaiterId = WaiterId(1);
-    const B: WaiterId = WaiterId(2);
-    const FIRST: EnvironmentId = EnvironmentId(1);
-    const SECOND: EnvironmentId = EnvironmentId(2);
-
-    #[test]
-    fn provisioned_environments_stand_without_a_caller_and_do_not_age() {
-        let mut core = core(3, 10);
-        let (t, other) = (target(1), target(2));
-        let starts = [Action::Start(FIRST, t), Action::Start(SECOND, t)];
-        assert_eq!(core.step(Event::Provisioned(t, 2)), starts);
-        assert_eq!(core.ready(t), 0);
-        core.step(Event::Idle(FIRST, NOW));
-        core.step(Event::Idle(SECOND, NOW));
-        assert_eq!(core.ready(t), 2);
-        assert_eq!(core.step(Event::Wanted(A, t)), [Action::Assign(A, SECOND)]);
-        core.step(Event::Idle(SECOND, NOW));
-        let later = NOW.plus_millis(1_000);
-        assert_eq!(core.step(Event::Tick(later)), []);
-
-        // They make no room for others, and one that is lost is started again.
-        let third = EnvironmentId(3);
-        assert_eq!(core.step(Event::Wanted(A, other)), [Action::Start(third, other)]);
-        assert_eq!(core.step(Event::Wanted(B, other)), [Action::Refuse(B, Refused::Room)]);
-        core.step(Event::Gone(third));
-        core.step(Event::Gone(FIRST));
-        assert_eq!(core.step(Event::Tick(later)), [Action::Start(EnvironmentId(4), t)]);
-
-        // The one that is starting goes as soon as it stands.
-        assert_eq!(core.step(Event::Provisioned(t, 0)), [Action::Retire(SECOND)]);
-        let fourth = EnvironmentId(4);
-        assert_eq!(core.step(Event::Idle(fourth, later)), [Action::Retire(fourth)]);
-        core.step(Event::Gone(SECOND));
-        core.step(Event::Gone(fourth));
-        assert!(!core.knows(t));
-    }
-
-    #[test]
-    fn many_are_provisioned_a_few_at_a_time_and_the_surplus_goes() {
-        let mut core = core(100, 100);
-        let t = target(1);
-        let mut starting = core.step(Event::Provisioned(t, 10)).len();
-        assert_eq!(starting, STARTS_MAX);
-        let mut next = 1;
-        while core.ready(t) < 10 {
-            starting += core.step(Event::Idle(EnvironmentId(next), NOW)).len();
-            next += 1;
-        }
-        assert_eq!(starting, 10, "each that stands makes room for the next");
-        let given_up = core.step(Event::Provisioned(t, 3));
-        let oldest: Vec<Action> = (1..=7).map(|id| Action::Retire(EnvironmentId(id))).collect();
-        assert_eq!(given_up, oldest);
-        assert_eq!(core.ready(t), 3);
-    }
-
-    #[test]
-    fn what_is_being_torn_down_takes_no_room() {
-        let mut core = core(1, 10);
-        let (old, new) = (target(1), target(2));
-        core.step(Event::Wanted(A, old));
-        core.step(Event::Idle(FIRST, NOW));
-        core.step(Event::Idle(FIRST, NOW));
-        core.step(Event::Retired(old));
-        assert_eq!(core.step(Event::Wanted(B, new)), [Action::Start(SECOND, new)]);
-    }
-
-    #[test]
-    fn the_first_to_come_is_taken() {
-        let mut core = core(10, 10);
-        let t = target(1);
-        assert_eq!(core.step(Event::Wanted(A, t)), [Action::Start(FIRST, t)]);
-        assert_eq!(core.step(Event::Idle(FIRST, NOW)), [Action::Assign(A, FIRST)]);
-        assert_eq!(core.step(Event::Wanted(B, t)), [Action::Start(SECOND, t)]);
-        assert_eq!(
-            core.step(Event::Idle(FIRST, NOW)),
-            [Action::Assign(B, FIRST)],
-            "came back first"
-        );
-        assert_eq!(core.step(Event::Idle(SECOND, NOW)), [], "waits for the next");
-        let third = WaiterId(3);
-        assert_eq!(core.step(Event::Wanted(third, t)), [Action::Assign(third, SECOND)]);
-    }
-
-    #[test]
-    fn a_failed_start_fails_one_and_starts_nothing() {
-        let mut core = core(10, 10);
-        let t = target(1);
-        core.step(Event::Wanted(A, t));
-        core.step(Event::Wanted(B, t));
-        let refused = [Action::Refuse(A, Refused::NotStarted)];
-        assert_eq!(core.step(Event::Gone(FIRST)), refused);
-        assert_eq!(core.step(Event::Idle(SECOND, NOW)), [Action::Assign(B, SECOND)]);
-    }
-
-    #[test]
-    fn the_longest_idle_makes_room_and_nobody_else() {
-        let mut core = core(1, 10);
-        let (t, u) = (target(1), target(2));
-        core.step(Event::Wanted(A, t));
-        core.step(Event::Idle(FIRST, NOW));
-        let refused = [Action::Refuse(B, Refused::Room)];
-        assert_eq!(core.step(Event::Wanted(B, u)), refused, "the only one is busy");
-        core.step(Event::Idle(FIRST, NOW));
-        let moved = [Action::Retire(FIRST), Action::Start(SECOND, u)];
-        assert_eq!(core.step(Event::Wanted(B, u)), moved);
-    }
-
-    #[test]
-    fn idle_ones_are_retired_in_time_and_with_their_target() {
-        let mut core = core(10, 10);
-        let t = target(1);
-        core.step(Event::Wanted(A, t));
-        core.step(Event::Idle(FIRST, NOW));
-        core.step(Event::Idle(FIRST, NOW));
-        assert_eq!(core.step(Event::Tick(NOW.plus_millis(99))), []);
-        assert_eq!(core.step(Event::Tick(NOW.plus_millis(100))), [Action::Retire(FIRST)]);
-        core.step(Event::Wanted(B, t));
-        core.step(Event::Idle(SECOND, NOW));
-        assert_eq!(core.step(Event::Retired(t)), [], "busy ones finish");
-        assert_eq!(core.step(Event::Idle(SECOND, NOW)), [Action::Retire(SECOND)]);
-    }
-
-    #[test]
-    fn concurrency_is_refused_at_once() {
-        let mut core = core(10, 1);
-        core.step(Event::Wanted(A, target(1)));
-        let refused = [Action::Refuse(B, Refused::Concurrency)];
-        assert_eq!(core.step(Event::Wanted(B, target(1))), refused);
-    }
-
-    proptest! {
-        /// Every waiter gets exactly one answer, environments are never handed out twice, and the
-        /// limits hold, over any interleaving.
-        #[test]
-        fn promises_hold_over_any_order(choices in proptest::collection::vec((0u8..7, 0u8..3, any::<u16>()), 0..300)) {
-            let mut core = core(4, 6);
-            let mut waiting: Vec<WaiterId> = Vec::new();
-            let mut live: BTreeMap<EnvironmentId, bool> = BTreeMap::new(); // true: busy
-            let mut next = 0;
-            let mut now = NOW;
-            for (choice, which, pick) in choices {
-                let pick_from = |all: Vec<EnvironmentId>| {
-                    (!all.is_empty()).then(|| all[usize::from(pick) % all.len()])
-                };
-                now = now.plus_millis(10);
-                let event = match choice {
-                    0 | 1 => {
-                        next += 1;
-                        waiting.push(WaiterId(next));
-                        Event::Wanted(WaiterId(next), target(u128::from(which)))
-                    }
-                    2 | 3 => match pick_from(live.keys().copied().collect()) {
-                        Some(id) => {
-                            live.insert(id, false);
-                            Event::Idle(id, now)
-                        }
-                        None => continue,
-                    },
-                    4 => match pick_from(live.keys().copied().collect()) {
-                        Some(id) => {
-                            live.remove(&id);
-                            Event::Gone(id)
-                        }
-                        None => continue,
-                    },
-                    5 => Event::Retired(target(u128::from(which))),
-                    _ => Event::Tick(now),
-                };
-                for action in core.step(event) {
-                    match action {
-                        Action::Assign(waiter, id) => {
-                            prop_assert!(waiting.contains(&waiter));
-                            waiting.retain(|one| *one != waiter);
-                            prop_assert_eq!(live.insert(id, true), Some(false), "was free");
-                        }
-                        Action::Start(id, _) => {
-                            prop_assert_eq!(live.insert(id, false), None);
-                        }
-                        Action::Refuse(waiter, _) => {
-                            prop_assert!(waiting.contains(&waiter));
-                            waiting.retain(|one| *one != waiter);
-                        }
-                        Action::Retire(id) => prop_assert!(live.contains_key(&id)),
-                    }
-                }
-                prop_assert!(core.busy + core.waiting.len() <= 6);
-                prop_assert_eq!(core.waiting.len(), waiting.len());
-                for pool in core.pools.values() {
-                    prop_assert!(pool.waiters.len() <= pool.starting, "promise 3");
-                }
-            }
+    fn forget_if_unused(&mut self, target: TargetId) {
+        let Some(pool) = self.pools.get(&target) else { return };
+        let long_ago = pool.habit.elapsed_ms(self.now).is_none_or(|elapsed| elapsed >= FORGET_MS);
+        if pool.is_empty() && (pool.retired || long_ago) {
+            self.pools.remove(&target);
         }
     }
 }

@@ -4,31 +4,42 @@
 //! decision only, and whoever brought the event performs what was decided.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use hearth_environment::driver::{self as environment, Birth, Handle, Keeper, Shared};
+use hearth_environment::driver::{
+    self as environment, Birth, Handle, Keeper, Offered, Purpose, Shared,
+};
 use hearth_environment::mailbox::Assignment;
 use hearth_runtimes::Runtime;
 use hearth_types::function::Target;
 use hearth_types::ids::{EnvironmentId, TargetId};
+use hearth_types::names::{FunctionArn, Version};
+use hearth_types::time::Moment;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
-use crate::core::{Action, Core, Event, Limits, Refused, WaiterId};
+use crate::core::{
+    Action, Core, Event, FunctionNumber, HostFigures, Limits, Needs, Pressure, Refused,
+    TargetFigures, WaiterId,
+};
 
 /// How often idle times are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// How often while somebody waits: starts that turn out to be slow make room for others.
+const TICK_WAITED_FOR: Duration = Duration::from_millis(50);
 
 /// Why there is no environment for an invocation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AcquireError {
-    /// Too many invocations at a time.
-    #[error("all concurrent executions of the account are in use")]
-    Concurrency,
     /// The host is full.
     #[error("the host has no room for another execution environment")]
     Room,
+    /// The function gains environments faster than it may.
+    #[error("the function gains execution environments faster than its scaling rate")]
+    Scaling,
     /// The environment could not be made.
     #[error("could not start an execution environment: {0}")]
     NotStarted(String),
@@ -37,12 +48,21 @@ pub enum AcquireError {
     Closing,
 }
 
+/// Says whether this host has memory left.
+pub trait HostMemory: Send + Sync + fmt::Debug {
+    /// Whether it is short of it now.
+    fn pressure(&self) -> Pressure;
+}
+
 /// Hands out environments.
 #[derive(Debug)]
 pub struct Scheduler {
     shared: Shared,
     inner: Mutex<Inner>,
     waiters: AtomicU64,
+    /// What the scheduler's time is counted from.
+    began: Instant,
+    waited_for: Notify,
     all_gone: Notify,
     /// Itself, for the environments that report to it.
     this: Weak<Self>,
@@ -53,47 +73,100 @@ struct Inner {
     core: Core,
     handles: HashMap<EnvironmentId, Handle>,
     waiting: HashMap<WaiterId, oneshot::Sender<Result<Lease, AcquireError>>>,
-    /// What to start for a target that somebody waits for.
-    births: HashMap<TargetId, (Arc<Target>, Arc<Runtime>)>,
+    /// What to start for a target that the core knows.
+    known: HashMap<TargetId, Known>,
+    /// The numbers that functions of known targets go by.
+    numbers: HashMap<FunctionArn, FunctionNumber>,
+    next_number: u64,
     /// What went wrong with the last start, for the one who waited for it.
     last_error: String,
     closing: bool,
 }
 
+/// What the core must not know of a target.
+#[derive(Debug, Clone)]
+struct Known {
+    target: Arc<Target>,
+    runtime: Arc<Runtime>,
+    needs: Needs,
+}
+
+/// What is the case with one target, by the names that people know.
+#[derive(Debug, Clone)]
+pub struct TargetStatus {
+    /// The function.
+    pub function: FunctionArn,
+    /// Its version.
+    pub version: Version,
+    /// Its configured memory.
+    pub memory_mb: u32,
+    /// Its environments and those who wait for one.
+    pub figures: TargetFigures,
+}
+
+impl Inner {
+    /// What a target needs; remembers how to start it.
+    fn needs(&mut self, target: &Arc<Target>, runtime: &Arc<Runtime>) -> Needs {
+        if let Some(known) = self.known.get(&target.id) {
+            return known.needs;
+        }
+        let Self { numbers, next_number, .. } = self;
+        let function = *numbers.entry(target.function.clone()).or_insert_with(|| {
+            *next_number += 1;
+            FunctionNumber(*next_number)
+        });
+        let needs = Needs { function, memory_mb: target.memory_mb };
+        let known = Known { target: Arc::clone(target), runtime: Arc::clone(runtime), needs };
+        self.known.insert(target.id, known);
+        needs
+    }
+
+    /// Forgets how to start what the core has forgotten.
+    fn forget(&mut self) {
+        let Self { core, known, numbers, .. } = self;
+        let before = known.len();
+        known.retain(|target, _| core.knows(*target));
+        if known.len() < before {
+            numbers.retain(|function, _| {
+                known.values().any(|known| known.target.function == *function)
+            });
+        }
+    }
+}
+
 impl Scheduler {
     /// A scheduler without environments.
     #[must_use]
-    pub fn new(shared: Shared, limits: Limits) -> Arc<Self> {
+    pub fn new(shared: Shared, limits: Limits, host: Arc<dyn HostMemory>) -> Arc<Self> {
         let scheduler = Arc::new_cyclic(|this| Self {
             shared,
             inner: Mutex::new(Inner {
                 core: Core::new(limits),
                 handles: HashMap::new(),
                 waiting: HashMap::new(),
-                births: HashMap::new(),
+                known: HashMap::new(),
+                numbers: HashMap::new(),
+                next_number: 0,
                 last_error: String::new(),
                 closing: false,
             }),
             waiters: AtomicU64::new(0),
+            began: Instant::now(),
+            waited_for: Notify::new(),
             all_gone: Notify::new(),
             this: Weak::clone(this),
         });
-        let ticking = Arc::downgrade(&scheduler);
-        scheduler.shared.tasks.spawn("idle environments", async move {
-            loop {
-                tokio::time::sleep(TICK).await;
-                let Some(scheduler) = ticking.upgrade() else { return };
-                if scheduler.lock().closing {
-                    return;
-                }
-                scheduler.happen(Event::Tick(scheduler.shared.clock.now()));
-            }
-        });
+        let ticking = tick(Arc::downgrade(&scheduler), host);
+        scheduler.shared.tasks.spawn("scheduler ticks", ticking);
         scheduler
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().expect("the core does not panic")
+    }
+
+    fn now(&self) -> Moment {
+        Moment(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Waits for an environment of a target. It comes back by itself when its work is done, or when
@@ -115,11 +188,8 @@ impl Scheduler {
                 return Err(AcquireError::Closing);
             }
             inner.waiting.insert(waiter, sender);
-            inner
-                .births
-                .entry(target.id)
-                .or_insert_with(|| (Arc::clone(target), Arc::clone(runtime)));
-            self.step(inner, Event::Wanted(waiter, target.id));
+            let needs = inner.needs(target, runtime);
+            self.step(inner, Event::Wanted(waiter, target.id, needs));
         }
         // If the caller goes away while it waits, its place must not be kept.
         let place = Place { scheduler: self, waiter };
@@ -139,26 +209,50 @@ impl Scheduler {
         if inner.closing {
             return;
         }
-        let birth = || (Arc::clone(target), Arc::clone(runtime));
-        inner.births.entry(target.id).or_insert_with(birth);
-        self.step(inner, Event::Provisioned(target.id, environments));
+        let needs = inner.needs(target, runtime);
+        self.step(inner, Event::Provisioned(target.id, needs, environments));
     }
 
     /// Keeps no environment of a target started for its own sake any more.
     pub fn unprovision(&self, target: TargetId) {
-        self.happen(Event::Provisioned(target, 0));
+        let inner = self.lock();
+        if let Some(needs) = inner.known.get(&target).map(|known| known.needs) {
+            self.step(inner, Event::Provisioned(target, needs, 0));
+        }
     }
 
-    /// How many environments of a target are idle or at work.
+    /// How many environments of a target are idle or at work with their runtime up.
     #[must_use]
     pub fn ready(&self, target: TargetId) -> usize {
         self.lock().core.ready(target)
+    }
+
+    /// Whether environments of a target stand that could not load the function.
+    #[must_use]
+    pub fn broken(&self, target: TargetId) -> bool {
+        self.lock().core.broken(target)
     }
 
     /// How many environments there are.
     #[must_use]
     pub fn environments(&self) -> usize {
         self.lock().core.environments()
+    }
+
+    /// What is the case with this host, and with every target that has been invoked lately.
+    #[must_use]
+    pub fn status(&self) -> (HostFigures, Vec<TargetStatus>) {
+        let inner = self.lock();
+        let named = inner.core.targets().filter_map(|figures| {
+            let target = &inner.known.get(&figures.target)?.target;
+            Some(TargetStatus {
+                function: target.function.clone(),
+                version: target.version,
+                memory_mb: target.memory_mb,
+                figures,
+            })
+        });
+        (inner.core.host(), named.collect())
     }
 
     /// Takes no more work, lets busy environments finish within a limit, and waits until all are
@@ -197,13 +291,21 @@ impl Scheduler {
     }
 
     fn step(&self, mut inner: MutexGuard<'_, Inner>, event: Event) {
-        for action in inner.core.step(event) {
+        for action in inner.core.step(self.now(), event) {
             self.perform(&mut inner, action);
         }
-        if !matches!(event, Event::Wanted(..) | Event::Idle(..)) {
-            // What is to be started for a target is known for as long as the core knows the target.
-            let Inner { core, births, .. } = &mut *inner;
-            births.retain(|target, _| core.knows(*target));
+        match event {
+            Event::Wanted(..) => {
+                if inner.core.is_waited_for() {
+                    self.waited_for.notify_one();
+                }
+            }
+            Event::Idle(..) | Event::Returned(_) => {}
+            Event::Abandoned(_)
+            | Event::Gone(_)
+            | Event::Retired(_)
+            | Event::Provisioned(..)
+            | Event::Tick(_) => inner.forget(),
         }
     }
 
@@ -218,7 +320,7 @@ impl Scheduler {
                         .send(Ok(Lease { handle: Some(handle), scheduler: self.this.clone() }));
                 }
             }
-            Action::Start(id, target) => self.start(inner, id, target),
+            Action::Start(id, target, purpose) => self.start(inner, id, (target, purpose)),
             Action::Retire(id) => {
                 if let Some(handle) = inner.handles.get(&id) {
                     handle.retire(&self.shared.tasks);
@@ -227,8 +329,8 @@ impl Scheduler {
             Action::Refuse(waiter, refused) => {
                 if let Some(waiting) = inner.waiting.remove(&waiter) {
                     let error = match refused {
-                        Refused::Concurrency => AcquireError::Concurrency,
                         Refused::Room => AcquireError::Room,
+                        Refused::Scaling => AcquireError::Scaling,
                         Refused::NotStarted => AcquireError::NotStarted(inner.last_error.clone()),
                     };
                     let _ = waiting.send(Err(error));
@@ -237,20 +339,39 @@ impl Scheduler {
         }
     }
 
-    fn start(&self, inner: &mut Inner, id: EnvironmentId, target: TargetId) {
-        let (Some(keeper), Some((target, runtime))) =
-            (self.this.upgrade(), inner.births.get(&target).cloned())
+    fn start(&self, inner: &mut Inner, id: EnvironmentId, what: (TargetId, Purpose)) {
+        let (target, purpose) = what;
+        let (Some(keeper), Some(known)) = (self.this.upgrade(), inner.known.get(&target).cloned())
         else {
             return;
         };
-        let birth = Birth { id, target, runtime };
+        let Known { target, runtime, .. } = known;
+        let birth = Birth { id, target, runtime, purpose };
         inner.handles.insert(id, environment::start(&self.shared, birth, keeper));
     }
 }
 
+/// Lets the core notice that time has passed.
+async fn tick(scheduler: Weak<Scheduler>, host: Arc<dyn HostMemory>) {
+    loop {
+        let Some(ticking) = scheduler.upgrade() else { return };
+        if ticking.lock().closing {
+            return;
+        }
+        ticking.happen(Event::Tick(host.pressure()));
+        let waited_for = ticking.lock().core.is_waited_for();
+        if waited_for {
+            drop(ticking);
+            tokio::time::sleep(TICK_WAITED_FOR).await;
+        } else {
+            let _ = tokio::time::timeout(TICK, ticking.waited_for.notified()).await;
+        }
+    }
+}
+
 impl Keeper for Scheduler {
-    fn idle(&self, id: EnvironmentId) {
-        self.happen(Event::Idle(id, self.shared.clock.now()));
+    fn idle(&self, id: EnvironmentId, offered: Offered) {
+        self.happen(Event::Idle(id, offered));
     }
 
     fn gone(&self, id: EnvironmentId, error: Option<String>) {
@@ -285,7 +406,7 @@ impl Drop for Lease {
             // The scheduler's lock may be held right here, so somebody else gives it back.
             let tasks = scheduler.shared.tasks.clone();
             tasks.spawn("an environment that nobody took", async move {
-                scheduler.idle(handle.id());
+                scheduler.happen(Event::Returned(handle.id()));
             });
         }
     }

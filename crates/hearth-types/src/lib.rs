@@ -1,7 +1,7 @@
 //! The vocabulary of Hearth: what everybody talks about, and nobody's work.
 //!
-//! Names and ARNs ([`names`]), ids ([`ids`]), time ([`time`]), what a function version needs to
-//! run ([`function`]), where its log lines go ([`logs`]), supervised tasks ([`tasks`]) and every
+//! Names and ARNs ([`names`]), ids ([`ids`]), time ([`time`]), token buckets ([`bucket`]), what a
+//! function version needs to run ([`function`]), where its log lines go ([`logs`]), supervised tasks ([`tasks`]) and every
 //! bound of the system ([`limits`]).
 //!
 //! # Deliberately absent
@@ -11,6 +11,7 @@
 pub mod names;
 pub mod ids;
 pub mod time;
+pub mod bucket;
 pub mod function;
 pub mod logs;
 pub mod tasks;

@@ -38,8 +38,17 @@ pub const EPHEMERAL_STORAGE_MB_MAX: u32 = 10_240;
 pub const MEMORY_MB_PER_VCPU: u32 = 1_769;
 /// AWS: how long the init phase may take before it is torn down and tried again.
 pub const INIT_SECONDS_MAX: u64 = 10;
+/// AWS: the same for environments that are provisioned, or the function's own limit if it is longer.
+pub const INIT_SECONDS_PROVISIONED: u64 = 130;
 /// AWS: executions of one account at a time.
 pub const ACCOUNT_CONCURRENCY_DEFAULT: u32 = 1_000;
+/// AWS: requests in a second for each execution that there may be.
+pub const REQUESTS_PER_EXECUTION: u32 = 10;
+/// AWS: environments that a function may gain at once, and again in each ten seconds.
+pub const SCALING_PER_TEN_SECONDS: u64 = 1_000;
+/// From when on a start is not counted among those that are limited: it waits for something else
+/// than a processor of this host.
+pub const SLOW_START_MS: u64 = 500;
 /// AWS: the decoded client context of an invocation.
 pub const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
 /// AWS: the tail of the log that an invocation hands back.

@@ -78,6 +78,25 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Milliseconds since some fixed point, on a clock that neither jumps nor goes back: what durations
+/// are decided by. The time of day is a [`Timestamp`], and may be corrected at any moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// The same point, later by `milliseconds`.
+    #[must_use]
+    pub fn plus_millis(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_add(milliseconds))
+    }
+
+    /// How many milliseconds have passed since `earlier`, or 0 if it is later.
+    #[must_use]
+    pub fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
 /// Where the time of day comes from. One value is made at start and passed down.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The time of day now.

@@ -73,8 +73,24 @@ pub(crate) struct Config {
     pub(crate) idle_seconds: u64,
     /// How many environments may exist.
     pub(crate) environments_max: usize,
-    /// How many invocations may run or wait at a time.
-    pub(crate) concurrency_max: usize,
+    /// How many invocations may run or wait at a time in one account and region; 0 for any number.
+    pub(crate) concurrency_max: u32,
+    /// How many requests may come in a second for each of those; 0 for any number.
+    pub(crate) requests_per_execution: u32,
+    /// How many environments a function may gain at once and in ten seconds; 0 for any number.
+    pub(crate) scaling_per_ten_seconds: u64,
+    /// How many environments start at a time; 0 for four on each processor.
+    pub(crate) starts_max: usize,
+    /// How long an invocation waits for room on this host, in milliseconds.
+    pub(crate) room_wait_ms_max: u64,
+    /// Memory for all environments together; 0 for what this host can spare.
+    pub(crate) memory_mb_max: u64,
+    /// What a working environment is taken to need of it.
+    pub(crate) memory_commitment: MemoryCommitment,
+    /// How long environments are kept without work.
+    pub(crate) keep: Keep,
+    /// How long an environment may live.
+    pub(crate) life_seconds_max: u64,
     /// How much of one log group is kept on disk.
     pub(crate) log_group_bytes_max: u64,
     /// Threads of the server; 0 means one per processor.
@@ -112,6 +128,50 @@ impl fmt::Display for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Secret")
+    }
+}
+
+/// A word of a setting that knows only a few.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $name { $($(#[$about])* $variant),+ }
+
+        impl $name {
+            fn parse(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(format!("it is one of {:?}", [$($word),+])),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(match self { $(Self::$variant => $word),+ })
+            }
+        }
+    };
+}
+
+words! {
+    /// What a working environment is taken to need of this host's memory.
+    MemoryCommitment {
+        /// What it has been seen to need, and a margin.
+        Measured = "measured",
+        /// All that its function is configured with.
+        Configured = "configured",
+    }
+}
+
+words! {
+    /// How long environments are kept without work.
+    Keep {
+        /// As each function's habit asks for.
+        Learned = "learned",
+        /// For `idle_seconds`.
+        Fixed = "fixed",
     }
 }
 
@@ -283,7 +343,15 @@ impl Loading {
             drain_seconds: 30,
             idle_seconds: 300,
             environments_max: 1000,
-            concurrency_max: 1000,
+            concurrency_max: limits::ACCOUNT_CONCURRENCY_DEFAULT,
+            requests_per_execution: limits::REQUESTS_PER_EXECUTION,
+            scaling_per_ten_seconds: limits::SCALING_PER_TEN_SECONDS,
+            starts_max: 0,
+            room_wait_ms_max: 10_000,
+            memory_mb_max: 0,
+            memory_commitment: MemoryCommitment::Measured,
+            keep: Keep::Learned,
+            life_seconds_max: 4 * 3_600,
             log_group_bytes_max: limits::LOG_GROUP_BYTES_MAX,
             worker_threads: 0,
             uid_base: 1_879_048_192,
@@ -390,7 +458,7 @@ fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 7] {
         ("listen", fault(open, OPEN_WITHOUT_AUTH)),
         ("data_dir", fault(config.data_dir.as_os_str().is_empty(), NO_HOME)),
         ("environments_max", fault(config.environments_max == 0, "must be at least 1")),
-        ("concurrency_max", fault(config.concurrency_max == 0, "must be at least 1")),
+        ("life_seconds_max", fault(config.life_seconds_max == 0, "must be at least 1")),
         (
             "log_group_bytes_max",
             fault(

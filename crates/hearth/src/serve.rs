@@ -20,22 +20,26 @@ use hearth_front::body::BodyRoom;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::server::{self, Admission};
 use hearth_iam::Iam;
-use hearth_invoke::Invoker;
+use hearth_invoke::{Invoker, admission};
+use hearth_isolation::cgroups::Hierarchies;
 use hearth_isolation::host::{self, Host};
 use hearth_isolation::launcher::Configuration;
 use hearth_isolation::sandbox::Sandbox;
 use hearth_isolation::sweep;
 use hearth_runtimes::Runtimes;
-use hearth_scheduler::core::Limits;
+use hearth_scheduler::core::{Commitment, Limits};
 use hearth_scheduler::driver::Scheduler;
+use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
 use hearth_services::remote::RemoteBuckets;
 use hearth_store::packages::Packages;
 use hearth_store::sqlite::Sqlite;
 use hearth_telemetry::{LogLimits, LogStore};
+use hearth_types::bucket::Rate;
 use hearth_types::function::Target;
 use hearth_types::ids::{RequestId, TargetId};
+use hearth_types::limits;
 use hearth_types::names::Scope;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
@@ -43,10 +47,17 @@ use rustix::fs::FlockOperation;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::Config;
+use crate::config::{Config, Keep, MemoryCommitment};
+use crate::host_memory::Memory;
 
 /// Where code inside an environment finds this server.
 const ENDPOINT_INSIDE: &str = "http://169.254.100.1:4566";
+
+/// How many environments start at a time on each processor. Fewer leave it idle while one of them
+/// waits; more make each slower, and the first one ready may serve those who wait for the others.
+const STARTS_PER_PROCESSOR: usize = 4;
+/// What an account without a limit shows as its limit: the most that AWS's wire can carry.
+const CONCURRENCY_UNLIMITED: u32 = i32::MAX.cast_unsigned();
 
 /// A running server.
 #[derive(Debug)]
@@ -90,28 +101,20 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         endpoint: config.endpoint_in_functions.then(|| ENDPOINT_INSIDE.to_owned()),
         tasks: tasks.clone(),
     };
-    let scheduler = Scheduler::new(shared, scheduler_limits(config));
+    let scheduler = start_scheduler(config, &host, shared);
     let watcher = Arc::new(Watcher::default());
     let _ = watcher.0.set(Arc::clone(&scheduler));
-    let parts = Parts {
-        records: Arc::new(store.clone()),
-        packages,
-        runtimes: Arc::clone(&runtimes),
-        clock: Arc::clone(&clock),
-        tasks: tasks.clone(),
-        transition_min: Duration::from_millis(config.transition_ms_min),
-        concurrency_max: u32::try_from(config.concurrency_max).unwrap_or(u32::MAX),
-        provisioner: Arc::new(Environments {
-            scheduler: Arc::clone(&scheduler),
-            runtimes: Arc::clone(&runtimes),
-        }),
-        pollers: Arc::new(NoPollers),
-    };
+    let parts = control_parts(config, &tasks, &scheduler, (&store, packages, &runtimes));
     let control = Control::open(parts, watcher).await.context("could not open the functions")?;
 
     let (admission, admitted) = watch::channel(Admission::Open);
     let front = Arc::new(Front {
-        invoker: Invoker::new(Arc::clone(&control), Arc::clone(&scheduler)),
+        invoker: Invoker::new(
+            Arc::clone(&control),
+            Arc::clone(&scheduler),
+            admission_rules(config),
+        ),
+        scheduler: Arc::clone(&scheduler),
         control,
         iam,
         objects,
@@ -177,13 +180,15 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     listener.with_context(|| format!("could not listen on {address}; is another server running?"))
 }
 
-/// An environment takes some ten descriptors, and a usual limit is 1,024.
 /// Settings of this process that no other part of it may change.
 fn prepare_process() {
     raise_descriptor_limit();
+    // The memory killer should take a function before it takes us; without privilege it may not.
+    let _ = fs::write("/proc/self/oom_score_adj", "-900");
     hearth_isolation::linux::give_large_memory_back();
 }
 
+/// An environment takes some ten descriptors, and a usual limit is 1,024.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -222,6 +227,10 @@ impl Provisioner for Environments {
 
     fn ready(&self, target: TargetId) -> u32 {
         u32::try_from(self.scheduler.ready(target)).unwrap_or(u32::MAX)
+    }
+
+    fn broken(&self, target: TargetId) -> bool {
+        self.scheduler.broken(target)
     }
 }
 
@@ -397,11 +406,76 @@ async fn start_sandbox(
     Ok(Arc::new(sandbox))
 }
 
-fn scheduler_limits(config: &Config) -> Limits {
+/// What the control plane works with.
+fn control_parts(
+    config: &Config,
+    tasks: &Tasks,
+    scheduler: &Arc<Scheduler>,
+    (store, packages, runtimes): (&Sqlite, Arc<Packages>, &Arc<Runtimes>),
+) -> Parts {
+    Parts {
+        records: Arc::new(store.clone()),
+        packages,
+        runtimes: Arc::clone(runtimes),
+        clock: Arc::new(SystemClock),
+        tasks: tasks.clone(),
+        transition_min: Duration::from_millis(config.transition_ms_min),
+        concurrency_max: match config.concurrency_max {
+            0 => CONCURRENCY_UNLIMITED,
+            limit => limit,
+        },
+        provisioner: Arc::new(Environments {
+            scheduler: Arc::clone(scheduler),
+            runtimes: Arc::clone(runtimes),
+        }),
+        pollers: Arc::new(NoPollers),
+    }
+}
+
+fn start_scheduler(config: &Config, host: &Host, shared: Shared) -> Arc<Scheduler> {
+    let memory = Memory::of_this_host(config.memory_mb_max, Hierarchies::own_memory().as_ref());
+    if let Err(error) = host.hierarchies.limit_memory(memory.functions_mb) {
+        tracing::warn!(%error, "all environments together are not held to a limit of memory");
+    }
+    Scheduler::new(shared, scheduler_limits(config, memory.functions_mb), Arc::new(memory))
+}
+
+fn scheduler_limits(config: &Config, memory_mb_max: u64) -> Limits {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let scaling = config.scaling_per_ten_seconds;
     Limits {
         environments_max: config.environments_max,
-        concurrency_max: config.concurrency_max,
-        idle_ms_max: config.idle_seconds * 1_000,
+        memory_mb_max,
+        commitment: match config.memory_commitment {
+            MemoryCommitment::Measured => Commitment::Measured,
+            MemoryCommitment::Configured => Commitment::Configured,
+        },
+        starts_max: match config.starts_max {
+            0 => STARTS_PER_PROCESSOR * processors,
+            starts => starts,
+        },
+        slow_start_ms: limits::SLOW_START_MS,
+        room_wait_ms_max: config.room_wait_ms_max,
+        life_ms_max: config.life_seconds_max.saturating_mul(1_000),
+        scaling: (scaling > 0)
+            .then(|| Rate { capacity: scaling, per_second: scaling.div_ceil(10) }),
+        keep: keep::Rules {
+            idle_ms: config.idle_seconds.saturating_mul(1_000),
+            learning: match config.keep {
+                Keep::Learned => keep::Learning::On,
+                Keep::Fixed => keep::Learning::Off,
+            },
+        },
+    }
+}
+
+fn admission_rules(config: &Config) -> admission::Rules {
+    admission::Rules {
+        concurrency: match config.concurrency_max {
+            0 => admission::Concurrency::Unlimited,
+            _ => admission::Concurrency::Limited,
+        },
+        requests_per_execution: config.requests_per_execution,
     }
 }
 

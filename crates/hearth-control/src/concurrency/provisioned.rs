@@ -39,6 +39,9 @@ const UNPUBLISHED: &str =
 const NEITHER_ALIAS_NOR_VERSION: &str =
     "The function resource provided must be an alias or a published version.";
 
+/// AWS's reason when environments of a version cannot load the function.
+const INIT_FAILED: &str = "FUNCTION_ERROR_INIT_FAILURE";
+
 /// Keeps environments ready: the scheduler.
 pub trait Provisioner: Send + Sync + fmt::Debug {
     /// From now on, keeps so many environments of a target ready; 0 ends that. The last call
@@ -48,6 +51,9 @@ pub trait Provisioner: Send + Sync + fmt::Debug {
 
     /// How many of them are ready now.
     fn ready(&self, target: TargetId) -> u32;
+
+    /// Whether some of them stand and could not load the function.
+    fn broken(&self, target: TargetId) -> bool;
 }
 
 /// What was asked for.
@@ -100,8 +106,14 @@ impl ProvisionedStatus {
 }
 
 impl Provisioned {
-    /// What there is of it when so many environments are ready, of a version in this state.
-    pub(super) fn with_ready(self, ready: u32, state: State) -> ProvisionedNow {
+    /// What there is of it when so many environments are ready, of a version in this state, with
+    /// what went wrong with the others.
+    pub(super) fn with_ready(
+        self,
+        ready: u32,
+        state: State,
+        broken: Option<&'static str>,
+    ) -> ProvisionedNow {
         let Self { requested, modified } = self;
         let available = ready.min(requested);
         let (status, reason) = match state {
@@ -109,6 +121,7 @@ impl Provisioned {
                 (ProvisionedStatus::Failed, Some("The version is in the state Failed."))
             }
             State::Active if available == requested => (ProvisionedStatus::Ready, None),
+            State::Active if broken.is_some() => (ProvisionedStatus::Failed, broken),
             State::Active | State::Pending => (ProvisionedStatus::InProgress, None),
         };
         ProvisionedNow { requested, allocated: available, available, status, reason, modified }
@@ -360,8 +373,11 @@ impl Control {
         let version = entry.record.provisioned_version(key);
         let target = version.and_then(|version| entry.serving.get(&version));
         let ready = target.map_or(0, |target| self.parts.provisioner.ready(target.id));
+        let broken = target.is_some_and(|target| self.parts.provisioner.broken(target.id));
+        let broken = broken.then_some(INIT_FAILED);
         let version = version.and_then(|version| entry.record.version(version));
-        provisioned.with_ready(ready, version.map_or(State::Pending, |version| version.state))
+        let state = version.map_or(State::Pending, |version| version.state);
+        provisioned.with_ready(ready, state, broken)
     }
 }
 

@@ -280,7 +280,7 @@ fn how_far_it_is_depends_on_what_is_ready() {
         ("it never comes",        0, State::Failed,  0, Failed),
     ];
     for (what, ready, state, shown, status) in rows {
-        let now = asked(3).with_ready(ready, state);
+        let now = asked(3).with_ready(ready, state, None);
         assert_eq!((now.allocated, now.available, now.status), (shown, shown, status), "{what}");
         assert_eq!((now.requested, now.modified), (3, Timestamp(7)), "{what}");
         assert_eq!(now.reason.is_some(), status == Failed, "{what}");

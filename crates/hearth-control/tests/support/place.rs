@@ -66,6 +66,10 @@ impl Provisioner for Wishes {
         self.0.lock().unwrap().insert(target.id, environments);
     }
 
+    fn broken(&self, _target: TargetId) -> bool {
+        false
+    }
+
     fn ready(&self, target: TargetId) -> u32 {
         self.of(target)
     }

@@ -105,7 +105,7 @@ fn run(wishes: &Wishes, resolved: Result<Resolved, ControlError>) -> Value {
                 "unpacked": target.code.is_dir(),
                 "merged": target.layers.as_deref().map(Path::is_dir),
                 "invokedArn": resolved.invoked_arn,
-                "reserved": resolved.reserved,
+                "reserved": resolved.shares.reserved,
                 "environments": wishes.of(target.id),
             })
         }

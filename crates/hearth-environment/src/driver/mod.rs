@@ -45,10 +45,37 @@ const FREEZE_AFTER: Duration = Duration::from_millis(10);
 /// Told what becomes of environments: the scheduler.
 pub trait Keeper: Send + Sync + fmt::Debug {
     /// The environment is free.
-    fn idle(&self, id: EnvironmentId);
+    fn idle(&self, id: EnvironmentId, offered: Offered);
 
     /// The environment is gone. `error` says why, if it never came to be.
     fn gone(&self, id: EnvironmentId, error: Option<String>);
+}
+
+/// What an environment says when it is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offered {
+    /// The most memory that it ever used.
+    pub used_mb: u32,
+    /// Whether its runtime is up.
+    pub health: Health,
+}
+
+/// Whether the runtime of an idle environment waits for work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Ready,
+    /// It failed; the next invocation loads the function again.
+    Failed,
+}
+
+/// What an environment is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// For a caller, now or soon.
+    OnDemand,
+    /// To be kept ready, because that was asked for.
+    Provisioned,
 }
 
 /// Serves connections that code inside makes to this server's API.
@@ -83,6 +110,8 @@ pub struct Birth {
     pub target: Arc<Target>,
     /// What that runs on.
     pub runtime: Arc<Runtime>,
+    /// What it is started for.
+    pub purpose: Purpose,
 }
 
 /// Reaches the task of one environment.
@@ -157,7 +186,7 @@ struct Begin {
 impl Begin {
     async fn live(self, messages: mpsc::Receiver<Message>) {
         let began = Instant::now();
-        let Birth { id, target, runtime } = &self.birth;
+        let Birth { id, target, runtime, purpose: _ } = &self.birth;
         let request =
             WallsRequest { id: *id, target: Arc::clone(target), runtime: Arc::clone(runtime) };
         match self.shared.backend.build(&request).await {
@@ -406,7 +435,10 @@ impl Driver {
             return;
         }
         self.freeze_at = Some(Instant::now() + FREEZE_AFTER);
-        self.keeper.idle(self.birth.id);
+        let up = self.state == State::Idle(RuntimeState::Up);
+        let health = if up { Health::Ready } else { Health::Failed };
+        let used_mb = self.known_memory();
+        self.keeper.idle(self.birth.id, Offered { used_mb, health });
     }
 
     fn freeze(&mut self) {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use hearth_guest::protocol::{Exit, NotRunning, Program};
 use hearth_runtimes::Kind;
-use hearth_types::limits::{INIT_SECONDS_MAX, RUNTIME_NEXT_WAITERS_MAX};
+use hearth_types::limits::{INIT_SECONDS_MAX, INIT_SECONDS_PROVISIONED, RUNTIME_NEXT_WAITERS_MAX};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Driver;
+use super::{Driver, Purpose};
 use crate::backend::CpuShare;
 use crate::failure::{Failure, Reported};
 use crate::invocation::{Completed, Invocation, LogRequest, RunResult, Timeline};
@@ -190,7 +190,11 @@ impl Driver {
         self.work.begin_init();
         let timeout = u64::from(self.birth.target.timeout_seconds);
         // Within an invocation, loading is held to the function's own limit.
-        let within = if self.work.current.is_some() { timeout } else { INIT_SECONDS_MAX };
+        let init = match self.birth.purpose {
+            Purpose::OnDemand => INIT_SECONDS_MAX,
+            Purpose::Provisioned => INIT_SECONDS_PROVISIONED.max(timeout),
+        };
+        let within = if self.work.current.is_some() { timeout } else { init };
         self.deadline = Some(Instant::now() + Duration::from_secs(within));
         let now = self.shared.clock.now();
         if !std::mem::replace(&mut self.work.introduced, true) {
@@ -224,6 +228,10 @@ impl Driver {
             log_stream: self.log.name(),
             credentials: &session_credentials(),
             endpoint: self.shared.endpoint.as_deref(),
+            initialization: match self.birth.purpose {
+                Purpose::OnDemand => "on-demand",
+                Purpose::Provisioned => "provisioned-concurrency",
+            },
         };
         let runtime = &self.birth.runtime;
         let mut candidates = runtime.candidates(target.memory_mb, &target.handler);
@@ -394,13 +402,18 @@ impl Driver {
         self.work.memory_used_mb
     }
 
+    /// The figure of the last report, or a new one if there was none.
+    pub(super) fn known_memory(&mut self) -> u32 {
+        match self.work.memory_used_mb {
+            0 => self.read_memory(),
+            known => known,
+        }
+    }
+
     /// Gives the caller what it waits for, once.
     fn settle(&mut self, log_tail: Option<Vec<u8>>) {
         // A warm invocation does not wait for figures that its report reads anyway.
-        let memory_used_mb = match self.work.memory_used_mb {
-            0 => self.read_memory(),
-            known => known,
-        };
+        let memory_used_mb = self.known_memory();
         let Some(current) = &mut self.work.current else { return };
         let Some(outcome) = current.outcome.take() else { return };
         let Some((payload, result)) = current.completed.take() else { return };

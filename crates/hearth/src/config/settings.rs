@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hearth_types::names::{AccountId, Region};
 
-use super::{Auth, Config, PREFIX, Secret};
+use super::{Auth, Config, Keep, MemoryCommitment, PREFIX, Secret};
 
 /// One thing that can be set.
 pub(crate) struct Setting {
@@ -50,9 +50,17 @@ settings! {
     allow_weaker,          str::parse,       plain, "start although this host cannot enforce every limit";
     endpoint_in_functions, str::parse,       plain, "let functions reach this server at AWS_ENDPOINT_URL; false closes that door";
     drain_seconds,         str::parse,       plain, "how long running invocations may take to finish when the server stops";
-    idle_seconds,          str::parse,       plain, "how long an environment is kept without work";
+    idle_seconds,          str::parse,       plain, "how long an environment is kept without work; what a cold start is worth when `keep` is `learned`";
+    keep,                  Keep::parse,      plain, "`learned`: environments are kept and started ahead as each function's habit asks for; `fixed`: for `idle_seconds`";
+    life_seconds_max,      str::parse,       plain, "how long an environment may live";
     environments_max,      str::parse,       plain, "how many environments may exist at a time";
-    concurrency_max,       str::parse,       plain, "how many invocations may run or wait at a time";
+    memory_mb_max,         str::parse,       plain, "memory for all environments together; 0 means what this host can spare";
+    memory_commitment,     MemoryCommitment::parse, plain, "what a working environment is taken to need: `measured`, or all that is `configured`";
+    starts_max,            str::parse,       plain, "how many environments start at a time; 0 means four on each processor";
+    room_wait_ms_max,      str::parse,       plain, "how long an invocation waits for room on this host";
+    concurrency_max,       str::parse,       plain, "how many invocations may run or wait at a time in one account and region; 0 means any number";
+    requests_per_execution, str::parse,      plain, "how many requests may come in a second for each of those; 0 means any number";
+    scaling_per_ten_seconds, str::parse,     plain, "how many environments a function may gain at once, and in ten seconds; 0 means any number";
     log_group_bytes_max,   str::parse,       plain, "how much of one log group is kept on disk";
     worker_threads,        str::parse,       plain, "threads of the server; 0 means one per processor";
     uid_base,              str::parse,       plain, "first of the user ids that environments run as";

@@ -1,0 +1,212 @@
+//! What the core knows of one target, and which of its environments are kept.
+
+use std::collections::VecDeque;
+
+use hearth_environment::driver::{Health, Purpose};
+use hearth_types::ids::{EnvironmentId, TargetId};
+use hearth_types::time::Moment;
+
+use super::{Action, Census, Core, Needs, PROVISIONED_STARTS_MAX, Pressure, State, WaiterId};
+use crate::keep::{Habit, Rules};
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) needs: Needs,
+    /// The youngest idle one last.
+    pub(super) idle: Vec<EnvironmentId>,
+    pub(super) starting: usize,
+    pub(super) busy: usize,
+    pub(super) retiring: usize,
+    /// Those who wait, and since when. The longest first.
+    pub(super) waiters: VecDeque<(WaiterId, Moment)>,
+    /// How many environments are to be kept.
+    pub(super) provisioned: usize,
+    /// How many of those that are starting are not wanted any more.
+    pub(super) recalled: usize,
+    pub(super) retired: bool,
+    /// Whether the last start failed.
+    pub(super) failing: bool,
+    /// The most memory that an environment of it was seen to use.
+    pub(super) peak_mb: u32,
+    pub(super) habit: Habit,
+}
+
+impl Pool {
+    pub(super) fn new(needs: Needs, keep: Rules) -> Self {
+        Self {
+            needs,
+            idle: Vec::new(),
+            starting: 0,
+            busy: 0,
+            retiring: 0,
+            waiters: VecDeque::new(),
+            provisioned: 0,
+            recalled: 0,
+            retired: false,
+            failing: false,
+            peak_mb: 0,
+            habit: Habit::new(keep),
+        }
+    }
+
+    /// How many environments there are or will be.
+    pub(super) fn standing(&self) -> usize {
+        self.idle.len() + self.starting + self.busy
+    }
+
+    /// Whether none of its environments may go, because all are provisioned.
+    pub(super) fn keeps_all(&self) -> bool {
+        self.provisioned > 0 && self.standing() <= self.provisioned
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.standing() + self.retiring == 0 && self.waiters.is_empty() && self.provisioned == 0
+    }
+
+    pub(super) fn census(&self) -> Census {
+        Census {
+            starting: self.starting,
+            idle: self.idle.len(),
+            busy: self.busy,
+            retiring: self.retiring,
+            waiting: self.waiters.len(),
+        }
+    }
+}
+
+impl Core {
+    pub(super) fn provisioned(
+        &mut self,
+        (target, needs): (TargetId, Needs),
+        count: usize,
+        actions: &mut Vec<Action>,
+    ) {
+        let pool = self.pool(target, needs);
+        let standing = pool.standing();
+        let before = std::mem::replace(&mut pool.provisioned, if pool.retired { 0 } else { count });
+        pool.recalled = 0;
+        // Only what was provisioned goes; what callers have brought about grows old as any other.
+        let surplus = standing.saturating_sub(count).min(before.saturating_sub(count));
+        let oldest: Vec<EnvironmentId> = pool.idle.iter().copied().take(surplus).collect();
+        let unclaimed = pool.starting.saturating_sub(pool.waiters.len());
+        pool.recalled = unclaimed.min(surplus - oldest.len());
+        for id in oldest {
+            self.retire(id, actions);
+        }
+        self.top_up(target, actions);
+        self.forget_if_unused(target);
+    }
+
+    /// Starts what is missing of the provisioned environments of a target.
+    pub(super) fn top_up(&mut self, target: TargetId, actions: &mut Vec<Action>) {
+        let Some(pool) = self.pools.get(&target).filter(|pool| pool.provisioned > 0) else {
+            return;
+        };
+        let at_a_time = if pool.failing { 1 } else { PROVISIONED_STARTS_MAX };
+        let missing = pool.provisioned.saturating_sub(pool.standing());
+        for _missing in 0..missing.min(at_a_time.saturating_sub(pool.starting)) {
+            if !self.starts.has_place() || !self.start(target, Purpose::Provisioned, actions) {
+                return;
+            }
+        }
+    }
+
+    /// Starts environments that a habit asks for, where that costs nobody anything.
+    pub(super) fn start_ahead(&mut self, target: TargetId, actions: &mut Vec<Action>) {
+        let Some(pool) = self.pools.get(&target) else { return };
+        let due = pool.habit.elapsed_ms(self.now).is_some_and(|ms| pool.habit.plan().starts(ms));
+        if !due || pool.retired || pool.failing || self.room.pressure == Pressure::Short {
+            return;
+        }
+        let crowd = usize::try_from(pool.habit.crowd()).unwrap_or(usize::MAX);
+        for _missing in pool.standing()..crowd {
+            // Neither room nor starts are taken from anybody who waits.
+            if self.is_waited_for() || !self.fits(target) || !self.starts.has_place() {
+                return;
+            }
+            self.start(target, Purpose::OnDemand, actions);
+        }
+    }
+
+    /// Retires idle environments that have lived or waited long enough.
+    pub(super) fn retire_the_old(&mut self, actions: &mut Vec<Action>) {
+        let aged: Vec<(Moment, EnvironmentId)> = self.by_age.iter().copied().collect();
+        for (since, id) in aged {
+            let Some(environment) = self.environments.get(&id) else { continue };
+            let Some(pool) = self.pools.get(&environment.target) else { continue };
+            let lived = self.now.millis_since(environment.born) >= self.limits.life_ms_max;
+            if lived || (!pool.keeps_all() && !self.is_kept(pool, id, since)) {
+                self.retire(id, actions);
+            }
+        }
+    }
+
+    fn is_kept(&self, pool: &Pool, id: EnvironmentId, since: Moment) -> bool {
+        let Some(elapsed) = pool.habit.elapsed_ms(self.now) else {
+            // Nobody has ever called it.
+            return self.now.millis_since(since) < self.limits.keep.idle_ms;
+        };
+        // The youngest few are what the habit asks for; the others are what a crowd left behind.
+        let crowd = usize::try_from(pool.habit.crowd()).unwrap_or(usize::MAX);
+        let older = pool.idle.len().saturating_sub(crowd);
+        let is_left_behind = pool.idle.iter().take(older).any(|one| *one == id);
+        let idle_ms = self.now.millis_since(since);
+        let kept = if pool.busy > 0 {
+            idle_ms < self.limits.keep.idle_ms
+        } else {
+            pool.habit.plan().keeps(elapsed)
+        };
+        kept && (!is_left_behind || idle_ms < self.limits.keep.idle_ms)
+    }
+
+    /// The environment of another target that was idle longest and may go.
+    pub(super) fn oldest_spare(&self, except: Option<TargetId>) -> Option<EnvironmentId> {
+        self.by_age.iter().map(|(_, id)| *id).find(|id| {
+            let target = self.environments.get(id).map(|one| one.target);
+            target != except
+                && target
+                    .and_then(|target| self.pools.get(&target))
+                    .is_some_and(|pool| !pool.keeps_all())
+        })
+    }
+
+    /// Gives the youngest idle environment of a target to a waiter, if there is one and room for
+    /// it to work.
+    pub(super) fn assign_idle(
+        &mut self,
+        target: TargetId,
+        waiter: WaiterId,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let Some(id) = self.pools.get(&target).and_then(|pool| self.youngest(pool)) else {
+            return false;
+        };
+        let held_mb = self.environments.get(&id).map_or(0, |one| one.committed_mb);
+        if !self.make_room(target, held_mb, actions) {
+            return false;
+        }
+        let needed = self.commitment_mb(target);
+        let (Some(environment), Some(pool)) =
+            (self.environments.get_mut(&id), self.pools.get_mut(&target))
+        else {
+            return false;
+        };
+        if let State::Idle(since) = environment.state {
+            self.by_age.remove(&(since, id));
+        }
+        pool.idle.retain(|one| *one != id);
+        pool.busy += 1;
+        environment.state = State::Busy;
+        self.room.change(&mut environment.committed_mb, needed);
+        actions.push(Action::Assign(waiter, id));
+        true
+    }
+
+    /// The youngest idle one whose runtime is up, or else the youngest.
+    fn youngest(&self, pool: &Pool) -> Option<EnvironmentId> {
+        let up = |id: &&EnvironmentId| {
+            self.environments.get(id).is_some_and(|one| one.health == Health::Ready)
+        };
+        pool.idle.iter().rev().find(up).or_else(|| pool.idle.last()).copied()
+    }
+}

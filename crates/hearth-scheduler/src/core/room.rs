@@ -1,0 +1,127 @@
+//! What this host can hold: memory first, then the number of environments.
+//!
+//! An environment that works or starts is taken to need what its target has been seen to need,
+//! with a margin, or all that is configured while it has not been seen. One that is idle is frozen
+//! and cannot grow, so it needs what it has. The group that all environments are in is held to the
+//! same sum by the kernel, so that an estimate that was too low costs one of them and not the host.
+
+use hearth_types::ids::TargetId;
+
+use super::{Action, Commitment, Core, Pressure};
+
+/// What is added to the most that was seen, in parts of it and in whole.
+const MARGIN_PARTS: u64 = 4;
+const MARGIN_MB: u64 = 16;
+
+#[derive(Debug)]
+pub(super) struct Room {
+    memory_mb_max: u64,
+    committed_mb: u64,
+    /// Environments that are being torn down.
+    pub(super) retiring: usize,
+    pub(super) pressure: Pressure,
+}
+
+impl Room {
+    pub(super) fn new(memory_mb_max: u64) -> Self {
+        Self { memory_mb_max, committed_mb: 0, retiring: 0, pressure: Pressure::None }
+    }
+
+    pub(super) fn committed_mb(&self) -> u64 {
+        self.committed_mb
+    }
+
+    /// Sets aside `to` for an environment in place of what was set aside before.
+    pub(super) fn change(&mut self, held: &mut u64, to: u64) {
+        self.committed_mb = self.committed_mb + to - *held;
+        *held = to;
+    }
+
+    fn has(&self, more_mb: u64) -> bool {
+        self.committed_mb.saturating_add(more_mb) <= self.memory_mb_max
+    }
+}
+
+impl Core {
+    /// What an environment of a target needs while it works.
+    pub(super) fn commitment_mb(&self, target: TargetId) -> u64 {
+        let Some(pool) = self.pools.get(&target) else { return 0 };
+        let configured = u64::from(pool.needs.memory_mb);
+        let seen = u64::from(pool.peak_mb);
+        match self.limits.commitment {
+            Commitment::Measured if seen > 0 => {
+                (seen + seen / MARGIN_PARTS + MARGIN_MB).min(configured)
+            }
+            Commitment::Measured | Commitment::Configured => configured,
+        }
+    }
+
+    /// Whether one more environment of a target could ever be held.
+    pub(super) fn could_ever_fit(&self, target: TargetId) -> bool {
+        self.commitment_mb(target) <= self.limits.memory_mb_max
+    }
+
+    /// Whether there is room for one more environment of a target as things stand.
+    pub(super) fn fits(&self, target: TargetId) -> bool {
+        let standing = self.environments.len() - self.room.retiring;
+        standing < self.limits.environments_max && self.room.has(self.commitment_mb(target))
+    }
+
+    /// Makes room for an environment of a target to work that holds `held_mb` already, by retiring
+    /// idle ones of others. If that is not enough, none is retired.
+    pub(super) fn make_room(
+        &mut self,
+        target: TargetId,
+        held_mb: u64,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let needed = self.commitment_mb(target).saturating_sub(held_mb);
+        self.give_up_until(target, actions, |core, freed_mb, _| {
+            core.room.committed_mb.saturating_sub(freed_mb).saturating_add(needed)
+                <= core.room.memory_mb_max
+        })
+    }
+
+    /// The same for one that is to be started.
+    pub(super) fn make_place(&mut self, target: TargetId, actions: &mut Vec<Action>) -> bool {
+        let needed = self.commitment_mb(target);
+        self.give_up_until(target, actions, |core, freed_mb, freed| {
+            let standing = core.environments.len() - core.room.retiring - freed;
+            standing < core.limits.environments_max
+                && core.room.committed_mb.saturating_sub(freed_mb).saturating_add(needed)
+                    <= core.room.memory_mb_max
+        })
+    }
+
+    fn give_up_until(
+        &mut self,
+        target: TargetId,
+        actions: &mut Vec<Action>,
+        enough: impl Fn(&Self, u64, usize) -> bool,
+    ) -> bool {
+        if enough(self, 0, 0) {
+            return true;
+        }
+        let (mut given_up, mut freed_mb) = (Vec::new(), 0);
+        let mut left: std::collections::BTreeMap<TargetId, usize> =
+            std::collections::BTreeMap::new();
+        for (_, id) in &self.by_age {
+            let Some(environment) = self.environments.get(id) else { continue };
+            let Some(pool) = self.pools.get(&environment.target) else { continue };
+            let standing = left.entry(environment.target).or_insert_with(|| pool.standing());
+            if environment.target == target || *standing <= pool.provisioned {
+                continue;
+            }
+            *standing -= 1;
+            given_up.push(*id);
+            freed_mb += environment.committed_mb;
+            if enough(self, freed_mb, given_up.len()) {
+                for id in given_up {
+                    self.retire(id, actions);
+                }
+                return true;
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,424 @@
+//! Each promise of the core in an example, and all of them over any order of events.
+
+use hearth_environment::driver::{Health, Offered, Purpose};
+use hearth_types::bucket::Rate;
+use hearth_types::ids::{EnvironmentId, TargetId};
+use hearth_types::time::Moment;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::keep::{Learning, Rules};
+
+const NOW: Moment = Moment(1_000);
+const A: WaiterId = WaiterId(1);
+const B: WaiterId = WaiterId(2);
+const C: WaiterId = WaiterId(3);
+const FIRST: EnvironmentId = EnvironmentId(1);
+const SECOND: EnvironmentId = EnvironmentId(2);
+const THIRD: EnvironmentId = EnvironmentId(3);
+const FREE: Offered = Offered { used_mb: 20, health: Health::Ready };
+const BROKEN: Offered = Offered { used_mb: 20, health: Health::Failed };
+const NEEDS: Needs = Needs { function: FunctionNumber(1), memory_mb: 100 };
+const TICK: Event = Event::Tick(Pressure::None);
+
+fn target(number: u128) -> TargetId {
+    TargetId(Uuid::from_u128(number))
+}
+
+fn wanted(waiter: WaiterId, target: TargetId) -> Event {
+    Event::Wanted(waiter, target, NEEDS)
+}
+
+fn start(id: EnvironmentId, target: TargetId) -> Action {
+    Action::Start(id, target, Purpose::OnDemand)
+}
+
+fn limits() -> Limits {
+    Limits {
+        environments_max: 10,
+        memory_mb_max: 10_000,
+        commitment: Commitment::Measured,
+        starts_max: 10,
+        slow_start_ms: 200,
+        room_wait_ms_max: 1_000,
+        life_ms_max: 1_000_000,
+        scaling: None,
+        keep: Rules { idle_ms: 100, learning: Learning::Off },
+    }
+}
+
+/// A core with the limits of [`limits`], changed.
+fn core(change: impl FnOnce(&mut Limits)) -> Core {
+    let mut limits = limits();
+    change(&mut limits);
+    Core::new(limits)
+}
+
+#[test]
+fn provisioned_environments_stand_without_a_caller_and_do_not_age() {
+    let mut core = core(|limits| limits.environments_max = 3);
+    let (t, other) = (target(1), target(2));
+    let provisioned = |id| Action::Start(id, t, Purpose::Provisioned);
+    let asked = Event::Provisioned(t, NEEDS, 2);
+    assert_eq!(core.step(NOW, asked), [provisioned(FIRST), provisioned(SECOND)]);
+    assert_eq!(core.ready(t), 0);
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    core.step(NOW, Event::Idle(SECOND, FREE));
+    assert_eq!(core.ready(t), 2);
+    assert_eq!(core.step(NOW, wanted(A, t)), [Action::Assign(A, SECOND)]);
+    core.step(NOW, Event::Idle(SECOND, FREE));
+    let later = NOW.plus_millis(900);
+    assert_eq!(core.step(later, TICK), []);
+
+    // They make no room for others, and one that is lost is started again.
+    assert_eq!(core.step(later, wanted(A, other)), [start(THIRD, other)]);
+    assert_eq!(core.step(later, wanted(B, other)), [], "waits for room");
+    core.step(later, Event::Gone(THIRD));
+    core.step(later, Event::Abandoned(B));
+    core.step(later, Event::Gone(FIRST));
+    let again = core.step(later, TICK);
+    assert!(
+        matches!(again[..], [Action::Start(_, of, Purpose::Provisioned)] if of == t),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn one_that_could_not_load_its_function_is_not_ready() {
+    let mut core = core(|_| {});
+    let t = target(1);
+    core.step(NOW, Event::Provisioned(t, NEEDS, 1));
+    core.step(NOW, Event::Idle(FIRST, BROKEN));
+    assert_eq!((core.ready(t), core.broken(t)), (0, true));
+    assert_eq!(core.step(NOW, wanted(A, t)), [Action::Assign(A, FIRST)], "it is tried again");
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    assert_eq!((core.ready(t), core.broken(t)), (1, false));
+}
+
+#[test]
+fn many_are_provisioned_a_few_at_a_time_and_the_surplus_goes() {
+    let mut core = core(|limits| limits.environments_max = 100);
+    let t = target(1);
+    let mut starting = core.step(NOW, Event::Provisioned(t, NEEDS, 10)).len();
+    assert_eq!(starting, PROVISIONED_STARTS_MAX);
+    let mut next = 1;
+    while core.ready(t) < 10 {
+        starting += core.step(NOW, Event::Idle(EnvironmentId(next), FREE)).len();
+        next += 1;
+    }
+    assert_eq!(starting, 10, "each that stands makes room for the next");
+    let given_up = core.step(NOW, Event::Provisioned(t, NEEDS, 3));
+    let oldest: Vec<Action> = (1..=7).map(|id| Action::Retire(EnvironmentId(id))).collect();
+    assert_eq!(given_up, oldest);
+    assert_eq!(core.ready(t), 3);
+}
+
+#[test]
+fn what_is_being_torn_down_takes_no_room() {
+    let mut core = core(|limits| limits.environments_max = 1);
+    let (old, new) = (target(1), target(2));
+    core.step(NOW, wanted(A, old));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    core.step(NOW, Event::Retired(old));
+    assert_eq!(core.step(NOW, wanted(B, new)), [start(SECOND, new)]);
+}
+
+#[test]
+fn the_first_to_come_is_taken() {
+    let mut core = core(|_| {});
+    let t = target(1);
+    assert_eq!(core.step(NOW, wanted(A, t)), [start(FIRST, t)]);
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), [Action::Assign(A, FIRST)]);
+    assert_eq!(core.step(NOW, wanted(B, t)), [start(SECOND, t)]);
+    let back = core.step(NOW, Event::Idle(FIRST, FREE));
+    assert_eq!(back, [Action::Assign(B, FIRST)], "came back first");
+    assert_eq!(core.step(NOW, Event::Idle(SECOND, FREE)), [], "waits for the next");
+    assert_eq!(core.step(NOW, wanted(C, t)), [Action::Assign(C, SECOND)]);
+}
+
+#[test]
+fn nothing_is_started_that_nobody_could_use() {
+    let mut core = core(|_| {});
+    let t = target(1);
+    core.step(NOW, wanted(A, t));
+    core.step(NOW, Event::Abandoned(A));
+    assert_eq!(core.step(NOW, wanted(B, t)), [], "the start of the one that went away is there");
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), [Action::Assign(B, FIRST)]);
+}
+
+#[test]
+fn a_failed_start_fails_one_and_the_next_are_tried_one_at_a_time() {
+    let mut core = core(|limits| limits.starts_max = 2);
+    let t = target(1);
+    core.step(NOW, wanted(A, t));
+    core.step(NOW, wanted(B, t));
+    assert_eq!(core.step(NOW, wanted(C, t)), [], "two start at a time");
+    let refused = Action::Refuse(A, Refused::NotStarted);
+    assert_eq!(
+        core.step(NOW, Event::Gone(FIRST)),
+        [refused],
+        "the other start is still on its way"
+    );
+    let next = core.step(NOW, Event::Gone(SECOND));
+    assert_eq!(next, [Action::Refuse(B, Refused::NotStarted), start(THIRD, t)]);
+    core.step(NOW, wanted(A, t));
+    assert_eq!(core.step(NOW, TICK), [], "one at a time while they fail");
+    let up = core.step(NOW, Event::Idle(THIRD, FREE));
+    assert_eq!(up, [Action::Assign(C, THIRD), start(EnvironmentId(4), t)], "and as before again");
+}
+
+#[test]
+fn targets_take_turns_with_starts_and_slow_ones_are_not_counted() {
+    let mut core = core(|limits| limits.starts_max = 2);
+    let (greedy, modest) = (target(1), target(2));
+    for waiter in 1..=5 {
+        core.step(NOW, wanted(WaiterId(waiter), greedy));
+    }
+    assert_eq!(core.step(NOW, wanted(WaiterId(9), modest)), []);
+    let next = core.step(NOW, Event::Idle(FIRST, FREE));
+    let turn = [Action::Assign(A, FIRST), start(THIRD, modest)];
+    assert_eq!(next, turn, "its turn, although others wait longer");
+    let next = core.step(NOW, Event::Idle(SECOND, FREE));
+    assert_eq!(next, [Action::Assign(B, SECOND), start(EnvironmentId(4), greedy)]);
+    // The two that hang are overtaken.
+    let slow = NOW.plus_millis(200);
+    assert_eq!(core.step(slow, TICK).len(), 2);
+}
+
+#[test]
+fn the_longest_idle_of_others_makes_room_and_who_finds_none_waits_for_a_bounded_time() {
+    let mut core = core(|limits| limits.environments_max = 1);
+    let (t, u) = (target(1), target(2));
+    core.step(NOW, wanted(A, t));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    assert_eq!(core.step(NOW, wanted(B, u)), [], "the only one is busy");
+    let moved = [Action::Retire(FIRST), start(SECOND, u)];
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), moved);
+
+    core.step(NOW, Event::Idle(SECOND, FREE));
+    core.step(NOW, wanted(C, t));
+    assert_eq!(core.step(NOW.plus_millis(999), TICK), []);
+    let refused = [Action::Refuse(C, Refused::Room)];
+    assert_eq!(core.step(NOW.plus_millis(1_000), TICK), refused);
+}
+
+#[test]
+fn memory_is_set_aside_as_configured_until_it_was_seen_and_then_as_needed() {
+    let mut core = core(|limits| limits.memory_mb_max = 250);
+    let t = target(1);
+    assert_eq!(core.step(NOW, wanted(A, t)).len(), 1);
+    assert_eq!(core.step(NOW, wanted(B, t)).len(), 1);
+    assert_eq!(core.step(NOW, wanted(C, t)), [], "three times 100 are more than 250");
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    // 20 MB were seen: 41 MB for the busy one and for each that starts.
+    assert_eq!(core.host().committed_mb, 41 + 100 + 41);
+    assert_eq!(core.step(NOW, Event::Idle(SECOND, FREE)).len(), 1);
+    assert_eq!(core.host().committed_mb, 3 * 41);
+}
+
+#[test]
+fn what_can_never_be_held_is_refused_at_once() {
+    let mut core = core(|limits| limits.memory_mb_max = 99);
+    let refused = [Action::Refuse(A, Refused::Room)];
+    assert_eq!(core.step(NOW, wanted(A, target(1))), refused);
+}
+
+#[test]
+fn idle_ones_go_in_time_with_their_target_and_at_the_end_of_their_life() {
+    let mut core = core(|limits| limits.life_ms_max = 500);
+    let t = target(1);
+    core.step(NOW, wanted(A, t));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    assert_eq!(core.step(NOW.plus_millis(99), TICK), []);
+    assert_eq!(core.step(NOW.plus_millis(100), TICK), [Action::Retire(FIRST)]);
+    core.step(NOW, wanted(B, t));
+    core.step(NOW, Event::Idle(SECOND, FREE));
+    let old = NOW.plus_millis(601);
+    assert_eq!(core.step(old, Event::Idle(SECOND, FREE)), [Action::Retire(SECOND)], "too old");
+    core.step(old, wanted(C, t));
+    core.step(old, Event::Idle(THIRD, FREE));
+    assert_eq!(core.step(old, Event::Retired(t)), [], "busy ones finish");
+    assert_eq!(core.step(old, Event::Idle(THIRD, FREE)), [Action::Retire(THIRD)]);
+    for id in [FIRST, SECOND, THIRD] {
+        core.step(old, Event::Gone(id));
+    }
+    assert!(!core.knows(t) && core.host().committed_mb == 0, "nothing is left");
+}
+
+#[test]
+fn a_function_gains_environments_no_faster_than_its_rate() {
+    let mut core = core(|limits| limits.scaling = Some(Rate { capacity: 2, per_second: 1 }));
+    let (t, other) = (target(1), target(2));
+    core.step(NOW, wanted(A, t));
+    core.step(NOW, wanted(B, t));
+    let refused = [Action::Refuse(C, Refused::Scaling)];
+    assert_eq!(core.step(NOW, wanted(C, t)), refused);
+    let elsewhere = Needs { function: FunctionNumber(2), ..NEEDS };
+    assert_eq!(core.step(NOW, Event::Wanted(C, other, elsewhere)).len(), 1, "each has its own");
+    let later = NOW.plus_millis(1_000);
+    assert_eq!(core.step(later, wanted(WaiterId(4), t)).len(), 1, "it fills up again");
+}
+
+#[test]
+fn a_host_that_is_short_of_memory_gives_up_one_idle_environment_with_each_tick() {
+    let mut core = core(|_| {});
+    let t = target(1);
+    for waiter in [A, B] {
+        core.step(NOW, wanted(waiter, t));
+    }
+    for id in [FIRST, SECOND, FIRST, SECOND] {
+        core.step(NOW, Event::Idle(id, FREE));
+    }
+    assert_eq!(core.step(NOW, Event::Tick(Pressure::Short)), [Action::Retire(FIRST)]);
+    assert_eq!(core.step(NOW, Event::Tick(Pressure::Short)), [Action::Retire(SECOND)]);
+    assert_eq!(core.step(NOW, Event::Tick(Pressure::Short)), []);
+}
+
+#[test]
+fn a_clock_that_goes_back_changes_nothing() {
+    let mut core = core(|_| {});
+    let t = target(1);
+    core.step(NOW, wanted(A, t));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    core.step(Moment(0), Event::Idle(FIRST, FREE));
+    assert_eq!(core.step(NOW.plus_millis(99), TICK), []);
+    assert_eq!(core.step(NOW.plus_millis(100), TICK), [Action::Retire(FIRST)]);
+}
+
+/// What a test of all promises at once remembers of the core's actions.
+#[derive(Default)]
+struct World {
+    waiting: Vec<WaiterId>,
+    /// Whether each is busy.
+    live: BTreeMap<EnvironmentId, (TargetId, bool)>,
+    starting: Vec<EnvironmentId>,
+    retiring: Vec<EnvironmentId>,
+}
+
+impl World {
+    fn perform(&mut self, action: Action) -> Result<(), TestCaseError> {
+        match action {
+            Action::Assign(waiter, id) => {
+                prop_assert!(self.waiting.contains(&waiter), "asked once, answered once");
+                self.waiting.retain(|one| *one != waiter);
+                let (_, busy) = self.live.get_mut(&id).expect("it was started");
+                prop_assert!(!std::mem::replace(busy, true), "was free");
+                prop_assert!(!self.retiring.contains(&id), "is not given up");
+            }
+            Action::Start(id, target, _) => {
+                prop_assert!(self.live.insert(id, (target, false)).is_none());
+                self.starting.push(id);
+            }
+            Action::Refuse(waiter, _) => {
+                prop_assert!(self.waiting.contains(&waiter), "asked once, answered once");
+                self.waiting.retain(|one| *one != waiter);
+            }
+            Action::Retire(id) => {
+                prop_assert!(!self.live[&id].1, "nobody is interrupted");
+                self.retiring.push(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// The event of a choice, if it can happen.
+    fn event(&mut self, choice: u8, which: u8, pick: u16) -> Option<Event> {
+        let pick_from =
+            |all: Vec<EnvironmentId>| (!all.is_empty()).then(|| all[usize::from(pick) % all.len()]);
+        let memory_mb = 50 + 100 * u32::from(which);
+        let needs = Needs { function: FunctionNumber(u64::from(which)), memory_mb };
+        let of = target(u128::from(which));
+        Some(match choice {
+            0..=2 => {
+                let waiter = WaiterId(u64::from(pick) << 32 | self.live.len() as u64 | 1 << 20);
+                if self.waiting.contains(&waiter) {
+                    return None;
+                }
+                self.waiting.push(waiter);
+                Event::Wanted(waiter, of, needs)
+            }
+            3..=5 => {
+                let retiring = self.retiring.clone();
+                let free = self.live.keys().copied().filter(|id| !retiring.contains(id));
+                let id = pick_from(free.collect())?;
+                self.live.get_mut(&id)?.1 = false;
+                self.starting.retain(|one| *one != id);
+                let health = if pick % 5 == 0 { Health::Failed } else { Health::Ready };
+                Event::Idle(id, Offered { used_mb: u32::from(pick % 90), health })
+            }
+            6 => {
+                let id = pick_from(self.live.keys().copied().collect())?;
+                self.live.remove(&id);
+                self.starting.retain(|one| *one != id);
+                self.retiring.retain(|one| *one != id);
+                Event::Gone(id)
+            }
+            7 => Event::Retired(of),
+            8 => {
+                let waiter = *self.waiting.first()?;
+                self.waiting.retain(|one| *one != waiter);
+                Event::Abandoned(waiter)
+            }
+            9 => Event::Provisioned(of, needs, usize::from(pick % 3)),
+            10 => Event::Tick(Pressure::Short),
+            _ => TICK,
+        })
+    }
+}
+
+proptest! {
+    /// Every waiter gets exactly one answer, environments are never handed out twice, and the
+    /// limits hold, over any interleaving.
+    #[test]
+    fn promises_hold_over_any_order(
+        choices in proptest::collection::vec((0u8..14, 0u8..3, any::<u16>(), 0u64..400), 0..300),
+    ) {
+        let mut core = core(|limits| {
+            limits.environments_max = 4;
+            limits.memory_mb_max = 600;
+            limits.starts_max = 2;
+            limits.scaling = Some(Rate { capacity: 6, per_second: 3 });
+            limits.keep = Rules { idle_ms: 1_000, learning: Learning::On };
+        });
+        let mut world = World::default();
+        let mut now = NOW;
+        for (choice, which, pick, passed) in choices {
+            now = now.plus_millis(passed);
+            let Some(event) = world.event(choice, which, pick) else { continue };
+            for action in core.step(now, event) {
+                world.perform(action)?;
+            }
+            prop_assert_eq!(core.waiting.len(), world.waiting.len());
+            let standing = world.live.len() - world.retiring.len();
+            prop_assert!(standing <= 4, "promise 4, environments: {}", standing);
+            let brisk = world.starting.iter().filter(|id| core.environments[id].born == now);
+            prop_assert!(brisk.count() <= 2, "promise 5");
+            let held: u64 = core.environments.values().map(|one| one.committed_mb).sum();
+            prop_assert_eq!(held, core.host().committed_mb, "no megabyte is lost");
+        }
+        // Whoever still waits is answered in the end, and nothing is left.
+        let mut rounds = 0;
+        while !world.waiting.is_empty() {
+            rounds += 1;
+            prop_assert!(rounds < 100, "somebody waits for ever");
+            now = now.plus_millis(500);
+            let mut actions = core.step(now, TICK);
+            for id in world.starting.clone() {
+                world.live.remove(&id);
+                world.starting.retain(|one| *one != id);
+                actions.extend(core.step(now, Event::Gone(id)));
+            }
+            for action in actions {
+                world.perform(action)?;
+            }
+        }
+        for id in world.live.keys() {
+            core.step(now, Event::Gone(*id));
+        }
+        prop_assert_eq!(core.host().committed_mb, 0);
+        prop_assert_eq!(core.environments(), 0);
+    }
+}
