@@ -2,7 +2,9 @@
 
 use std::thread;
 
-use super::fixtures::{NO_OP, SETTLE, SMALLEST_MB, burst_on, compiled, compiled_package, python};
+use super::fixtures::{
+    NO_OP, SETTLE, SMALLEST_MB, burst_on, compiled, compiled_package, on_few_processors, python,
+};
 use super::hearth::{Function, Runtimes, Server, package};
 use super::stats::Answered;
 use super::table::Row;
@@ -13,6 +15,10 @@ const COMPILED_CALLS: usize = 200;
 
 /// Runs the whole scenario.
 pub(super) fn run(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
+    on_few_processors(|| measure(tools, rounds))
+}
+
+fn measure(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
     let server = Server::start(tools, Runtimes::WithPython)?;
     let script = package("app.py", NO_OP.as_bytes())?;
     let program = compiled_package(&tools.bootstrap)?;

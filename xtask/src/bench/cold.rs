@@ -12,8 +12,8 @@ use super::fixtures::{
 };
 use super::hearth::{Function, Runtimes, Server, package};
 use super::peers::emulator::{Emulator, Handler};
-use super::stats::{Summary, times};
-use super::table::{Promise, Row, both, ms};
+use super::stats::Summary;
+use super::table::{Row, both, ms};
 use super::tools::Tools;
 
 const COLD_STARTS: usize = 30;
@@ -34,6 +34,7 @@ pub(super) fn compiled(tools: &Tools, _rounds: usize) -> anyhow::Result<Vec<Row>
     let beside = format!("emulator, from the start of its process: {}", ms(theirs.p50));
     Ok(vec![
         Row::within("cold, compiled Rust: p50", ours.p50, &beside, 8.0),
+        Row::beside("cold, compiled Rust: p50, beside the emulator", &ours, &theirs, 0.5),
         Row::reported("cold, compiled Rust: p99", ms(ours.p99), &ms(theirs.p99)),
     ])
 }
@@ -122,23 +123,20 @@ impl Starts {
         let Self { with_shells, from_nothing, bare, emulator } = self;
         let name = format!("cold, {language}");
         let interpreter = format!("the bare interpreter {}", ms(bare.p50));
-        let process = format!("emulator, from the start of its process: {}", ms(emulator.p50));
-        let to_bare = Promise::ratio(times(from_nothing.p50, bare.p50), 1.15);
-        let to_emulator = Promise::ratio(times(with_shells.p50, emulator.p50), 0.5);
         let beside = format!("bare {}; emulator {}", both(bare), both(emulator));
         vec![
             Row::within(&format!("{name}, warm shells: p50"), with_shells.p50, &interpreter, 10.0),
-            Row::promised(
+            Row::beside(
                 &format!("{name}, warm shells: p50, beside the emulator"),
-                ms(with_shells.p50),
-                &process,
-                to_emulator,
+                with_shells,
+                emulator,
+                0.5,
             ),
-            Row::promised(
+            Row::beside(
                 &format!("{name}, from nothing: p50, beside the bare interpreter"),
-                ms(from_nothing.p50),
-                &interpreter,
-                to_bare,
+                from_nothing,
+                bare,
+                1.15,
             ),
             Row::reported(&format!("{name}, warm shells: p50, p99"), both(with_shells), &beside),
             Row::reported(&format!("{name}, from nothing: p50, p99"), both(from_nothing), &beside),

@@ -1,11 +1,14 @@
 //! What the scenarios have in common: functions, loads, and measurements of a single start.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::hearth::{Function, Server, invoke_path, package};
 use super::http::{Connection, Request};
@@ -30,6 +33,8 @@ pub(super) const SMALLEST_MB: u32 = 128;
 /// The settings of a server that keeps nothing ready ahead of time.
 pub(super) const NOTHING_READY: [&str; 2] = ["warm_shells=0", "shells=0"];
 
+/// What the promises of throughput and of bursts are made for; the load client is on them as well.
+const PROCESSORS: usize = 2;
 const COMPILED: &str = "provided.al2023";
 
 /// The function in Python that does nothing, called `no-op`.
@@ -119,6 +124,29 @@ fn bare(command: &mut Command) -> anyhow::Result<Duration> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the interpreter could not import AWS's client: {said}");
     Ok(took)
+}
+
+/// Does something on [`PROCESSORS`] only, together with everything that it starts.
+pub(super) fn on_few_processors<T: Send>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send,
+) -> anyhow::Result<T> {
+    thread::scope(|scope| {
+        // A thread of its own, because its processors are those of whatever it starts.
+        let thread = scope.spawn(|| -> anyhow::Result<T> {
+            let all = sched_getaffinity(None).context("could not ask for the processors")?;
+            let mut few = CpuSet::new();
+            for processor in
+                (0..CpuSet::MAX_CPU).filter(|index| all.is_set(*index)).take(PROCESSORS)
+            {
+                few.set(processor);
+            }
+            sched_setaffinity(None, &few).context("could not choose the processors")?;
+            let here = thread::available_parallelism().map_or(1, NonZero::get);
+            ensure!(here == PROCESSORS, "this needs {PROCESSORS} processors, and has {here}");
+            work()
+        });
+        thread.join().ok().context("our own thread failed")?
+    })
 }
 
 /// Of measurements that were taken one by one.

@@ -1,14 +1,10 @@
 //! Warm invocations: one connection, sixteen, and as many as give most.
 
-use std::num::NonZero;
-use std::thread;
-
-use anyhow::{Context as _, ensure};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use anyhow::ensure;
 
 use super::fixtures::{
     NO_OP, ONE_PROCESSOR_MB, compiled as compiled_function, compiled_package, create_no_op, load,
-    load_on, python as python_function,
+    load_on, on_few_processors, python as python_function,
 };
 use super::hearth::{Function, Runtimes, Server, package};
 use super::load::{Load, Requests};
@@ -21,8 +17,6 @@ use super::tools::Tools;
 const CONNECTIONS: usize = 16;
 /// Of these the one that gives most is taken.
 const CONNECTIONS_TRIED: [usize; 4] = [4, 8, 16, 32];
-/// What the promises of throughput are made for; the load client is on them as well.
-const PROCESSORS: usize = 2;
 /// Enough of a processor for its share of the load, and 32 of them fit into a small machine.
 const THROUGHPUT_MB: u32 = 512;
 
@@ -153,29 +147,6 @@ fn most(
     rows.push(Row::at_least(&format!("throughput, {}", wanted.of), best, wanted.rate));
     rows.push(Row::no_errors(&format!("throughput, {}: errors", wanted.of), errors, "–"));
     Ok(rows)
-}
-
-/// Does something on so few processors, together with everything that it starts.
-fn on_few_processors<T: Send>(
-    work: impl FnOnce() -> anyhow::Result<T> + Send,
-) -> anyhow::Result<T> {
-    thread::scope(|scope| {
-        // A thread of its own, because its processors are those of whatever it starts.
-        let thread = scope.spawn(|| -> anyhow::Result<T> {
-            let all = sched_getaffinity(None).context("could not ask for the processors")?;
-            let mut few = CpuSet::new();
-            for processor in
-                (0..CpuSet::MAX_CPU).filter(|index| all.is_set(*index)).take(PROCESSORS)
-            {
-                few.set(processor);
-            }
-            sched_setaffinity(None, &few).context("could not choose the processors")?;
-            let here = thread::available_parallelism().map_or(1, NonZero::get);
-            ensure!(here == PROCESSORS, "this needs {PROCESSORS} processors, and has {here}");
-            work()
-        });
-        thread.join().ok().context("our own thread failed")?
-    })
 }
 
 /// The load on the emulator that is the same as that on a server.
