@@ -35,9 +35,18 @@ pub(crate) fn out(line: &str) -> anyhow::Result<()> {
 
 /// Prints a line of the result that may be any bytes.
 pub(crate) fn out_bytes(line: &[u8]) -> anyhow::Result<()> {
+    written(line, b"\n")
+}
+
+/// Sends text to the terminal that the result is shown on, exactly as it is.
+pub(crate) fn control(text: &str) -> anyhow::Result<()> {
+    written(text.as_bytes(), b"")
+}
+
+fn written(text: &[u8], end: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     let written =
-        stdout.write_all(line).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush());
+        stdout.write_all(text).and_then(|()| stdout.write_all(end)).and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(ReaderGone.into()),
         other => other.context("could not write to standard output"),

@@ -1,13 +1,16 @@
 //! The control plane beside itself: with a few functions and with many.
 
+use std::ops::Range;
+
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
-use super::hearth::{Function, Runtimes, Server, package};
-use super::load::{Connection, Load, Request, Requests};
-use super::scenarios::{ROUND, both, create_no_op, load, no_errors};
+use super::fixtures::{ROUND, create_no_op, load};
+use super::hearth::{FUNCTIONS, Function, Runtimes, Server, create, package};
+use super::http::{Connection, Request};
+use super::load::{Load, Requests};
 use super::stats::{Summary, times};
-use super::table::{Promise, Row, ms, per_second};
+use super::table::{Promise, Row, both, ms};
 use super::tools::Tools;
 use crate::{now, say};
 
@@ -16,7 +19,6 @@ const MANY: u64 = 10_000;
 /// One for each processor of the machine that the promises are made on, and two more, so that the
 /// server is never without work.
 const CONNECTIONS: usize = 4;
-const FUNCTIONS: &str = "/2015-03-31/functions";
 /// The first items of a listing, as many as AWS shows at a time.
 const PAGE: u64 = 50;
 
@@ -64,10 +66,14 @@ pub(super) fn run(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
             &format!("with {FEW}: {}", ms(get_few.p99)),
             Promise { value: p99_ms, at_most: 5.0, unit: "ms" },
         ),
-        at_least(&format!("GetFunction, {CONNECTIONS} connections: rate"), &reads, 1_000.0),
-        at_least(
+        Row::at_least(
+            &format!("GetFunction, {CONNECTIONS} connections: rate"),
+            reads.requests_per_second,
+            1_000.0,
+        ),
+        Row::at_least(
             &format!("TagResource, {CONNECTIONS} connections: durable writes"),
-            &writes,
+            writes.requests_per_second,
             200.0,
         ),
         Row::reported("TagResource: p50, p99", both(&writes), "–"),
@@ -78,7 +84,7 @@ pub(super) fn run(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
             // The page has 50 functions there and 10 here.
             ratio(&list_many, &list_few, 5.0),
         ),
-        no_errors("control plane: errors", errors, "–"),
+        Row::no_errors("control plane: errors", errors, "–"),
     ])
 }
 
@@ -86,21 +92,28 @@ pub(super) fn run(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
 fn populated(tools: &Tools, count: u64) -> anyhow::Result<Server> {
     let server = Server::start(tools, Runtimes::WithPython)?;
     create_no_op(tools, &server)?;
+    create_functions(&server, 0..count)?;
+    Ok(server)
+}
+
+/// Creates functions that nobody invokes, by their numbers.
+pub(super) fn create_functions(server: &Server, numbers: Range<u64>) -> anyhow::Result<()> {
     let package = package("bootstrap", b"#!/bin/sh\n")?;
+    let count = numbers.end - numbers.start;
     let begin = now();
     let mut connection = Connection::open(server.address)?;
-    for number in 0..count {
+    for number in numbers {
         let function = Function {
             name: name(number),
             runtime: "provided.al2023",
             memory_mb: 128,
             package: &package,
         };
-        server.create_on(&mut connection, &function)?;
+        create(&mut connection, &function)?;
     }
     let rate = f64::from(u32::try_from(count)?) / begin.elapsed().as_secs_f64();
     say(&format!("created {count} functions, {rate:.0} each second"));
-    Ok(server)
+    Ok(())
 }
 
 fn name(number: u64) -> String {
@@ -164,11 +177,4 @@ fn last_page(server: &Server, count: u64) -> anyhow::Result<String> {
         }
     }
     anyhow::bail!("the listing does not end")
-}
-
-/// A rate, as a promise to take no longer than its inverse.
-fn at_least(what: &str, summary: &Summary, wanted: f64) -> Row {
-    let rate = summary.requests_per_second;
-    let promise = Promise { value: wanted / rate, at_most: 1.0, unit: "× of the time allowed" };
-    Row::promised(what, per_second(rate), &format!("wanted: {}", per_second(wanted)), promise)
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Cursor, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -17,8 +18,8 @@ use tempfile::TempDir;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use super::load::{Answer, Connection};
-use super::process::{Process, output_of};
+use super::http::{Answer, Connection};
+use super::process::Process;
 use super::tools::Tools;
 use crate::now;
 
@@ -27,12 +28,18 @@ const ACTIVE_MAX: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How much of a log is shown when something fails.
 const LOG_LINES_SHOWN: usize = 20;
+/// How long a server may have work in the background before it is measured all the same.
+const REST_MAX: Duration = Duration::from_secs(5);
+/// How long a server is given to prepare environments ahead of time, after it has started what
+/// somebody waits for. A shell with Python inside takes a tenth of it.
+const REFILL: Duration = Duration::from_millis(400);
 
-/// Whether a server can run Python functions. Adding the runtime takes some seconds.
+/// What a server can run beside compiled functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Runtimes {
     ProvidedOnly,
     WithPython,
+    WithNode,
 }
 
 /// A running server with a data directory of its own.
@@ -57,17 +64,22 @@ pub(crate) struct Function<'a> {
 impl Server {
     /// Starts a server and waits until it listens.
     pub(crate) fn start(tools: &Tools, runtimes: Runtimes) -> anyhow::Result<Self> {
+        Self::start_with(tools, runtimes, &[])
+    }
+
+    /// The same with settings, each as `KEY=VALUE`.
+    pub(crate) fn start_with(
+        tools: &Tools,
+        runtimes: Runtimes,
+        settings: &[&str],
+    ) -> anyhow::Result<Self> {
         let data = TempDir::with_prefix("hearth-bench-").context("could not make a directory")?;
-        if runtimes == Runtimes::WithPython {
-            let mut add = Command::new(&tools.hearth);
-            add.args(["runtime", "add", tools.python.runtime.as_str(), "--from"])
-                .arg(&tools.python.prefix);
-            output_of(add.arg("--data-dir").arg(data.path())).context("could not add Python")?;
-        }
+        link_runtime(tools, runtimes, data.path())?;
         let log = tools.directory.join("hearth.log");
         let errors = File::create(&log).context("could not make the server's log")?;
         let mut serve = Command::new(&tools.hearth);
         serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
+        serve.args(settings.iter().flat_map(|setting| ["--set", *setting]));
         serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut process = Process::start(&mut serve)?;
         let stdout = process.take_stdout().context("the server has no output")?;
@@ -83,50 +95,79 @@ impl Server {
 
     /// Creates a function and waits until it can be invoked.
     pub(crate) fn create(&self, function: &Function<'_>) -> anyhow::Result<()> {
+        create(&mut Connection::open(self.address)?, function)
+    }
+
+    /// Deletes a function, and its environments with it.
+    pub(crate) fn delete(&self, name: &str) -> anyhow::Result<()> {
+        let path = format!("{FUNCTIONS}/{name}");
+        let answer = Connection::open(self.address)?.exchange("DELETE", &path, b"")?;
+        ensure!(answer.status == 204, "could not delete {name}: {}", text(&answer));
+        Ok(())
+    }
+
+    /// Waits until the server starts nothing and what it keeps ready is complete again. A server
+    /// that never rests is measured as it is.
+    pub(crate) fn rest(&self) -> anyhow::Result<()> {
         let mut connection = Connection::open(self.address)?;
-        self.create_on(&mut connection, function)
-    }
-
-    /// The same, on a connection that is open already.
-    pub(crate) fn create_on(
-        &self,
-        connection: &mut Connection,
-        function: &Function<'_>,
-    ) -> anyhow::Result<()> {
-        let Function { name, runtime, memory_mb, package } = function;
-        let handler = if runtime.starts_with("python") { "app.handler" } else { "bootstrap" };
-        let request = json!({
-            "FunctionName": name,
-            "Runtime": runtime,
-            "Role": "arn:aws:iam::000000000000:role/bench",
-            "Handler": handler,
-            "Code": { "ZipFile": package },
-            "MemorySize": memory_mb,
-            "Timeout": 60,
-        });
-        let body = request.to_string();
-        let answer = connection.exchange("POST", "/2015-03-31/functions", body.as_bytes())?;
-        ensure!(answer.status == 201, "could not create {name}: {}", text(&answer));
-
         let start = now();
-        while start.elapsed() < ACTIVE_MAX {
-            let path = format!("/2015-03-31/functions/{name}");
-            let answer = connection.exchange("GET", &path, b"")?;
-            ensure!(answer.status == 200, "could not get {name}: {}", text(&answer));
-            let found: Value = serde_json::from_slice(&answer.body).context("not JSON")?;
-            match found["Configuration"]["State"].as_str() {
-                Some("Active") => return Ok(()),
-                Some("Failed") => bail!("{name} failed to become active: {found}"),
-                _ => thread::sleep(LOOK_AGAIN),
+        while start.elapsed() < REST_MAX {
+            let answer = connection.exchange("GET", "/_hearth/status", b"")?;
+            ensure!(answer.status == 200, "there is no status: {}", text(&answer));
+            let status: Value = serde_json::from_slice(&answer.body).context("not JSON")?;
+            let of_host = |what: &str| status["host"][what].as_u64().unwrap_or_default();
+            if of_host("starting") == 0 && of_host("waiting") == 0 {
+                break;
             }
+            thread::sleep(LOOK_AGAIN);
         }
-        bail!("{name} did not become active")
+        thread::sleep(REFILL);
+        Ok(())
     }
+}
+
+/// Where functions are listed and created.
+pub(crate) const FUNCTIONS: &str = "/2015-03-31/functions";
+
+/// Creates a function, on a connection to any peer, and waits until it can be invoked.
+pub(crate) fn create(connection: &mut Connection, function: &Function<'_>) -> anyhow::Result<()> {
+    let Function { name, runtime, memory_mb, package } = function;
+    let handler = match runtime.get(..6) {
+        Some("python") => "app.handler",
+        Some("nodejs") => "index.handler",
+        Some(_) | None => "bootstrap",
+    };
+    let request = json!({
+        "FunctionName": name,
+        "Runtime": runtime,
+        "Role": "arn:aws:iam::000000000000:role/bench",
+        "Handler": handler,
+        "Code": { "ZipFile": package },
+        "MemorySize": memory_mb,
+        "Timeout": 60,
+    });
+    let body = request.to_string();
+    let answer = connection.exchange("POST", FUNCTIONS, body.as_bytes())?;
+    ensure!(answer.status == 201, "could not create {name}: {}", text(&answer));
+
+    let start = now();
+    while start.elapsed() < ACTIVE_MAX {
+        let path = format!("{FUNCTIONS}/{name}");
+        let answer = connection.exchange("GET", &path, b"")?;
+        ensure!(answer.status == 200, "could not get {name}: {}", text(&answer));
+        let found: Value = serde_json::from_slice(&answer.body).context("not JSON")?;
+        match found["Configuration"]["State"].as_str() {
+            Some("Active") => return Ok(()),
+            Some("Failed") => bail!("{name} failed to become active: {found}"),
+            _ => thread::sleep(LOOK_AGAIN),
+        }
+    }
+    bail!("{name} did not become active")
 }
 
 /// Where invocations of a function are sent.
 pub(crate) fn invoke_path(name: &str) -> String {
-    format!("/2015-03-31/functions/{name}/invocations")
+    format!("{FUNCTIONS}/{name}/invocations")
 }
 
 /// A package with one file, as AWS's wire wants it.
@@ -137,6 +178,25 @@ pub(crate) fn package(name: &str, content: &[u8]) -> anyhow::Result<String> {
     archive.write_all(content).context("could not make a package")?;
     let bytes = archive.finish().context("could not make a package")?.into_inner();
     Ok(STANDARD.encode(bytes))
+}
+
+/// Puts a runtime that was made before where the server looks for it.
+fn link_runtime(tools: &Tools, runtimes: Runtimes, data: &Path) -> anyhow::Result<()> {
+    let python = &tools.python;
+    let (name, runtime) = match runtimes {
+        Runtimes::ProvidedOnly => return Ok(()),
+        Runtimes::WithPython => {
+            (python.runtime.clone(), tools.runtime(&python.runtime, Some(&python.prefix))?)
+        }
+        Runtimes::WithNode => {
+            let name = tools.node()?.runtime;
+            let runtime = tools.runtime(&name, None)?;
+            (name, runtime)
+        }
+    };
+    let directory = data.join("runtimes");
+    fs::create_dir(&directory).context("could not make a directory for the runtime")?;
+    symlink(runtime, directory.join(name)).context("could not link the runtime")
 }
 
 /// Finds the line that says where the server listens, and reads on, so that it never blocks.

@@ -1,6 +1,6 @@
 //! A program that ends when its handle is dropped.
 
-use std::process::{Child, ChildStdout, Command, ExitStatus};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::thread;
 use std::time::Duration;
 
@@ -9,8 +9,9 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::now;
 
-/// How long a program may take to end when it is asked to. After that it is killed.
-const GRACE: Duration = Duration::from_secs(15);
+/// How long a program may take to end when it is asked to, with a thousand environments to take
+/// down. After that it is killed.
+const GRACE: Duration = Duration::from_secs(60);
 /// How often is looked whether it ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -32,6 +33,11 @@ impl Process {
     /// Its standard output, if that is a pipe and nobody took it.
     pub(crate) fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.0.stdout.take()
+    }
+
+    /// Its standard input, if that is a pipe and nobody took it.
+    pub(crate) fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.0.stdin.take()
     }
 
     /// How it ended; waits for that, but not longer than this.

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// What one round of load, or one series of single measurements, gave.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
@@ -43,6 +45,23 @@ impl Summary {
     }
 }
 
+/// What a burst gave.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answered {
+    /// From the first request to the last answer.
+    pub(crate) all: Duration,
+    pub(crate) errors: usize,
+}
+
+impl Answered {
+    /// The median over several bursts, and the sum of the errors.
+    pub(crate) fn median(bursts: &[Self]) -> Self {
+        let mut values: Vec<Duration> = bursts.iter().map(|burst| burst.all).collect();
+        values.sort_unstable();
+        Self { all: percentile(&values, 50), errors: bursts.iter().map(|burst| burst.errors).sum() }
+    }
+}
+
 /// The smallest value that at least `percent` of the sorted values do not exceed; zero if there
 /// are no values.
 fn percentile(sorted: &[Duration], percent: usize) -> Duration {
@@ -64,7 +83,7 @@ pub(crate) fn times(part: Duration, whole: Duration) -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use super::{Summary, percentile, times};
+    use super::{Answered, Summary, percentile, times};
 
     fn ms(values: &[u64]) -> Vec<Duration> {
         values.iter().copied().map(Duration::from_millis).collect()
@@ -109,6 +128,13 @@ mod tests {
         assert_eq!(median.p50, Duration::from_millis(3));
         assert_eq!(median.p99, Duration::from_millis(6));
         assert_eq!(median.errors, 1);
+    }
+
+    #[test]
+    fn one_slow_burst_does_not_move_the_median_and_no_error_is_lost() {
+        let burst = |ms: u64, errors: usize| Answered { all: Duration::from_millis(ms), errors };
+        let median = Answered::median(&[burst(2, 0), burst(900, 1), burst(3, 2)]);
+        assert_eq!(median, burst(3, 3));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use super::stats::{Summary, times};
+
 /// One line of the table.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
@@ -44,6 +46,50 @@ impl Row {
     /// A figure that we promise.
     pub(crate) fn promised(what: &str, hearth: String, beside: &str, promise: Promise) -> Self {
         Self { promise: Some(promise), ..Self::reported(what, hearth, beside) }
+    }
+
+    /// A p50 that we promise, beside that of a peer.
+    pub(crate) fn beside(what: &str, ours: &Summary, theirs: &Summary, at_most: f64) -> Self {
+        let promise = Promise::ratio(times(ours.p50, theirs.p50), at_most);
+        Self::promised(what, ms(ours.p50), &ms(theirs.p50), promise)
+    }
+
+    /// A p99 that we promise to stay near its own p50.
+    pub(crate) fn steady(what: &str, ours: &Summary, beside: &str, at_most: f64) -> Self {
+        let promise = Promise::ratio(times(ours.p99, ours.p50), at_most);
+        Self::promised(
+            &format!("{what} (wanted: beside its own p50)"),
+            ms(ours.p99),
+            beside,
+            promise,
+        )
+    }
+
+    /// A duration that we promise to stay below.
+    pub(crate) fn within(what: &str, took: Duration, beside: &str, at_most_ms: f64) -> Self {
+        let value = took.as_secs_f64() * 1000.0;
+        Self::promised(what, ms(took), beside, Promise { value, at_most: at_most_ms, unit: "ms" })
+    }
+
+    /// A rate, as a promise to take no longer than its inverse.
+    pub(crate) fn at_least(what: &str, rate: f64, wanted: f64) -> Self {
+        let promise =
+            Promise { value: wanted / rate, at_most: 1.0, unit: "× of the time allowed" };
+        Self::promised(what, per_second(rate), &format!("wanted: {}", per_second(wanted)), promise)
+    }
+
+    /// A count of errors of which we promise none.
+    pub(crate) fn no_errors(what: &str, errors: usize, beside: &str) -> Self {
+        let value = f64::from(u32::try_from(errors).unwrap_or(u32::MAX));
+        let promise = Promise { value, at_most: 0.0, unit: "errors" };
+        Self::promised(what, errors.to_string(), beside, promise)
+    }
+
+    /// Something that could not be measured here, and why.
+    pub(crate) fn unmeasured(what: &str, why: &anyhow::Error) -> Self {
+        let why = format!("{why:#}").replace('|', "/");
+        let why = why.lines().next().unwrap_or_default();
+        Self::reported(what, "–".to_owned(), &format!("not measured here: {why}"))
     }
 
     pub(crate) fn is_missed(&self) -> bool {
@@ -109,6 +155,11 @@ pub(crate) fn ms(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
 }
 
+/// The p50 and the p99 as people read them.
+pub(crate) fn both(summary: &Summary) -> String {
+    format!("{}, {}", ms(summary.p50), ms(summary.p99))
+}
+
 /// A rate as people read it.
 pub(crate) fn per_second(rate: f64) -> String {
     format!("{rate:.0}/s")
@@ -117,6 +168,16 @@ pub(crate) fn per_second(rate: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Circumstances, Promise, Row, render};
+
+    #[test]
+    fn what_could_not_be_measured_says_why_on_one_line() {
+        let why = anyhow::anyhow!("it ended | badly:\nmuch more");
+        let here =
+            Circumstances { machine: "1 × cpu".to_owned(), commit: "abc".to_owned(), rounds: 5 };
+        let text = render(&[Row::unmeasured("peer", &why)], &here);
+        let wanted = "| peer | – | not measured here: it ended / badly: | – | – | – |\n";
+        assert!(text.ends_with(wanted), "{text}");
+    }
 
     #[test]
     fn a_promise_that_is_not_held_is_seen() {

@@ -6,6 +6,7 @@
 
 use std::env;
 use std::fs::{self, File, Permissions};
+use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,28 @@ const EMULATOR: &str =
 const CLIENT: [&str; 3] =
     ["awslambdaric==4.2.2", "simplejson==4.3.0", "snapshot-restore-py==1.0.0"];
 
-/// The programs and files of a run.
+/// The peer in Python, with everything that it depends on.
+const MINISTACK: [&str; 17] = [
+    "ministack==1.5.33",
+    "botocore==1.43.106",
+    "defusedxml==0.7.1",
+    "graphql-core==3.2.12",
+    "h11==0.16.0",
+    "h2==4.4.1",
+    "hpack==4.2.0",
+    "hypercorn==0.18.0",
+    "hyperframe==6.1.0",
+    "jmespath==1.1.0",
+    "jsonata-python==0.7.1",
+    "priority==2.0.0",
+    "python-dateutil==2.9.0.post0",
+    "pyyaml==6.0.4",
+    "six==1.17.0",
+    "urllib3==2.8.0",
+    "wsproto==1.3.2",
+];
+
+/// The programs and files of a run. What only one scenario needs is made when it asks.
 #[derive(Debug)]
 pub(crate) struct Tools {
     /// Where logs and downloads are kept.
@@ -37,6 +59,16 @@ pub(crate) struct Tools {
     pub(crate) emulator: PathBuf,
     /// A compiled function.
     pub(crate) bootstrap: PathBuf,
+}
+
+/// An interpreter of Node.js and AWS's client for it, as Hearth put it together.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) program: PathBuf,
+    /// AWS's name, such as `nodejs22.x`.
+    pub(crate) runtime: String,
+    /// The directory that functions see as `/var/runtime`.
+    pub(crate) client: PathBuf,
 }
 
 /// The interpreter that both peers run: the one behind `python3`, without shims in between.
@@ -61,10 +93,60 @@ impl Tools {
         let python = find_python()?;
         let client = install_client(&directory, &python)?;
         let emulator = fetch_emulator(&directory, &python)?;
-        let bootstrap = compile_function(&directory)?;
+        let bootstrap = compile(&directory, "bootstrap", HELLO_COMPILED)?;
         Ok(Self { directory, hearth, python, client, emulator, bootstrap })
     }
+
+    /// A compiled function that streams.
+    pub(crate) fn streams(&self) -> anyhow::Result<PathBuf> {
+        compile(&self.directory, "streams", STREAMS)
+    }
+
+    /// Node.js and its client. Building that takes a minute, once.
+    pub(crate) fn node(&self) -> anyhow::Result<Node> {
+        let describe = "process.versions.node + '\\n' + process.execPath";
+        let said = output_of(Command::new("node").args(["-p", describe]))
+            .context("Node.js is needed: apt-get install nodejs npm")?;
+        let (version, program) =
+            said.trim().split_once('\n').context("Node.js did not describe itself")?;
+        let major = version.split('.').next().unwrap_or_default();
+        let runtime = format!("nodejs{major}.x");
+        let client = self.runtime(&runtime, None)?.join("runtime");
+        Ok(Node { program: PathBuf::from(program), runtime, client })
+    }
+
+    /// A runtime of Hearth's, put together from an installation or from what is found. Once for
+    /// each state of the code that does it.
+    pub(crate) fn runtime(&self, name: &str, prefix: Option<&Path>) -> anyhow::Result<PathBuf> {
+        let sources = workspace_root().join("crates/hearth-runtimes/src");
+        let place = self.directory.join(format!("runtime-{name}-{:016x}", digest(&sources)?));
+        if !place.exists() {
+            say(&format!("adding the runtime {name}"));
+            let partial = self.directory.join("runtime.partial");
+            let _nothing_there = fs::remove_dir_all(&partial);
+            let mut add = Command::new(&self.hearth);
+            add.args(["runtime", "add", name, "--data-dir"]).arg(&partial);
+            if let Some(prefix) = prefix {
+                add.arg("--from").arg(prefix);
+            }
+            output_of(&mut add).with_context(|| format!("could not add {name}"))?;
+            fs::rename(&partial, &place).with_context(|| format!("could not keep {name}"))?;
+        }
+        Ok(place.join("runtimes").join(name))
+    }
+
+    /// The directory with the peer in Python.
+    pub(crate) fn ministack(&self) -> anyhow::Result<PathBuf> {
+        let (name, version) = MINISTACK[0].split_once("==").expect("it is pinned");
+        let place = self.directory.join(format!("{name}-{version}-{}", self.python.runtime));
+        install(&place, &self.python, &MINISTACK).context("could not install ministack")?;
+        Ok(place)
+    }
 }
+
+/// The function that the quickstart deploys as well: nothing but the standard library.
+const HELLO_COMPILED: &str = "crates/hearth/functions/hello_compiled/main.rs";
+const STREAMS: &str = "xtask/functions/streams/main.rs";
 
 fn build_hearth(target: &Path) -> anyhow::Result<PathBuf> {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -99,17 +181,21 @@ fn pip(python: &Python, verb: &str) -> Command {
 
 fn install_client(directory: &Path, python: &Python) -> anyhow::Result<PathBuf> {
     let client = directory.join(format!("ric-{}", python.runtime));
-    if client.exists() {
-        return Ok(client);
+    install(&client, python, &CLIENT)
+        .context("could not install AWS's Python client (python3-pip?)")?;
+    Ok(client)
+}
+
+/// Installs packages into a directory of their own, unless it is there.
+fn install(place: &Path, python: &Python, packages: &[&str]) -> anyhow::Result<()> {
+    if place.exists() {
+        return Ok(());
     }
     // Beside its place first, so that half an installation is never taken for a whole one.
-    let partial = directory.join("ric.partial");
+    let partial = PathBuf::from(format!("{}.partial", place.display()));
     let _nothing_there = fs::remove_dir_all(&partial);
-    let mut install = pip(python, "install");
-    install.arg("--target").arg(&partial).args(CLIENT);
-    output_of(&mut install).context("could not install AWS's Python client (python3-pip?)")?;
-    fs::rename(&partial, &client).context("could not keep AWS's Python client")?;
-    Ok(client)
+    output_of(pip(python, "install").arg("--target").arg(&partial).args(packages))?;
+    fs::rename(&partial, place).context("could not keep the installation")
 }
 
 fn fetch_emulator(directory: &Path, python: &Python) -> anyhow::Result<PathBuf> {
@@ -137,13 +223,27 @@ fn fetch_emulator(directory: &Path, python: &Python) -> anyhow::Result<PathBuf> 
     Ok(emulator)
 }
 
-/// The function that the quickstart deploys as well: nothing but the standard library.
-fn compile_function(directory: &Path) -> anyhow::Result<PathBuf> {
-    let source = workspace_root().join("crates/hearth/functions/hello_compiled/main.rs");
-    let bootstrap = directory.join("bootstrap");
+/// Compiles a program that needs nothing but the standard library.
+fn compile(directory: &Path, name: &str, source: &str) -> anyhow::Result<PathBuf> {
+    let program = directory.join(name);
     let mut compile = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
     compile.args(["--edition", "2024", "-O", "-C", "target-feature=+crt-static"]);
-    compile.args(["-C", "strip=symbols", "--crate-name", "bootstrap", "-o"]);
-    output_of(compile.arg(&bootstrap).arg(source)).context("could not compile the function")?;
-    Ok(bootstrap)
+    compile.args(["-C", "strip=symbols", "--crate-name", name, "-o"]);
+    compile.arg(&program).arg(workspace_root().join(source));
+    output_of(&mut compile).with_context(|| format!("could not compile {source}"))?;
+    Ok(program)
+}
+
+/// Tells one state of the files in a directory from another.
+fn digest(directory: &Path) -> anyhow::Result<u64> {
+    let entries = fs::read_dir(directory).context("could not list the sources of the runtimes")?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<PathBuf> = paths.filter(|path| path.is_file()).collect();
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        let content = fs::read(&file);
+        hasher.write(&content.with_context(|| format!("could not read {}", file.display()))?);
+    }
+    Ok(hasher.finish())
 }

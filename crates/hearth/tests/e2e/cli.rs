@@ -7,7 +7,7 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::functions::behaves;
-use crate::harness::{Place, Server, hearth};
+use crate::harness::{Place, Server, eventually, hearth};
 use crate::tools;
 
 /// What a command did.
@@ -106,6 +106,30 @@ fn a_directory_becomes_a_function_that_is_called_read_and_deleted() {
 }
 
 #[test]
+fn top_shows_what_was_called_how_often_and_how_much_of_that_was_cold() {
+    let server = Server::start();
+    let (runtime, _) = tools::python();
+    let source = directory(&server, "watched", GREETS);
+    with(&server, &["deploy", &source, "--runtime", runtime]).expect(0);
+    for _cold_and_warm in 0..2 {
+        let event = r#"{ "name": "you" }"#;
+        with(&server, &["invoke", "watched", "--payload", event]).expect(0);
+    }
+    // A call is counted when its environment has reported, which may be after its answer.
+    let (shown, counted) = eventually("both calls are counted", 10, || {
+        let shown = with(&server, &["top", "--once"]).expect(0);
+        let row = shown.lines().find(|line| line.starts_with("watched "))?.to_owned();
+        row.contains(" 50.0% ").then_some((shown, row))
+    });
+    assert!(counted.contains(" $LATEST ") && counted.contains(" 2 "), "{counted}");
+    for part in ["hearth ", "concurrency ", "environments ", "memory ", "P99"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    assert!(!shown.contains('\x1b'), "a file is no terminal: {shown}");
+    with(&server, &["top", "--interval", "0"]).refused(2, "such as 0.5");
+}
+
+#[test]
 fn the_quickstart_shows_both_functions_and_ends_well() {
     let place = Place::new();
     let data = place.data().display().to_string();
@@ -154,7 +178,7 @@ fn exit_codes_tell_a_script_what_happened() {
 fn without_a_server_the_next_step_is_named() {
     // Nobody may listen on port 1 but root, and root has better to do.
     let nowhere = ["--endpoint", "http://127.0.0.1:1"];
-    for command in [&["invoke", "f"][..], &["logs", "f"], &["functions"]] {
+    for command in [&["invoke", "f"][..], &["logs", "f"], &["functions"], &["top", "--once"]] {
         run(&[command, &nowhere].concat()).refused(1, "start one with `hearth serve`");
     }
 }
@@ -169,6 +193,7 @@ fn help_is_there_for_every_command() {
         "invoke",
         "logs",
         "functions",
+        "top",
         "runtime",
         "doctor",
         "config",
