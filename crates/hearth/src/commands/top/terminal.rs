@@ -9,15 +9,14 @@
 //! No library for terminals: what is needed are five control sequences that every terminal of the
 //! last decades knows. Being stopped with Ctrl-Z is left to the terminal.
 
-use std::io::{IsTerminal as _, stdin, stdout};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io::{IsTerminal as _, Stdin, stdin, stdout};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::read;
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::frame::Size;
 use crate::ui;
@@ -30,6 +29,8 @@ const REST_OF_THE_LINE: &str = "\x1b[K";
 const REST_OF_THE_SCREEN: &str = "\x1b[J";
 /// What Ctrl-C is where the terminal does not make a signal of it.
 const END_OF_TEXT: u8 = 3;
+/// How often keys are looked for: sooner than a person notices.
+const KEY_PAUSE: Duration = Duration::from_millis(50);
 
 /// How large the terminal is at the moment, if the output is one that knows.
 pub(super) fn size() -> Option<Size> {
@@ -97,17 +98,12 @@ fn painted(frame: &str) -> String {
 }
 
 /// The keys that somebody presses, if there is a keyboard.
-pub(super) struct Keys(Option<AsyncFd<OwnedFd>>);
+pub(super) struct Keys(Option<Stdin>);
 
 impl Keys {
     pub(super) fn open() -> Keys {
         let stdin = stdin();
-        if !stdin.is_terminal() {
-            return Keys(None);
-        }
-        let input = stdin.as_fd().try_clone_to_owned().ok();
-        // Tokio's own standard input reads in a thread that nothing can end.
-        Keys(input.and_then(|input| AsyncFd::with_interest(input, Interest::READABLE).ok()))
+        Keys(stdin.is_terminal().then_some(stdin))
     }
 
     /// Waits until a key is pressed that means to end.
@@ -116,16 +112,19 @@ impl Keys {
             return std::future::pending().await;
         };
         loop {
-            let Ok(mut ready) = input.readable().await else {
-                return std::future::pending().await;
-            };
+            // Asked now and then: tokio's own standard input reads in a thread that nothing can end.
+            tokio::time::sleep(KEY_PAUSE).await;
+            let mut ready = [PollFd::new(&input, PollFlags::IN)];
+            if !matches!(poll(&mut ready, Some(&Timespec::default())), Ok(1)) {
+                continue;
+            }
             let mut keys = [0_u8; 64];
-            let count = read(input.get_ref(), &mut keys).unwrap_or(0);
+            let count = read(&input, &mut keys).unwrap_or(0);
+            if count == 0 {
+                return std::future::pending().await;
+            }
             if keys[..count].iter().any(|key| matches!(*key, b'q' | b'Q' | END_OF_TEXT)) {
                 return;
-            }
-            if count < keys.len() {
-                ready.clear_ready();
             }
         }
     }
