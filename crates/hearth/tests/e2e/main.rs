@@ -19,6 +19,7 @@ mod lifecycle;
 mod answers;
 mod changes;
 mod routing;
+mod scaling;
 mod languages;
 mod clients;
 mod api;
