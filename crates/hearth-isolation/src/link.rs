@@ -71,6 +71,11 @@ impl Link {
         let _ = self.gone.subscribe().wait_for(|gone| *gone).await;
     }
 
+    /// Whether it has ended.
+    pub(crate) fn is_gone(&self) -> bool {
+        *self.gone.borrow()
+    }
+
     /// Tells the launcher that it is not needed any more.
     pub(crate) fn close(&self) {
         let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
@@ -89,7 +94,7 @@ impl Link {
     ) -> io::Result<Outcome> {
         let (sender, receiver) = oneshot::channel();
         self.lock().insert(id, sender);
-        if *self.gone.borrow() {
+        if self.is_gone() {
             self.lock().remove(&id);
             return Err(io::ErrorKind::BrokenPipe.into());
         }

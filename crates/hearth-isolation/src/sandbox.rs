@@ -177,6 +177,11 @@ impl Builder {
         self.link.ended().await;
     }
 
+    /// Whether that is so.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.link.is_gone()
+    }
+
     async fn stand(&self, root: &RootPlan, limits: GroupLimits) -> Result<Shell, BuildError> {
         let id = self.built.fetch_add(1, Ordering::Relaxed);
         let prepare = Request::Prepare(Box::new(Prepare {

@@ -179,6 +179,7 @@ impl Shells {
                         let refused = self.lock().put(&plan, shell);
                         drop(refused);
                     }
+                    Err(_) if builder.has_ended() => return,
                     Err(error) => {
                         let error = &error as &dyn std::error::Error;
                         tracing::warn!(error, "a shell could not be built ahead of need");

@@ -164,6 +164,8 @@ struct Environment {
     stopping: bool,
 }
 
+/// How many user ids there are for environments, from the first on.
+const UIDS: u64 = 60_000;
 /// How long nobody must have asked for anything before a second `/tmp` is made ahead: that takes ten
 /// milliseconds, in which nobody is served.
 const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
@@ -361,10 +363,13 @@ impl Launcher {
         step("show its files", self.home.attach(&namespace, &mounts))
     }
 
+    /// A user that no other environment has. A shell may wait until the numbers come around, so the
+    /// next one that is free is taken.
     fn uid(&self, id: u64) -> u32 {
-        // Far apart in time before one comes again; environments live for hours at most.
-        let offset = u32::try_from(id % 60_000).expect("smaller than 60,000");
-        self.configuration.uid_base + offset
+        let base = self.configuration.uid_base;
+        let user = |number: u64| base + u32::try_from(number % UIDS).expect("smaller than 60,000");
+        let taken = |uid: u32| self.environments.values().any(|one| one.uid == uid);
+        (id..id + UIDS).map(user).find(|uid| !taken(*uid)).unwrap_or(base)
     }
 
     fn reap(&mut self) -> io::Result<()> {

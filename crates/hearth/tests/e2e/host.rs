@@ -41,6 +41,18 @@ impl Run {
         found
     }
 
+    /// The interpreters that wait for a function: they read it from a socket.
+    pub(crate) fn waiting(&self) -> Vec<Process> {
+        let waits = |process: &Process| {
+            let process = PathBuf::from(format!("/proc/{}", process.id));
+            let variables = fs::read(process.join("environ")).unwrap_or_default();
+            let told = variables.split(|byte| *byte == 0).any(|one| one == b"_HEARTH_WARM=1");
+            let input = fs::read_link(process.join("fd/0")).unwrap_or_default();
+            told && input.to_string_lossy().starts_with("socket:")
+        };
+        self.processes().into_iter().filter(waits).collect()
+    }
+
     /// The process that builds walls.
     pub(crate) fn launcher(&self) -> u32 {
         let found = self.processes().into_iter().find(|process| process.name == "hearth-launcher");
