@@ -49,24 +49,35 @@ pub fn variables(target: &Target, runtime: &Runtime, around: &Surroundings<'_>) 
     let mut set = |name: &str, value: &str| {
         all.insert(name.to_owned(), value.to_owned());
     };
-    overridable(&mut set);
     if let Some(endpoint) = around.endpoint {
         set("AWS_ENDPOINT_URL", endpoint);
     }
-    for (name, value) in &runtime.manifest.environment {
-        set(name, value);
-    }
+    overridable(&mut set, runtime);
     for (name, value) in &target.variables {
         set(name, value);
     }
     reserved(&mut set, target, around);
-    if let Some(name) = &runtime.manifest.execution_environment {
-        set("AWS_EXECUTION_ENV", name);
-    }
+    constant(&mut set, runtime);
+    listed(all)
+}
+
+/// What every function of a runtime finds unless it says otherwise, as `NAME=value`.
+#[must_use]
+pub fn shared(runtime: &Runtime) -> Vec<String> {
+    let mut all = BTreeMap::new();
+    let mut set = |name: &str, value: &str| {
+        all.insert(name.to_owned(), value.to_owned());
+    };
+    overridable(&mut set, runtime);
+    constant(&mut set, runtime);
+    listed(all)
+}
+
+fn listed(all: BTreeMap<String, String>) -> Vec<String> {
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-fn overridable(set: &mut impl FnMut(&str, &str)) {
+fn overridable(set: &mut impl FnMut(&str, &str), runtime: &Runtime) {
     #[rustfmt::skip]
     let rows = [
         ("LANG",                     "en_US.UTF-8"),
@@ -83,13 +94,33 @@ fn overridable(set: &mut impl FnMut(&str, &str)) {
     for (name, value) in rows {
         set(name, value);
     }
+    for (name, value) in &runtime.manifest.environment {
+        set(name, value);
+    }
+}
+
+/// What is the same for all functions of a runtime, and not theirs to change.
+fn constant(set: &mut impl FnMut(&str, &str), runtime: &Runtime) {
+    let telemetry = TELEMETRY_DESCRIPTOR.to_string();
+    #[rustfmt::skip]
+    let rows = [
+        ("AWS_LAMBDA_RUNTIME_API",   RUNTIME_API),
+        ("LAMBDA_TASK_ROOT",         "/var/task"),
+        ("LAMBDA_RUNTIME_DIR",       "/var/runtime"),
+        ("_LAMBDA_TELEMETRY_LOG_FD", telemetry.as_str()),
+    ];
+    for (name, value) in rows {
+        set(name, value);
+    }
+    if let Some(name) = &runtime.manifest.execution_environment {
+        set("AWS_EXECUTION_ENV", name);
+    }
 }
 
 fn reserved(set: &mut impl FnMut(&str, &str), target: &Target, around: &Surroundings<'_>) {
     let region = target.function.scope.region.as_str();
     let memory = target.memory_mb.to_string();
     let version = target.version.to_string();
-    let telemetry = TELEMETRY_DESCRIPTOR.to_string();
     let log_format = if target.application_log_level.is_some() { "JSON" } else { "Text" };
     if let Some(level) = &target.application_log_level {
         set("AWS_LAMBDA_LOG_LEVEL", level);
@@ -106,13 +137,9 @@ fn reserved(set: &mut impl FnMut(&str, &str), target: &Target, around: &Surround
         ("AWS_LAMBDA_LOG_GROUP_NAME",       target.log_group.as_str()),
         ("AWS_LAMBDA_LOG_STREAM_NAME",      around.log_stream),
         ("AWS_LAMBDA_LOG_FORMAT",           log_format),
-        ("AWS_LAMBDA_RUNTIME_API",          RUNTIME_API),
         ("AWS_ACCESS_KEY_ID",               around.credentials.access_key_id.as_str()),
         ("AWS_SECRET_ACCESS_KEY",           around.credentials.secret_access_key.as_str()),
         ("AWS_SESSION_TOKEN",               around.credentials.session_token.as_str()),
-        ("LAMBDA_TASK_ROOT",                "/var/task"),
-        ("LAMBDA_RUNTIME_DIR",              "/var/runtime"),
-        ("_LAMBDA_TELEMETRY_LOG_FD",        telemetry.as_str()),
     ];
     for (name, value) in rows {
         set(name, value);

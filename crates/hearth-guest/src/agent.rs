@@ -1,7 +1,8 @@
 //! PID 1 of one environment.
 //!
-//! Forked by the launcher, never executed, single-threaded. It waits on two descriptors: the
-//! socket to the server, and a signal descriptor that says when a child has ended.
+//! Forked by the launcher, never executed, single-threaded. It waits on three descriptors: the
+//! socket to the server, a signal descriptor that says when a child has ended, and the socket to an
+//! interpreter that waits for its function, while there is one.
 //!
 //! # Promises
 //!
@@ -13,13 +14,14 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::confine::{self, Limits};
 use crate::protocol::{Command, Exit, NotRunning, Program, Report, TELEMETRY_DESCRIPTOR};
+use crate::waiting::{Said, Waiting};
 use crate::wire::{self, Frames};
 
 /// What the agent is given when it is forked.
@@ -42,61 +44,131 @@ impl Agent {
     pub fn serve(mut self) -> io::Result<()> {
         let children = child_signals()?;
         let mut frames = Frames::default();
-        let mut runtime = None;
+        let mut inside = Inside::default();
         loop {
-            let mut ready =
-                [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&children, PollFlags::IN)];
+            let waiting = match &inside.waiting {
+                Some(waiting) => waiting.socket(),
+                None => self.control.as_fd(),
+            };
+            let mut ready = [
+                PollFd::new(&self.control, PollFlags::IN),
+                PollFd::new(&children, PollFlags::IN),
+                PollFd::from_borrowed_fd(waiting, PollFlags::IN),
+            ];
             match poll(&mut ready, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            let [told, ended] = ready.map(|ready| !ready.revents().is_empty());
+            let [told, ended, said] = ready.map(|ready| !ready.revents().is_empty());
+            // Before its end, because it may have said something and then ended.
+            if said {
+                self.hear(&mut inside)?;
+            }
             if ended {
                 drain_signals(&children);
-                self.reap(&mut runtime)?;
+                self.reap(&mut inside)?;
             }
             if told {
                 wire::receive_into(&self.control, &mut frames)?;
                 while let Some(command) = frames.take()? {
-                    self.obey(command, &mut runtime)?;
+                    self.obey(command, &mut inside)?;
                 }
             }
         }
     }
 
-    fn obey(&mut self, command: Command, runtime: &mut Option<i32>) -> io::Result<()> {
+    fn obey(&mut self, command: Command, inside: &mut Inside) -> io::Result<()> {
         match command {
             Command::Run(program) => {
-                let report = match self.run(&program)? {
-                    Ok(pid) => {
-                        *runtime = Some(pid);
-                        Report::Running
-                    }
-                    Err(reason) => Report::NotRunning(reason),
+                if let Some(mut waiting) = inside.waiting.take() {
+                    waiting.end();
+                }
+                self.start(&program, inside)
+            }
+            Command::Warm(program) => self.warm(&program, inside),
+            Command::Continue(program) => {
+                let asked = match inside.waiting.take() {
+                    Some(waiting) => waiting.ask(program),
+                    None => Err(program),
                 };
-                wire::send(&self.control, &report, &[])
+                match asked {
+                    Ok(waiting) => {
+                        inside.waiting = Some(waiting);
+                        Ok(())
+                    }
+                    Err(program) => self.start(&program, inside),
+                }
             }
             Command::Reset => {
                 // Ended on purpose, so its end is not reported.
-                *runtime = None;
+                *inside = Inside::default();
                 end_everything();
                 wire::send(&self.control, &Report::ResetDone, &[])
             }
         }
     }
 
-    fn reap(&mut self, runtime: &mut Option<i32>) -> io::Result<()> {
+    fn start(&self, program: &Program, inside: &mut Inside) -> io::Result<()> {
+        let report = match self.run(program, None)? {
+            Ok(pid) => {
+                inside.runtime = Some(pid);
+                Report::Running
+            }
+            Err(reason) => Report::NotRunning(reason),
+        };
+        wire::send(&self.control, &report, &[])
+    }
+
+    fn warm(&self, program: &Program, inside: &mut Inside) -> io::Result<()> {
+        let (ours, theirs) = UnixStream::pair()?;
+        match self.run(program, Some(theirs.as_fd()))? {
+            Ok(pid) => {
+                inside.waiting = Some(Waiting::new(pid, ours)?);
+                Ok(())
+            }
+            Err(_reason) => wire::send(&self.control, &Report::NotWaiting, &[]),
+        }
+    }
+
+    /// The interpreter that waits has something to say, or is not there any more.
+    fn hear(&self, inside: &mut Inside) -> io::Result<()> {
+        let Some(mut waiting) = inside.waiting.take() else { return Ok(()) };
+        let report = match waiting.hear() {
+            Said::Waits => {
+                inside.waiting = Some(waiting);
+                Report::Waiting
+            }
+            Said::Continues(pid) => {
+                inside.runtime = Some(pid);
+                Report::Running
+            }
+            Said::NeverWaited => Report::NotWaiting,
+            // Nobody has asked for it yet; whoever does is given a new one.
+            Said::Gone => return Ok(()),
+            Said::Declines(program) => return self.start(&program, inside),
+        };
+        wire::send(&self.control, &report, &[])
+    }
+
+    fn reap(&mut self, inside: &mut Inside) -> io::Result<()> {
         while let Some((pid, exit)) = wait_child(libc::WNOHANG) {
-            if *runtime == Some(pid) {
-                *runtime = None;
+            if inside.runtime == Some(pid) {
+                inside.runtime = None;
                 wire::send(&self.control, &Report::Exited(exit), &[])?;
+            } else if let Some(waiting) = &mut inside.waiting {
+                waiting.was_reaped(pid);
             }
         }
         Ok(())
     }
 
-    /// Starts the runtime, and knows whether the kernel took it.
-    fn run(&self, program: &Program) -> io::Result<Result<i32, NotRunning>> {
+    /// Starts a program, and knows whether the kernel took it. Without an input of its own it reads
+    /// from `/dev/null`.
+    fn run(
+        &self,
+        program: &Program,
+        input: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Result<i32, NotRunning>> {
         let Some(arguments) = program.candidates.iter().find(|arguments| exists(arguments)) else {
             let names = program.candidates.iter().filter_map(|one| one.first().cloned());
             return Ok(Err(NotRunning::NoneFound(names.collect())));
@@ -112,7 +184,7 @@ impl Agent {
         }
         if pid == 0 {
             drop(refused);
-            let errno = self.become_runtime(&image);
+            let errno = self.become_runtime(&image, input);
             let _ = rustix::io::write(&refusal, &errno.to_le_bytes());
             // SAFETY: ends the child at once, without running the parent's destructors.
             unsafe { libc::_exit(127) };
@@ -133,12 +205,15 @@ impl Agent {
     }
 
     /// The last steps of the child. Returns only if one of them failed, with the error number.
-    fn become_runtime(&self, image: &Image) -> i32 {
+    fn become_runtime(&self, image: &Image, input: Option<BorrowedFd<'_>>) -> i32 {
         let output = self.output.as_raw_fd();
         // SAFETY: plain system calls on descriptors and strings that live until exec.
         unsafe {
-            let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
-            if libc::dup2(null, 0) < 0
+            let input = match input {
+                Some(input) => input.as_raw_fd(),
+                None => libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY),
+            };
+            if libc::dup2(input, 0) < 0
                 || libc::dup2(output, 1) < 0
                 || libc::dup2(output, 2) < 0
                 || libc::dup2(output, TELEMETRY_DESCRIPTOR) < 0
@@ -159,6 +234,13 @@ impl Agent {
         }
         last_errno()
     }
+}
+
+/// What runs in here.
+#[derive(Debug, Default)]
+struct Inside {
+    runtime: Option<i32>,
+    waiting: Option<Waiting>,
 }
 
 /// Everything that exec needs, allocated before the fork.
@@ -210,6 +292,18 @@ fn end_everything() {
             return;
         }
         while wait_child(libc::WNOHANG).is_some() {}
+    }
+}
+
+/// Kills and reaps one child that has not been reaped.
+pub(crate) fn end_child(pid: i32) {
+    // SAFETY: plain numbers and a null pointer, which says that the status is not wanted; an unreaped
+    // child's id cannot have been given to somebody else.
+    unsafe {
+        libc::kill(pid, libc::SIGKILL);
+        while libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL) < 0
+            && last_errno() == libc::EINTR
+        {}
     }
 }
 

@@ -6,6 +6,9 @@
 //!    │ ─────────── Run ────────────▶ │
 //!    │ ◀── Running / NotRunning ─────│
 //!    │ ◀────────── Exited ───────────│   whenever the runtime ends, wanted or not
+//!    │ ─────────── Warm ───────────▶ │   instead of Run, before there is a function
+//!    │ ◀── Waiting / NotWaiting ─────│
+//!    │ ───────── Continue ─────────▶ │   when there is one; answered like Run
 //!    │ ─────────── Reset ──────────▶ │
 //!    │ ◀────────── ResetDone ────────│   no process is left but the agent
 //! ```
@@ -20,8 +23,13 @@ pub const TELEMETRY_DESCRIPTOR: i32 = 3;
 /// What the server tells the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Start the runtime. There is none running.
+    /// Start the runtime. There is none running; one that waits is ended.
     Run(Program),
+    /// Start an interpreter that is to wait for its function. There is nothing running.
+    Warm(Program),
+    /// Let the interpreter that waits go on as the runtime. If there is none any more, or if it does
+    /// not want to, start the program.
+    Continue(Program),
     /// End every process but the agent.
     Reset,
 }
@@ -48,6 +56,10 @@ pub enum Report {
     Running,
     /// The runtime could not be started.
     NotRunning(NotRunning),
+    /// The interpreter that was to wait does so.
+    Waiting,
+    /// It could not be started, or it ended before it waited.
+    NotWaiting,
     /// The runtime ended.
     Exited(Exit),
     /// Nothing runs any more but the agent.

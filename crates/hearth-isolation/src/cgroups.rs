@@ -358,7 +358,12 @@ impl Group {
         Ok(group)
     }
 
-    fn limit(&self, limits: &GroupLimits) -> io::Result<()> {
+    /// Sets the limits. They may be lowered later, and not raised.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that the kernel refused.
+    pub fn limit(&self, limits: &GroupLimits) -> io::Result<()> {
         if let Some(Place { interface, directory }) = &self.hierarchies.memory {
             let bytes = limits.memory_bytes.to_string();
             match interface {

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //!  server                      launcher (one thread)            environment
-//!  sandbox::Sandbox ── Start ──▶ cgroup, /tmp, clone ───────▶ walls: mounts, network, uid
-//!       ▲  ▲                        │                               │
-//!       │  └───── Started, fds ─────┘                          agent (PID 1)
-//!       └────────────────────── WallsUp, listeners ─────────────────┘
+//!  sandbox::Sandbox ─ Prepare ─▶ cgroup, clone ─────────────▶ walls: mounts, network, uid
+//!       ▲  ▲    │                   │                               │
+//!       │  └────│─ Started, fds ────┘                          agent (PID 1)
+//!       └───────│────────────── WallsUp, listeners ─────────────────┘
+//!               └────── Fit ─────▶ limits; code, layers, /tmp ──▶ attached
 //! ```
 //!
 //! [`sandbox`] is what the server holds: the [`hearth_environment::backend::Backend`] of this
-//! crate. [`launcher`] is the process that has the privileges. [`host`] says what this host can
+//! crate; `link` is its connection to the launcher, [`shells`] what is built ahead of need.
+//! [`launcher`] is the process that has the privileges. [`host`] says what this host can
 //! enforce. [`cgroups`], [`linux`] and [`sweep`] are the plumbing.
 //!
 //! # Promises
@@ -19,6 +21,8 @@
 //!    SIGKILL), or is found and removed by [`sweep`] at the next start.
 
 pub mod sandbox;
+pub mod shells;
+mod link;
 pub mod launcher;
 pub mod host;
 pub mod cgroups;

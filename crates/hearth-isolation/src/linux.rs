@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -116,20 +116,95 @@ pub fn bind_read_only(source: &Path, target: &Path) -> io::Result<()> {
 ///
 /// If the kernel refuses.
 pub fn set_attributes(target: &Path, attributes: u64) -> io::Result<()> {
-    let target = path_text(target)?;
+    change_attributes(rustix::fs::CWD, &path_text(target)?, attributes)
+}
+
+/// What is at a place, once more, read-only, without devices and set-user-id, and not shown anywhere
+/// yet.
+///
+/// # Errors
+///
+/// If the kernel refuses.
+pub fn detached_read_only(source: &Path) -> io::Result<OwnedFd> {
+    use rustix::mount::{OpenTreeFlags, open_tree};
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(rustix::fs::CWD, source, flags)?;
+    let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+    change_attributes(tree.as_fd(), c"", attributes)?;
+    Ok(tree)
+}
+
+/// Sets attributes of the mount at a path, or, if that is empty, of the mount itself.
+fn change_attributes(of: BorrowedFd<'_>, path: &CStr, attributes: u64) -> io::Result<()> {
+    let flags = if path.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
     let wanted =
         libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
-    // SAFETY: `wanted` is a valid structure of the size that is passed.
+    // SAFETY: the path is terminated, and `wanted` is a valid structure of the size that is passed.
     check_long(unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            target.as_ptr(),
-            0,
+            of.as_raw_fd(),
+            path.as_ptr(),
+            flags,
             &raw const wanted,
             size_of::<libc::mount_attr>(),
         )
     })
+}
+
+/// Moves this process, which has one thread, into another mount namespace and to the root of that.
+///
+/// # Errors
+///
+/// If the kernel refuses.
+pub fn enter_mount_namespace(namespace: impl AsFd) -> io::Result<()> {
+    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+    Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Mount))?)
+}
+
+/// Makes a directory the root and the working directory of this process.
+///
+/// # Errors
+///
+/// If the kernel refuses.
+pub fn make_root(directory: impl AsFd) -> io::Result<()> {
+    rustix::process::fchdir(directory)?;
+    Ok(rustix::process::chroot(".")?)
+}
+
+/// Closes every descriptor but these, whoever owns them, and the standard output and error. For a
+/// child that never goes back to its parent's code.
+///
+/// The numbers up to `taken` stay in use, by `/dev/null`: what is opened later must not get one of
+/// them.
+///
+/// # Errors
+///
+/// If there is no `/dev/null`.
+pub fn close_all_but(kept: &[BorrowedFd<'_>], taken: i32) -> io::Result<()> {
+    let mut kept: Vec<i32> = kept.iter().map(AsRawFd::as_raw_fd).collect();
+    kept.extend([1, 2]);
+    kept.sort_unstable();
+    // Not closed by its owner: that happens below.
+    let null = std::fs::File::open("/dev/null")?.into_raw_fd();
+    for number in (0..=taken).filter(|number| !kept.contains(number)) {
+        // SAFETY: plain numbers; what had this one before is not used any more in this process.
+        check(unsafe { libc::dup2(null, number) })?;
+    }
+    let mut first = taken + 1;
+    for number in kept.into_iter().filter(|number| *number > taken) {
+        close_range(first, number - 1);
+        first = number + 1;
+    }
+    close_range(first, i32::MAX);
+    Ok(())
+}
+
+fn close_range(first: i32, last: i32) {
+    if first <= last {
+        // SAFETY: plain numbers; none of these is used any more in this process.
+        unsafe { libc::close_range(first.cast_unsigned(), last.cast_unsigned(), 0) };
+    }
 }
 
 /// Makes the working directory the root of this process and takes the old root away.

@@ -1,16 +1,17 @@
-//! The sandbox backend: the server's side of the launcher.
+//! The sandbox backend: walls made of Linux namespaces and control groups.
 //!
-//! One task owns the socket to the launcher. Requests go to it through a bounded channel; answers
-//! find their environment through a table. An environment's own traffic (agent, output, figures)
-//! goes over descriptors of its own and touches neither.
+//! Walls come about in two steps, each asked of the launcher: a *shell* stands for a root file
+//! system, and then it is fitted to a function. A shell may have been built ahead of need
+//! ([`crate::shells`]); else both steps follow each other. Walls have numbers of their own, because
+//! a shell does not know which environment it will be.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,168 +22,33 @@ use hearth_environment::backend::{
 };
 use hearth_guest::protocol::{Command as AgentCommand, Program, Report, StepFailed};
 use hearth_guest::wire::{self, Frames};
-use hearth_runtimes::Runtime;
+use hearth_types::function::Target;
 use hearth_types::limits;
 use hearth_types::tasks::Tasks;
 use tokio::net::unix::pipe;
 use tokio::net::{TcpListener, UnixStream};
-use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cgroups::{CPU_PERIOD_MICROS, GroupLimits, HandleKind};
-use crate::launcher::{Answer, Configuration, Request, RootPlan, Start};
+use crate::launcher::{Answer, Configuration, Fit, Prepare, Request, RootPlan};
+use crate::link::{Link, Outcome};
+use crate::shells::{ShellCounts, ShellPlan, Shells, WarmPlan};
 
 /// Processes of an environment that are not the function's.
 const AGENT_PROCESSES: u64 = 1;
 
-/// What an answer from the launcher brings to whoever waits for it.
-enum Outcome {
-    Started { handles: Vec<HandleKind>, descriptors: Vec<OwnedFd> },
-    NotStarted(StepFailed),
-    Stopped { leak: Option<String> },
-    LauncherGone,
-}
-
-type Waiting = Mutex<HashMap<u64, oneshot::Sender<Outcome>>>;
-
-/// The connection to the launcher, shared by the backend and by all walls.
-#[derive(Debug)]
-struct Link {
-    socket: UnixStream,
-    waiting: Waiting,
-    /// Frames on their way. One task writes them, so that nobody waits for a busy launcher.
-    requests: mpsc::Sender<Vec<u8>>,
-    gone: watch::Sender<bool>,
-    tasks: Tasks,
-}
-
-impl std::fmt::Debug for Outcome {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Self::Started { .. } => "Started",
-            Self::NotStarted(_) => "NotStarted",
-            Self::Stopped { .. } => "Stopped",
-            Self::LauncherGone => "LauncherGone",
-        })
-    }
-}
-
-impl Link {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Outcome>>> {
-        self.waiting.lock().expect("no code panics while it holds the table")
-    }
-
-    /// Sends a request and waits for its answer.
-    async fn ask(&self, id: u64, request: &Request, limit: Duration) -> io::Result<Outcome> {
-        let (sender, receiver) = oneshot::channel();
-        self.lock().insert(id, sender);
-        if *self.gone.borrow() {
-            self.lock().remove(&id);
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        if let Err(error) = self.tell(request) {
-            self.lock().remove(&id);
-            return Err(error);
-        }
-        match tokio::time::timeout(limit, receiver).await {
-            Ok(Ok(Outcome::LauncherGone) | Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
-            Ok(Ok(outcome)) => Ok(outcome),
-            Err(_elapsed) => {
-                self.lock().remove(&id);
-                Err(io::ErrorKind::TimedOut.into())
-            }
-        }
-    }
-
-    /// Sends a request. Does not wait.
-    fn tell(&self, request: &Request) -> io::Result<()> {
-        match self.requests.try_send(wire::encode(request)?) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(io::ErrorKind::BrokenPipe.into()),
-            // As many as there are environments at the most, so they may all wait their turn.
-            Err(mpsc::error::TrySendError::Full(frame)) => {
-                let requests = self.requests.clone();
-                self.tasks.spawn("a request to the launcher", async move {
-                    let _ = requests.send(frame).await;
-                });
-                Ok(())
-            }
-        }
-    }
-
-    /// Writes requests, until the launcher is gone.
-    async fn write(self: Arc<Self>, mut requests: mpsc::Receiver<Vec<u8>>) {
-        let mut gone = self.gone.subscribe();
-        loop {
-            let frame = tokio::select! {
-                frame = requests.recv() => frame,
-                _gone = gone.wait_for(|gone| *gone) => return,
-            };
-            let Some(frame) = frame else { return };
-            let mut rest = frame.as_slice();
-            while !rest.is_empty() {
-                if self.socket.writable().await.is_err() {
-                    return;
-                }
-                match self.socket.try_write(rest) {
-                    Ok(written) => rest = &rest[written..],
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_gone) => return,
-                }
-            }
-        }
-    }
-
-    /// Hands answers to those who wait, until the launcher is gone.
-    async fn listen(self: Arc<Self>) {
-        let mut frames = Frames::default();
-        let ended = loop {
-            let received = self
-                .socket
-                .async_io(tokio::io::Interest::READABLE, || {
-                    wire::receive_into(&self.socket, &mut frames)
-                })
-                .await;
-            if let Err(error) = received {
-                break error;
-            }
-            loop {
-                match frames.take::<Answer>() {
-                    Ok(Some(answer)) => self.dispatch(answer, &mut frames),
-                    Ok(None) => break,
-                    Err(error) => {
-                        tracing::error!(%error, "the launcher said something odd; this is a bug in Hearth");
-                        break;
-                    }
-                }
-            }
-        };
-        self.gone.send_replace(true);
-        for (_, waiting) in self.lock().drain() {
-            let _ = waiting.send(Outcome::LauncherGone);
-        }
-        tracing::debug!(%ended, "the launcher is gone");
-    }
-
-    fn dispatch(&self, answer: Answer, frames: &mut Frames) {
-        let (id, outcome) = match answer {
-            Answer::Started { id, handles } => {
-                let descriptors = frames.take_descriptors(2 + handles.len());
-                (id, Outcome::Started { handles, descriptors })
-            }
-            Answer::NotStarted { id, failed } => (id, Outcome::NotStarted(failed)),
-            Answer::Stopped { id, leak } => (id, Outcome::Stopped { leak }),
-            Answer::Configured | Answer::NotConfigured(_) => return,
-        };
-        if let Some(waiting) = self.lock().remove(&id) {
-            let _ = waiting.send(outcome);
-        }
-    }
-}
+/// What a shell is held to before it has a function. What runs in it is ours, limits can only be
+/// lowered later, and it shall not take the CPU from those who work.
+const SHELL_LIMITS: GroupLimits = GroupLimits {
+    memory_bytes: limits::MEMORY_MB_MAX as u64 * 1024 * 1024,
+    cpu_weight_thousandths: 10,
+    processes: limits::PROCESSES_MAX + AGENT_PROCESSES,
+};
 
 /// Builds environments as Linux sandboxes.
 #[derive(Debug)]
 pub struct Sandbox {
-    link: Arc<Link>,
+    builder: Arc<Builder>,
+    shells: Arc<Shells>,
     launcher: Mutex<Child>,
 }
 
@@ -204,7 +70,11 @@ impl Sandbox {
     /// # Errors
     ///
     /// If it does not start or cannot do its work on this host.
-    pub async fn start(tasks: &Tasks, configuration: Configuration) -> Result<Self, LaunchError> {
+    pub async fn start(
+        tasks: &Tasks,
+        configuration: Configuration,
+        shells: ShellCounts,
+    ) -> Result<Self, LaunchError> {
         let (ours, theirs) = BlockingUnixStream::pair().map_err(LaunchError::NotStarted)?;
         let program = std::env::current_exe().map_err(LaunchError::NotStarted)?;
         let launcher = Command::new(program)
@@ -219,23 +89,21 @@ impl Sandbox {
         }
         ours.set_nonblocking(true).map_err(LaunchError::NotStarted)?;
         let socket = UnixStream::from_std(ours).map_err(LaunchError::NotStarted)?;
-        let (requests, frames) = mpsc::channel(limits::LAUNCHER_MAILBOX);
-        let (gone, _) = watch::channel(false);
-        let waiting = Mutex::default();
-        let link = Arc::new(Link { socket, waiting, requests, gone, tasks: tasks.clone() });
-        tasks.spawn("answers of the launcher", Arc::clone(&link).listen());
-        tasks.spawn("requests to the launcher", Arc::clone(&link).write(frames));
-        Ok(Self { link, launcher: Mutex::new(launcher) })
+        let link = Link::start(socket, tasks);
+        let builder = Arc::new(Builder { link, built: AtomicU64::new(0) });
+        let shells = Arc::new(Shells::new(shells));
+        tasks.spawn("shells", Arc::clone(&shells).keep(Arc::clone(&builder)));
+        Ok(Self { builder, shells, launcher: Mutex::new(launcher) })
     }
 
     /// Waits until the launcher has ended, which it does not do by itself.
     pub async fn ended(&self) {
-        let _ = self.link.gone.subscribe().wait_for(|gone| *gone).await;
+        self.builder.link.ended().await;
     }
 
     /// Ends the launcher and all that it has started, and waits for it. Blocking.
     pub fn close(&self) {
-        let _ = rustix::net::shutdown(&self.link.socket, rustix::net::Shutdown::Both);
+        self.builder.link.close();
         let _ = self.launcher.lock().expect("waiting does not panic").wait();
     }
 }
@@ -255,75 +123,130 @@ fn configure(socket: &BlockingUnixStream, configuration: &Configuration) -> io::
 #[async_trait]
 impl Backend for Sandbox {
     async fn build(&self, request: &WallsRequest) -> Result<Walls, BuildError> {
-        let limit = Duration::from_secs(limits::WALLS_SECONDS_MAX);
-        let start = Request::Start(Box::new(start_request(request)));
-        let outcome = self.link.ask(request.id.0, &start, limit).await;
-        match outcome.map_err(BuildError::Launcher)? {
-            Outcome::Started { handles, descriptors } => {
-                let quota = cpu_quota_micros(request.target.memory_mb);
-                let built = self.walls(request.id.0, (handles, descriptors), quota);
-                let (mut control, output) = built.map_err(BuildError::Launcher)?;
-                match tokio::time::timeout(limit, control.walls_up()).await {
-                    Ok(Ok((runtime_api, endpoint))) => {
-                        Ok(Walls { control: Box::new(control), runtime_api, endpoint, output })
-                    }
-                    Ok(Err(error)) => Err(abandon(control, error).await),
-                    Err(_elapsed) => {
-                        let error = BuildError::Launcher(io::ErrorKind::TimedOut.into());
-                        Err(abandon(control, error).await)
-                    }
+        let _building = self.shells.building();
+        let plans = ShellPlan::of(request);
+        let ready = self.shells.take(&plans);
+        self.shells.used(plans);
+        let target = &request.target;
+        let limits = group_limits(target);
+        if let Some(shell) = ready {
+            match self.builder.fit(shell, target, Some(limits)).await {
+                Ok(walls) => return Ok(walls),
+                // It may have ended while nobody looked. Another one is built now.
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(environment = %request.id, error, "a shell was of no use");
                 }
             }
-            Outcome::NotStarted(failed) => Err(BuildError::Step(failed)),
-            Outcome::Stopped { .. } | Outcome::LauncherGone => {
-                Err(BuildError::Launcher(io::ErrorKind::BrokenPipe.into()))
+        }
+        let shell = self.builder.stand(&RootPlan::of(&request.runtime), limits).await?;
+        self.builder.fit(shell, target, None).await
+    }
+}
+
+/// Builds walls, step by step.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    link: Arc<Link>,
+    built: AtomicU64,
+}
+
+/// Walls that stand and have no function yet. Torn down when dropped.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    control: SandboxControl,
+    runtime_api: Box<dyn Door>,
+    endpoint: Box<dyn Door>,
+    output: Box<dyn Output>,
+}
+
+impl Builder {
+    /// Builds a shell ahead of need. If it is a warm one, its interpreter waits in it, frozen.
+    pub(crate) async fn shell(&self, plan: &ShellPlan) -> Result<Shell, BuildError> {
+        let mut shell = self.stand(&plan.root, SHELL_LIMITS).await?;
+        if let Some(warm) = &plan.warm
+            && let Err(error) = shell.control.warm(warm).await
+        {
+            return Err(abandon(shell.control, BuildError::Launcher(error)).await);
+        }
+        Ok(shell)
+    }
+
+    /// Waits until there is nobody to build anything any more.
+    pub(crate) async fn ended(&self) {
+        self.link.ended().await;
+    }
+
+    /// Whether that is so.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.link.is_gone()
+    }
+
+    async fn stand(&self, root: &RootPlan, limits: GroupLimits) -> Result<Shell, BuildError> {
+        let id = self.built.fetch_add(1, Ordering::Relaxed);
+        let prepare = Request::Prepare(Box::new(Prepare {
+            id,
+            root: root.clone(),
+            limits,
+            open_files: limits::OPEN_FILES_MAX,
+            processes: limits::PROCESSES_MAX,
+        }));
+        let limit = Duration::from_secs(limits::WALLS_SECONDS_MAX);
+        let outcome = self.link.ask(id, &prepare, limit).await.map_err(BuildError::Launcher)?;
+        let (handles, descriptors) = match outcome {
+            Outcome::Started { handles, descriptors } => (handles, descriptors),
+            Outcome::Refused(failed) => return Err(BuildError::Step(failed)),
+            Outcome::Fitted | Outcome::Stopped { .. } | Outcome::LauncherGone => {
+                return Err(BuildError::Launcher(io::ErrorKind::BrokenPipe.into()));
+            }
+        };
+        let walls = self.walls(id, handles, descriptors).map_err(BuildError::Launcher)?;
+        let (mut control, output) = walls;
+        match tokio::time::timeout(limit, control.walls_up()).await {
+            Ok(Ok((runtime_api, endpoint))) => Ok(Shell { control, runtime_api, endpoint, output }),
+            Ok(Err(error)) => Err(abandon(control, error).await),
+            Err(_elapsed) => {
+                let error = BuildError::Launcher(io::ErrorKind::TimedOut.into());
+                Err(abandon(control, error).await)
             }
         }
     }
-}
 
-async fn abandon(mut control: SandboxControl, error: BuildError) -> BuildError {
-    if let Err(leak) = control.tear_down().await {
-        tracing::error!(%leak, "walls that were never used");
+    /// Gives a shell its function: files, and limits if it has those of no function yet.
+    async fn fit(
+        &self,
+        shell: Shell,
+        target: &Target,
+        limits: Option<GroupLimits>,
+    ) -> Result<Walls, BuildError> {
+        let Shell { mut control, runtime_api, endpoint, output } = shell;
+        let fit = Request::Fit(Box::new(Fit {
+            id: control.id,
+            code: target.code.clone(),
+            layers: target.layers.clone(),
+            scratch_mb: target.ephemeral_storage_mb,
+            limits,
+        }));
+        let limit = Duration::from_secs(limits::WALLS_SECONDS_MAX);
+        let fitted = match self.link.ask(control.id, &fit, limit).await {
+            Ok(Outcome::Fitted) => control.belong_to(target).map_err(BuildError::Launcher),
+            Ok(Outcome::Refused(failed)) => Err(BuildError::Step(failed)),
+            Ok(Outcome::Started { .. } | Outcome::Stopped { .. } | Outcome::LauncherGone) => {
+                Err(BuildError::Launcher(io::ErrorKind::BrokenPipe.into()))
+            }
+            Err(error) => Err(BuildError::Launcher(error)),
+        };
+        match fitted {
+            Ok(()) => Ok(Walls { control: Box::new(control), runtime_api, endpoint, output }),
+            Err(error) => Err(abandon(control, error).await),
+        }
     }
-    error
-}
 
-fn start_request(request: &WallsRequest) -> Start {
-    let target = &request.target;
-    Start {
-        id: request.id.0,
-        root: root_plan(&request.runtime),
-        code: target.code.clone(),
-        layers: target.layers.clone(),
-        scratch_mb: target.ephemeral_storage_mb,
-        limits: GroupLimits {
-            memory_bytes: u64::from(target.memory_mb) * 1024 * 1024,
-            cpu_weight_thousandths: u64::from(target.memory_mb) * 1_000
-                / u64::from(limits::MEMORY_MB_PER_VCPU),
-            processes: limits::PROCESSES_MAX + AGENT_PROCESSES,
-        },
-        open_files: limits::OPEN_FILES_MAX,
-        processes: limits::PROCESSES_MAX,
-    }
-}
-
-fn root_plan(runtime: &Runtime) -> RootPlan {
-    RootPlan { tree: runtime.root_directory(), shown: runtime.shown() }
-}
-
-/// AWS: 1,769 MB come with one virtual CPU. The kernel refuses quotas under a millisecond.
-fn cpu_quota_micros(memory_mb: u32) -> u64 {
-    let share = u64::from(memory_mb) * CPU_PERIOD_MICROS / u64::from(limits::MEMORY_MB_PER_VCPU);
-    share.max(1_000)
-}
-
-impl Sandbox {
     fn walls(
         &self,
         id: u64,
-        (handles, descriptors): (Vec<HandleKind>, Vec<OwnedFd>),
-        cpu_quota_micros: u64,
+        handles: Vec<HandleKind>,
+        descriptors: Vec<OwnedFd>,
     ) -> io::Result<(SandboxControl, Box<dyn Output>)> {
         let mut descriptors = descriptors.into_iter();
         let mut next = || descriptors.next().ok_or(io::ErrorKind::UnexpectedEof);
@@ -340,13 +263,36 @@ impl Sandbox {
             agent: UnixStream::from_std(agent)?,
             frames: Frames::default(),
             handles,
-            cpu_quota_micros,
+            warm: None,
+            cpu_quota_micros: 0,
             last: MemoryFigures::default(),
             last_raw_peak: 0,
             down: false,
         };
         Ok((control, Box::new(PipeOutput(output))))
     }
+}
+
+async fn abandon(mut control: SandboxControl, error: BuildError) -> BuildError {
+    if let Err(leak) = control.tear_down().await {
+        tracing::error!(%leak, "walls that were never used");
+    }
+    error
+}
+
+fn group_limits(target: &Target) -> GroupLimits {
+    GroupLimits {
+        memory_bytes: u64::from(target.memory_mb) * 1024 * 1024,
+        cpu_weight_thousandths: u64::from(target.memory_mb) * 1_000
+            / u64::from(limits::MEMORY_MB_PER_VCPU),
+        processes: limits::PROCESSES_MAX + AGENT_PROCESSES,
+    }
+}
+
+/// AWS: 1,769 MB come with one virtual CPU. The kernel refuses quotas under a millisecond.
+fn cpu_quota_micros(memory_mb: u32) -> u64 {
+    let share = u64::from(memory_mb) * CPU_PERIOD_MICROS / u64::from(limits::MEMORY_MB_PER_VCPU);
+    share.max(1_000)
 }
 
 /// The handle on one sandbox.
@@ -357,6 +303,9 @@ struct SandboxControl {
     agent: UnixStream,
     frames: Frames,
     handles: Vec<(HandleKind, File)>,
+    /// What waits inside for its function, if something does.
+    warm: Option<WarmPlan>,
+    /// Known when there is a function.
     cpu_quota_micros: u64,
     last: MemoryFigures,
     last_raw_peak: u64,
@@ -370,6 +319,8 @@ impl SandboxControl {
             Report::WallsFailed(failed) => return Err(BuildError::Step(failed)),
             other @ (Report::Running
             | Report::NotRunning(_)
+            | Report::Waiting
+            | Report::NotWaiting
             | Report::Exited(_)
             | Report::ResetDone) => {
                 let odd = io::Error::other(format!("the agent began with {other:?}"));
@@ -387,6 +338,26 @@ impl SandboxControl {
         Ok((runtime_api, door().map_err(BuildError::Launcher)?))
     }
 
+    /// Starts an interpreter that waits for its function, and freezes it as soon as it does.
+    async fn warm(&mut self, warm: &WarmPlan) -> io::Result<()> {
+        self.send(&AgentCommand::Warm(warm.program().clone()))?;
+        let limit = Duration::from_secs(limits::WARM_SECONDS_MAX);
+        match tokio::time::timeout(limit, self.report()).await {
+            Ok(Ok(Report::Waiting)) => {}
+            Ok(Ok(other)) => return Err(io::Error::other(format!("the agent said {other:?}"))),
+            Ok(Err(error)) => return Err(error),
+            Err(_elapsed) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+        self.warm = Some(warm.clone());
+        self.freeze(Freeze::Frozen)
+    }
+
+    /// The walls have got a function.
+    fn belong_to(&mut self, target: &Target) -> io::Result<()> {
+        self.cpu_quota_micros = cpu_quota_micros(target.memory_mb);
+        if self.warm.is_some() { self.freeze(Freeze::Thawed) } else { Ok(()) }
+    }
+
     fn handle(&self, wanted: HandleKind) -> Option<&File> {
         self.handles.iter().find(|(kind, _)| *kind == wanted).map(|(_, file)| file)
     }
@@ -399,7 +370,14 @@ impl SandboxControl {
 #[async_trait]
 impl Control for SandboxControl {
     fn run(&mut self, program: &Program) -> io::Result<()> {
-        self.send(&AgentCommand::Run(program.clone()))
+        // At most once: when something has run, nothing waits any more.
+        let continues = self.warm.take().is_some_and(|warm| warm.serves(program));
+        let program = program.clone();
+        if continues {
+            self.send(&AgentCommand::Continue(program))
+        } else {
+            self.send(&AgentCommand::Run(program))
+        }
     }
 
     fn reset(&mut self) -> io::Result<()> {

@@ -21,6 +21,7 @@
 //! the next start of the server.
 
 mod manifest;
+mod warm;
 mod runtime;
 mod family;
 mod add;
@@ -48,6 +49,7 @@ pub use self::candidates::{Candidate, candidates};
 pub use self::error::RuntimeError;
 pub use self::manifest::{Client, Kind, Manifest, Root};
 pub use self::runtime::Runtime;
+pub use self::warm::Warm;
 
 /// The runtimes that functions may name.
 #[derive(Debug)]

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Warm;
+
 /// What a runtime consists of and how it is started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,6 +49,9 @@ pub struct Manifest {
     /// AWS's runtime client in `runtime/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
+    /// How its command is started before there is a function. Absent if it cannot be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<Warm>,
 }
 
 /// Who brings the program that polls for invocations.
@@ -101,6 +106,7 @@ impl Manifest {
             mounts: Vec::new(),
             environment: BTreeMap::new(),
             client: None,
+            warm: None,
         }
     }
 
@@ -115,8 +121,14 @@ impl Manifest {
             Some("a managed runtime needs a command")
         } else if self.command.first().is_some_and(|program| !Path::new(program).is_absolute()) {
             Some("the program of its command is not an absolute path")
+        } else if self.warm.is_some() && !self.can_wait() {
+            Some("a command that names the handler cannot be started before there is a function")
         } else {
             None
         }
+    }
+
+    fn can_wait(&self) -> bool {
+        !self.command.is_empty() && self.command.iter().all(|part| part != "{handler}")
     }
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::add::Build;
 use crate::host::{Host, children, is_program};
 use crate::run::{ask, run};
-use crate::{Client, Manifest, RuntimeError, clients};
+use crate::{Client, Manifest, RuntimeError, Warm, clients};
 
 /// An interpreter, as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
         let bootstrap = build.runtime.join("bootstrap.mjs");
         fs::write(&bootstrap, BOOTSTRAP).map_err(RuntimeError::writing(&bootstrap))?;
     }
+    let warm = build.runtime.join("warm.cjs");
+    fs::write(&warm, WARM).map_err(RuntimeError::writing(&warm))?;
     let flags = ["--max-http-header-size=81920", "--max-old-space-size={memory_mb_for_heap}"];
     let command = [program, flags[0], flags[1], entry];
     manifest.command = command.map(str::to_owned).to_vec();
@@ -73,8 +75,25 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
     );
     manifest.environment.insert("NODE_PATH".to_owned(), path);
     manifest.client = Some(Client::new(clients::NODEJS, version));
+    let told = [("_HEARTH_WARM", "1"), ("NODE_OPTIONS", "--require=/var/runtime/warm.cjs")];
+    manifest.warm = Some(Warm::new(DECIDED_BY, &["NODE_ENV"], &told));
     Ok(manifest)
 }
+
+/// What the loader, the C library or the interpreter reads once. The time zone is not among them.
+const DECIDED_BY: &[&str] = &[
+    "NODE_",
+    "LD_",
+    "GLIBC_",
+    "MALLOC_",
+    "LANG",
+    "LC_",
+    "ICU_",
+    "UV_",
+    "OPENSSL_",
+    "SSL_",
+    "AWS_LAMBDA_EXEC_WRAPPER",
+];
 
 /// Every interpreter of Node.js on this host, best first.
 pub(crate) fn all(host: &Host) -> Vec<Node> {
@@ -185,3 +204,7 @@ import { run } from './index.mjs';
 
 await run(process.env.LAMBDA_TASK_ROOT ?? '/var/task', process.env._HANDLER);
 ";
+
+/// Loaded before the client by an interpreter that is to wait. The client itself reads variables
+/// when it is imported, so it comes when there is a function.
+const WARM: &str = include_str!("nodejs_warm.cjs");

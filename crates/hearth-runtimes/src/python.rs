@@ -6,6 +6,12 @@
 //! This host's may have a lot, which a function would see here and not on AWS, and whose `.pth`
 //! files can cost 30 ms at every start. So the interpreter runs with `-S`, and the bootstrap does
 //! the rest of what `site` does for a function.
+//!
+//! # Waiting for a function
+//!
+//! An interpreter that was started ahead of need runs the same bootstrap. `_hearth_warm` imports
+//! every module that a plain start imports, except those of the client that read variables when they
+//! are imported, and takes care that nothing tells afterwards.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +20,7 @@ use std::process::Command;
 use crate::add::Build;
 use crate::host::{Host, children, is_program};
 use crate::run::{ask, run};
-use crate::{Client, Manifest, RuntimeError, clients, pip};
+use crate::{Client, Manifest, RuntimeError, Warm, clients, pip};
 
 /// An interpreter, as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +38,10 @@ pub(crate) fn build(build: &Build<'_>, minor: u32) -> Result<Manifest, RuntimeEr
     let python = find(build.host, minor, build.from)?;
     (build.progress)(&format!("Using Python {} in {}", python.version, python.prefix.display()));
     pip::install(build, &python, minor)?;
-    let bootstrap = build.runtime.join("bootstrap.py");
-    fs::write(&bootstrap, BOOTSTRAP).map_err(RuntimeError::writing(&bootstrap))?;
+    for (name, text) in [("bootstrap.py", BOOTSTRAP), ("_hearth_warm.py", WARM)] {
+        let path = build.runtime.join(name);
+        fs::write(&path, text).map_err(RuntimeError::writing(&path))?;
+    }
     tidy(&build.runtime)?;
     compile(&python, &build.runtime)?;
 
@@ -50,8 +58,27 @@ pub(crate) fn build(build: &Build<'_>, minor: u32) -> Result<Manifest, RuntimeEr
     manifest.environment.insert("PYTHONPATH".to_owned(), "/var/runtime".to_owned());
     let (client, version) = clients::PYTHON[0];
     manifest.client = Some(Client::new(client, version));
+    manifest.warm = Some(Warm::new(DECIDED_BY, &[], &[("_HEARTH_WARM", "1")]));
     Ok(manifest)
 }
+
+/// What the loader, the C library, the interpreter or the client's module-level code reads once.
+const DECIDED_BY: &[&str] = &[
+    "PYTHON",
+    "LD_",
+    "GLIBC_",
+    "MALLOC_",
+    "LANG",
+    "LC_",
+    "LOCPATH",
+    "GCONV_PATH",
+    "OPENSSL_",
+    "SSL_",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_EXEC_WRAPPER",
+    "LAMBDA_TASK_ROOT",
+];
 
 /// Every interpreter of Python 3.`minor` on this host, best first.
 pub(crate) fn all(host: &Host, minor: u32) -> Vec<Python> {
@@ -123,24 +150,7 @@ print('.'.join(map(str, sys.version_info[:3])))
 print(os.path.realpath(sys.base_prefix))
 ";
 
-const BOOTSTRAP: &str = r#""""Starts AWS's runtime client, as the managed runtimes do. Written by `hearth runtime add`."""
+const BOOTSTRAP: &str = include_str!("python_bootstrap.py");
 
-import os
-import site
-import sys
-
-# The order that code on AWS sees: its own files, then layers, then what the runtime brings.
-_layers = "/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2]
-_front = [os.environ.get("LAMBDA_TASK_ROOT", "/var/task"), _layers, "/opt/python", "/var/runtime"]
-sys.path[:] = list(dict.fromkeys(_front + sys.path[1:]))
-
-# The interpreter runs with -S, to be spared this host's site-packages. These builtins are what
-# else a program would miss.
-site.setquit()
-site.setcopyright()
-site.sethelper()
-
-from awslambdaric.__main__ import main
-
-main([__file__, os.environ["_HANDLER"]])
-"#;
+/// Imported by an interpreter that is to wait.
+const WARM: &str = include_str!("python_warm.py");

@@ -69,6 +69,7 @@ fn a_manifest_is_read_as_it_was_written() {
     manifest.mounts = vec![PathBuf::from("/etc/python")];
     manifest.environment.insert("PYTHONPATH".to_owned(), "/var/runtime".to_owned());
     manifest.client = Some(Client::new("awslambdaric", "4.2.2"));
+    manifest.warm = Some(Warm::new(&["PYTHON"], &["PYTHONIC"], &[("WAIT", "1")]));
     let text = toml::to_string(&manifest).unwrap();
     assert_eq!(toml::from_str::<Manifest>(&text).unwrap(), manifest, "{text}");
 }
@@ -93,12 +94,16 @@ fn an_unknown_key_of_a_manifest_is_refused() {
 fn a_manifest_that_cannot_work_has_a_fault() {
     let good = Manifest { command: vec!["/bin/sh".to_owned()], ..Manifest::managed("x", "x", "1") };
     let relative = Some(PathBuf::from("lang"));
+    let warm = Some(Warm::new(&["PYTHON"], &[], &[("WAIT", "1")]));
+    let named = ["/bin/sh", "{handler}"].map(str::to_owned).to_vec();
     let rows = [
         ("good",                 true,  good.clone()),
         ("another name",         false, Manifest { name: "y".to_owned(), ..good.clone() }),
         ("no command",           false, Manifest { command: Vec::new(), ..good.clone() }),
         ("a relative program",   false, Manifest { command: vec!["sh".to_owned()], ..good.clone() }),
-        ("a relative directory", false, Manifest { language: relative, ..good }),
+        ("a relative directory", false, Manifest { language: relative, ..good.clone() }),
+        ("waits",                true,  Manifest { warm: warm.clone(), ..good.clone() }),
+        ("waits for a name",     false, Manifest { warm, command: named, ..good }),
     ];
     for (name, works, manifest) in rows {
         assert_eq!(manifest.fault("x").is_none(), works, "{name}");
@@ -147,7 +152,8 @@ fn a_runtime_that_is_added_beside_is_found() {
     );
     let runtime = installed.join("python3.11/runtime");
     assert_eq!(added.runtime_directory().as_ref(), Some(&runtime));
-    assert_eq!(names_in(&runtime), ["awslambdaric", "bootstrap.py"]);
+    assert_eq!(names_in(&runtime), ["_hearth_warm.py", "awslambdaric", "bootstrap.py"]);
+    assert!(added.manifest.warm.is_some(), "it can be started ahead of need");
     assert_eq!(names_in(&installed), ["python3.11"]);
 
     add_quietly(&host, &installed, "python3.11", None).expect("to add it again replaces it");

@@ -109,6 +109,18 @@ pub const SCHEDULER_MAILBOX: usize = 4_096;
 pub const LAUNCHER_MAILBOX: usize = 1_024;
 /// How long the walls of one environment may take to stand.
 pub const WALLS_SECONDS_MAX: u64 = 20;
+/// How many kinds of shells are kept ready. Each kind costs the memory of its shells: a few megabytes
+/// for a bare one, some tens for one with an interpreter.
+pub const SHELL_KINDS_MAX: usize = 8;
+/// How many shells of one kind may be asked for. More would be built than are ever used at once.
+pub const SHELLS_MAX: usize = 64;
+/// How long no environment must have been built before a shell is built ahead: longer than the gaps
+/// in a burst of cold starts, short enough to be ready for the next one.
+pub const SHELL_PAUSE_MILLIS: u64 = 25;
+/// How long an interpreter may take to import its client before it waits. As long as an init.
+pub const WARM_SECONDS_MAX: u64 = INIT_SECONDS_MAX;
+/// How many file systems for `/tmp` are made ahead: as many as cold starts come at once, mostly.
+pub const SCRATCH_READY_MAX: usize = 2;
 /// How long the agent may take to end every process of an environment before it is torn down whole.
 pub const RESET_SECONDS_MAX: u64 = 5;
 /// How long `Stopping` may take before it is reported as a leak.

@@ -47,6 +47,7 @@ const OTHER_VARIABLES: &[&str] = &["HEARTH_CONFIG", "HEARTH_ENDPOINT"];
 
 const OPEN_WITHOUT_AUTH: &str = "authentication is not built yet, so Hearth listens on loopback \
     addresses only, such as 127.0.0.1:4566; to reach it from elsewhere, forward a port";
+const TOO_MANY_SHELLS: &str = "must be at most 64";
 const NO_HOME: &str =
     "there is no home directory to keep data in; give another place with `--data-dir DIR`";
 
@@ -97,6 +98,10 @@ pub(crate) struct Config {
     pub(crate) worker_threads: usize,
     /// The first of the user ids that environments run as.
     pub(crate) uid_base: u32,
+    /// How many shells are kept ready for each root file system.
+    pub(crate) shells: usize,
+    /// How many interpreters wait for a function, for each way to start one.
+    pub(crate) warm_shells: usize,
     /// How callers prove who they are.
     pub(crate) auth: Auth,
     /// How long Pending, InProgress and the like last at least, in milliseconds.
@@ -355,6 +360,8 @@ impl Loading {
             log_group_bytes_max: limits::LOG_GROUP_BYTES_MAX,
             worker_threads: 0,
             uid_base: 1_879_048_192,
+            shells: 2,
+            warm_shells: 2,
             auth: Auth::Off,
             transition_ms_min: 0,
             s3_endpoint: String::new(),
@@ -451,7 +458,7 @@ impl Loading {
 }
 
 /// What is wrong with values that can be read and still cannot be used.
-fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 7] {
+fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 9] {
     let fault = |wrong: bool, text| wrong.then_some(text);
     let open = config.auth == Auth::Off && !config.listen.ip().is_loopback();
     [
@@ -474,6 +481,8 @@ fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 7] {
                 "must be between 65536 and 4000000000, away from the ids of people and services",
             ),
         ),
+        ("shells", fault(config.shells > limits::SHELLS_MAX, TOO_MANY_SHELLS)),
+        ("warm_shells", fault(config.warm_shells > limits::SHELLS_MAX, TOO_MANY_SHELLS)),
     ]
 }
 

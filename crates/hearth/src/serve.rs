@@ -25,6 +25,7 @@ use hearth_isolation::cgroups::Hierarchies;
 use hearth_isolation::host::{self, Host};
 use hearth_isolation::launcher::Configuration;
 use hearth_isolation::sandbox::Sandbox;
+use hearth_isolation::shells::ShellCounts;
 use hearth_isolation::sweep;
 use hearth_runtimes::Runtimes;
 use hearth_scheduler::core::{Commitment, Limits};
@@ -401,9 +402,9 @@ async fn start_sandbox(
         uid_base: config.uid_base,
         scratch_on_disk: host.scratch_on_disk,
     };
-    let sandbox =
-        Sandbox::start(tasks, configuration).await.context("could not start the launcher")?;
-    Ok(Arc::new(sandbox))
+    let shells = ShellCounts { bare: config.shells, warm: config.warm_shells };
+    let sandbox = Sandbox::start(tasks, configuration, shells).await;
+    Ok(Arc::new(sandbox.context("could not start the launcher")?))
 }
 
 /// What the control plane works with.

@@ -371,7 +371,8 @@ impl Driver {
 
     fn reported(&mut self, report: std::io::Result<Report>) {
         match report {
-            Ok(Report::Running | Report::WallsUp) => {}
+            // What waits does so before there is a driver.
+            Ok(Report::Running | Report::WallsUp | Report::Waiting | Report::NotWaiting) => {}
             Ok(Report::NotRunning(reason)) => {
                 self.work.not_running(reason);
                 self.happen(Event::Lost(Cause::Exited));

@@ -6,15 +6,20 @@
 //!
 //! ```text
 //!  Configure ──▶ Configured
-//!  Start ──────▶ Started (descriptors) or NotStarted          … WallsUp comes from the agent
+//!  Prepare ────▶ Started (descriptors) or NotStarted          … WallsUp comes from the agent
+//!  Fit ────────▶ Fitted or NotFitted                          … only after WallsUp
 //!  Stop ───────▶ Stopped, when the last process and the last group are gone
 //! ```
+//!
+//! `Prepare` builds walls that stand for a root file system and know no function; `Fit` gives them
+//! one. The time in between may be nothing or hours. What was refused by `Fit` has to be stopped.
 //!
 //! When the socket is closed, every environment is stopped and the launcher ends.
 
 mod root;
 mod scratch;
 mod walls;
+mod fit;
 
 use std::collections::HashMap;
 use std::io;
@@ -25,9 +30,10 @@ use std::path::PathBuf;
 use hearth_guest::agent::{child_signals, drain_signals};
 use hearth_guest::protocol::StepFailed;
 use hearth_guest::wire::{self, Frames};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
+use self::scratch::Want;
 use crate::cgroups::{Group, GroupLimits, HandleKind, Hierarchies};
 use crate::linux;
 
@@ -43,8 +49,10 @@ pub const ENDPOINT_PORT: u16 = 4566;
 pub enum Request {
     /// First, once.
     Configure(Configuration),
-    /// Build an environment.
-    Start(Box<Start>),
+    /// Build walls.
+    Prepare(Box<Prepare>),
+    /// Give walls that stand a function.
+    Fit(Box<Fit>),
     /// Take an environment down, whatever it is doing.
     Stop {
         /// Which one.
@@ -74,6 +82,18 @@ pub enum Answer {
         /// Why.
         failed: StepFailed,
     },
+    /// The walls have their function's files and limits.
+    Fitted {
+        /// Which ones.
+        id: u64,
+    },
+    /// They have not, or not all of them.
+    NotFitted {
+        /// Which ones.
+        id: u64,
+        /// Why.
+        failed: StepFailed,
+    },
     /// The environment is gone.
     Stopped {
         /// Which one.
@@ -96,25 +116,34 @@ pub struct Configuration {
     pub scratch_on_disk: bool,
 }
 
-/// One environment to build.
+/// Walls to build.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Start {
-    /// Which one.
+pub struct Prepare {
+    /// Which ones. The server counts them; a number comes only once.
     pub id: u64,
     /// The root file system.
     pub root: RootPlan,
+    /// What the group is held to, for the time being.
+    pub limits: GroupLimits,
+    /// Open files of one process.
+    pub open_files: u64,
+    /// Processes of the user.
+    pub processes: u64,
+}
+
+/// What a function adds to walls that stand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Fit {
+    /// Which walls.
+    pub id: u64,
     /// Shown at `/var/task`.
     pub code: PathBuf,
     /// Shown at `/opt`.
     pub layers: Option<PathBuf>,
     /// The size of `/tmp`.
     pub scratch_mb: u32,
-    /// What the group is held to.
-    pub limits: GroupLimits,
-    /// Open files of one process.
-    pub open_files: u64,
-    /// Processes of the user.
-    pub processes: u64,
+    /// What the group is held to from now on; `None` if it was prepared for this function.
+    pub limits: Option<GroupLimits>,
 }
 
 /// A root file system, the same for all environments of a runtime.
@@ -128,13 +157,24 @@ pub struct RootPlan {
 
 struct Environment {
     pid: i32,
+    uid: u32,
     group: Group,
+    /// Brings its mount namespace; `None` when it has its function.
+    namespace: Option<UnixStream>,
     stopping: bool,
 }
+
+/// How many user ids there are for environments, from the first on.
+const UIDS: u64 = 60_000;
+/// How long nobody must have asked for anything before a second `/tmp` is made ahead: that takes ten
+/// milliseconds, in which nobody is served.
+const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 struct Launcher {
     server: UnixStream,
     configuration: Configuration,
+    home: fit::Home,
     roots: root::Roots,
     scratch: scratch::Scratch,
     environments: HashMap<u64, Environment>,
@@ -197,11 +237,13 @@ impl Launcher {
         let flags = libc::MS_REC | libc::MS_PRIVATE;
         let private = linux::Mount { source: None, kind: c"", flags, options: c"" };
         step("keep own mounts private", private.at(std::path::Path::new("/")))?;
+        let home = step("remember its own mount namespace", fit::Home::here())?;
         let roots = root::Roots::new(&configuration.directory)?;
         let scratch = scratch::Scratch::new(&configuration)?;
         // The memory killer should take a function before it takes us.
         let _ = std::fs::write("/proc/self/oom_score_adj", "-900");
-        Ok(Self { server, configuration, roots, scratch, environments: HashMap::new() })
+        let environments = HashMap::new();
+        Ok(Self { server, configuration, home, roots, scratch, environments })
     }
 
     fn serve(&mut self, children: &OwnedFd, frames: &mut Frames) -> io::Result<()> {
@@ -211,7 +253,8 @@ impl Launcher {
             }
             let mut ready =
                 [PollFd::new(&self.server, PollFlags::IN), PollFd::new(children, PollFlags::IN)];
-            match poll(&mut ready, None) {
+            match poll(&mut ready, self.patience().as_ref()) {
+                Ok(0) => self.scratch.make_ahead(),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -227,12 +270,27 @@ impl Launcher {
         }
     }
 
+    /// How long to wait for a request before making a `/tmp` ahead.
+    fn patience(&self) -> Option<Timespec> {
+        let unfitted = || self.environments.values().any(|one| one.namespace.is_some());
+        match self.scratch.want() {
+            // It is going to be asked for, and these walls are still being built elsewhere.
+            Want::First if unfitted() => Some(AT_ONCE),
+            Want::First | Want::Another => Some(QUIET),
+            Want::Nothing => None,
+        }
+    }
+
     fn obey(&mut self, request: Request) -> io::Result<()> {
         match request {
             Request::Configure(_) => Err(io::Error::other("configured twice")),
-            Request::Start(start) => match self.start(&start) {
+            Request::Prepare(prepare) => match self.prepare(&prepare) {
                 Ok(()) => Ok(()),
-                Err(failed) => self.answer(&Answer::NotStarted { id: start.id, failed }),
+                Err(failed) => self.answer(&Answer::NotStarted { id: prepare.id, failed }),
+            },
+            Request::Fit(fit) => match self.fit(&fit) {
+                Ok(()) => self.answer(&Answer::Fitted { id: fit.id }),
+                Err(failed) => self.answer(&Answer::NotFitted { id: fit.id, failed }),
             },
             Request::Stop { id } => match self.environments.get_mut(&id) {
                 Some(environment) => {
@@ -247,57 +305,71 @@ impl Launcher {
         }
     }
 
-    fn start(&mut self, start: &Start) -> Result<(), StepFailed> {
-        let root = self.roots.template(&start.root)?;
-        let uid = self.uid(start.id);
-        let scratch = self.scratch.make(start.scratch_mb, uid)?;
-        let name = format!("e{}", start.id);
+    fn prepare(&mut self, prepare: &Prepare) -> Result<(), StepFailed> {
+        let root = self.roots.template(&prepare.root)?;
+        let uid = self.uid(prepare.id);
+        let name = format!("e{}", prepare.id);
         let hierarchies = &self.configuration.hierarchies;
-        let group = step("make its cgroup", Group::make(hierarchies, &name, &start.limits))?;
-        let started = walls::start(&walls::Plan {
-            start,
-            root: &root,
-            attach_at: self.roots.attach_at(),
-            scratch: scratch.as_fd(),
-            group: &group,
-            uid,
-        });
-        let started = match started {
+        let group = step("make its cgroup", Group::make(hierarchies, &name, &prepare.limits))?;
+        let attach_at = self.roots.attach_at();
+        let started =
+            walls::start(&walls::Plan { prepare, root: &root, attach_at, group: &group, uid });
+        let walls::Started { pid, control, output, namespace } = match started {
             Ok(started) => started,
             Err(failed) => {
                 let _ = group.remove();
                 return Err(failed);
             }
         };
-        let handles = match step("open its cgroup", group.handles()) {
+        let handles = step("open its cgroup", group.handles());
+        let namespace = Some(namespace);
+        // The first process exists: whatever happens now, it is taken down like any other.
+        let environment = Environment { pid, uid, group, namespace, stopping: false };
+        let handles = match handles {
             Ok(handles) => handles,
             Err(failed) => {
-                // The first process exists: it is taken down like any other.
-                group.kill();
-                linux::kill(started.pid);
-                self.remember(start.id, started.pid, group);
+                environment.group.kill();
+                linux::kill(pid);
+                self.environments.insert(prepare.id, environment);
                 return Err(failed);
             }
         };
         let kinds = handles.iter().map(|(kind, _)| *kind).collect();
-        let descriptors: Vec<BorrowedFd<'_>> = [started.control.as_fd(), started.output.as_fd()]
+        let descriptors: Vec<BorrowedFd<'_>> = [control.as_fd(), output.as_fd()]
             .into_iter()
             .chain(handles.iter().map(|(_, file)| file.as_fd()))
             .collect();
-        let answer = Answer::Started { id: start.id, handles: kinds };
+        let answer = Answer::Started { id: prepare.id, handles: kinds };
         let sent = wire::send(&self.server, &answer, &descriptors);
-        self.remember(start.id, started.pid, group);
+        self.environments.insert(prepare.id, environment);
         step("hand the environment over", sent)
     }
 
-    fn remember(&mut self, id: u64, pid: i32, group: Group) {
-        self.environments.insert(id, Environment { pid, group, stopping: false });
+    fn fit(&mut self, fit: &Fit) -> Result<(), StepFailed> {
+        let gone = || io::Error::other("these walls are not there, or have a function already");
+        let environment = self.environments.get_mut(&fit.id);
+        let environment = step("find the walls", environment.ok_or_else(gone))?;
+        let namespace = step("find the walls", environment.namespace.take().ok_or_else(gone))?;
+        let namespace = step("find their mount namespace", fit::take_namespace(&namespace))?;
+        if let Some(limits) = &fit.limits {
+            step("set the limits of its cgroup", environment.group.limit(limits))?;
+        }
+        let code = step("show its code", linux::detached_read_only(&fit.code))?;
+        let mut mounts = vec![(code, "/var/task")];
+        if let Some(layers) = &fit.layers {
+            mounts.push((step("show its layers", linux::detached_read_only(layers))?, "/opt"));
+        }
+        mounts.push((self.scratch.take(fit.scratch_mb, environment.uid)?, "/tmp"));
+        step("show its files", self.home.attach(&namespace, &mounts))
     }
 
+    /// A user that no other environment has. A shell may wait until the numbers come around, so the
+    /// next one that is free is taken.
     fn uid(&self, id: u64) -> u32 {
-        // Far apart in time before one comes again; environments live for hours at most.
-        let offset = u32::try_from(id % 60_000).expect("smaller than 60,000");
-        self.configuration.uid_base + offset
+        let base = self.configuration.uid_base;
+        let user = |number: u64| base + u32::try_from(number % UIDS).expect("smaller than 60,000");
+        let taken = |uid: u32| self.environments.values().any(|one| one.uid == uid);
+        (id..id + UIDS).map(user).find(|uid| !taken(*uid)).unwrap_or(base)
     }
 
     fn reap(&mut self) -> io::Result<()> {
@@ -330,7 +402,7 @@ impl Launcher {
         }
         while !self.environments.is_empty() {
             let mut ready = [PollFd::new(children, PollFlags::IN)];
-            let limit = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
+            let limit = Timespec { tv_sec: 5, tv_nsec: 0 };
             if poll(&mut ready, Some(&limit)) == Ok(0) {
                 break; // A process that the kernel cannot end; the next start sweeps.
             }
@@ -359,7 +431,7 @@ fn remove_patiently(group: &Group) -> Option<String> {
             Ok(()) => return None,
             Err(error) => last = Some(error.to_string()),
         }
-        let pause = rustix::thread::Timespec { tv_sec: 0, tv_nsec: 500_000 };
+        let pause = Timespec { tv_sec: 0, tv_nsec: 500_000 };
         let _ = rustix::thread::nanosleep(&pause);
     }
     last.map(|reason| format!("a control group could not be removed: {reason}"))

@@ -5,6 +5,9 @@
 //! charged to the function's memory, but for cached pages, which the kernel takes back when they
 //! are in the way. Where that cannot be had, it is a tmpfs of that size, which *is* charged; the
 //! host's list of weaknesses says so.
+//!
+//! To make one on disk takes some ten milliseconds, so a few of the size that most functions have are
+//! made while nobody waits.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hearth_guest::protocol::StepFailed;
+use hearth_types::limits::{EPHEMERAL_STORAGE_MB_MIN, SCRATCH_READY_MAX};
 use rustix::fs::{Mode, SeekFrom, seek};
 
 use super::{Configuration, step};
@@ -26,6 +30,21 @@ pub(super) struct Scratch {
     /// An empty file system of each size that was asked for.
     templates: HashMap<u32, fs::File>,
     made: u64,
+    /// Made ahead, of the smallest size, which is also the default.
+    ready: Vec<OwnedFd>,
+    /// The last attempt to make one ahead failed: there is no other until somebody needs one.
+    failing: bool,
+}
+
+/// How much in a hurry the next file system is that is made ahead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// There is none.
+    First,
+    /// There is one already.
+    Another,
+    /// There are enough.
+    Nothing,
 }
 
 impl Scratch {
@@ -35,24 +54,54 @@ impl Scratch {
         let _ = fs::remove_dir_all(&directory);
         step("make a place for /tmp", fs::create_dir_all(&directory))?;
         let on_disk = configuration.scratch_on_disk;
-        Ok(Self { directory, on_disk, templates: HashMap::new(), made: 0 })
+        let templates = HashMap::new();
+        Ok(Self { directory, on_disk, templates, made: 0, ready: Vec::new(), failing: false })
     }
 
-    /// Makes a file system of a size, to be attached by somebody else.
-    pub(super) fn make(&mut self, megabytes: u32, uid: u32) -> Result<OwnedFd, StepFailed> {
-        let mount = if self.on_disk {
-            step("make /tmp on disk", self.on_disk(megabytes))?
-        } else {
-            let size = format!("size={megabytes}m");
-            step("make /tmp in memory", linux::detached_mount("tmpfs", "tmp", &[&size]))?
+    /// A file system of a size, not shown anywhere yet, for a user.
+    pub(super) fn take(&mut self, megabytes: u32, uid: u32) -> Result<OwnedFd, StepFailed> {
+        self.failing = false;
+        let fits = megabytes == EPHEMERAL_STORAGE_MB_MIN;
+        let mount = match if fits { self.ready.pop() } else { None } {
+            Some(ready) => ready,
+            None => self.make(megabytes)?,
         };
         step("hand /tmp over", give(&mount, uid))?;
         Ok(mount)
     }
 
+    /// Whether one should be made ahead.
+    pub(super) fn want(&self) -> Want {
+        // In memory it takes no time to make one.
+        if !self.on_disk || self.failing || self.ready.len() >= SCRATCH_READY_MAX {
+            Want::Nothing
+        } else if self.ready.is_empty() {
+            Want::First
+        } else {
+            Want::Another
+        }
+    }
+
+    /// Makes one ahead. If that fails, whoever needs one finds out why.
+    pub(super) fn make_ahead(&mut self) {
+        match self.make(EPHEMERAL_STORAGE_MB_MIN) {
+            Ok(mount) => self.ready.push(mount),
+            Err(_failed) => self.failing = true,
+        }
+    }
+
+    fn make(&mut self, megabytes: u32) -> Result<OwnedFd, StepFailed> {
+        if self.on_disk {
+            return step("make /tmp on disk", self.on_disk(megabytes));
+        }
+        let size = format!("size={megabytes}m");
+        step("make /tmp in memory", linux::detached_mount("tmpfs", "tmp", &[&size]))
+    }
+
     fn on_disk(&mut self, megabytes: u32) -> io::Result<OwnedFd> {
         self.made += 1;
-        let path = self.directory.join(self.made.to_string());
+        // With our process id, so that whoever finds a loop device on it knows whose it is.
+        let path = self.directory.join(format!("{}-{}", std::process::id(), self.made));
         let template = match self.templates.entry(megabytes) {
             Entry::Occupied(made) => made.into_mut(),
             Entry::Vacant(place) => place.insert(format(&path, megabytes)?),

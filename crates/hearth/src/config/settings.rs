@@ -64,6 +64,8 @@ settings! {
     log_group_bytes_max,   str::parse,       plain, "how much of one log group is kept on disk";
     worker_threads,        str::parse,       plain, "threads of the server; 0 means one per processor";
     uid_base,              str::parse,       plain, "first of the user ids that environments run as";
+    shells,                str::parse,       plain, "how many environments without a function are kept ready for each root file system; 0 means none";
+    warm_shells,           str::parse,       plain, "how many started interpreters wait for a function, for each runtime that was used; 0 means none";
     auth,                  Auth::parse,      plain, "how callers prove who they are; only `off` is built so far";
     transition_ms_min,     str::parse,       plain, "how long Pending, InProgress and other states in between last at least";
     s3_endpoint,           str::parse,       plain, "S3-compatible endpoint that code comes from, such as http://127.0.0.1:9000; empty for Hearth's own buckets";

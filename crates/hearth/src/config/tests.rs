@@ -39,6 +39,8 @@ fn without_anything_the_defaults_hold() {
         ("log_level",        "info"),
         ("allow_weaker",     "false"),
         ("environments_max", "1000"),
+        ("shells",           "2"),
+        ("warm_shells",      "2"),
         ("auth",             "off"),
     ];
     for (key, value) in rows {
@@ -121,6 +123,8 @@ fn values_that_cannot_be_used_are_refused_with_their_origin() {
         ("HEARTH_ALLOW_WEAKER",        "yes",          "`allow_weaker` cannot be `yes`"),
         ("HEARTH_ENVIRONMENTS_MAX",    "0",            "`environments_max` (variable HEARTH_ENVIRONMENTS_MAX): must be"),
         ("HEARTH_LOG_GROUP_BYTES_MAX", "5",            "`log_group_bytes_max` (variable HEARTH_LOG_GROUP_BYTES_MAX): must be"),
+        ("HEARTH_SHELLS",              "65",           "`shells` (variable HEARTH_SHELLS): must be at most 64"),
+        ("HEARTH_WARM_SHELLS",         "-1",           "`warm_shells` cannot be `-1`"),
         ("HEARTH_UID_BASE",            "1000",         "`uid_base` (variable HEARTH_UID_BASE): must be"),
     ];
     for (name, value, expected) in rows {

@@ -52,6 +52,19 @@ pub(crate) fn inspector() -> Code {
     python(include_str!("../functions/inspector.py"))
 }
 
+/// Says everything that could tell how its interpreter was started.
+pub(crate) fn observer() -> Code {
+    python(include_str!("../functions/observer.py"))
+}
+
+/// Brings a module in place of one of the library's, and says whose it finds.
+pub(crate) fn own_module() -> Code {
+    let handler = b"import keyword\n\ndef handler(event, context):\n    return keyword.whose\n";
+    let module = include_str!("../functions/own_keyword.py").as_bytes();
+    let files = [("handler.py", 0o644, handler.as_slice()), ("keyword.py", 0o644, module)];
+    Code { zip: zip(&files), ..observer() }
+}
+
 /// Cannot be imported.
 pub(crate) fn import_error() -> Code {
     python(include_str!("../functions/import_error.py"))

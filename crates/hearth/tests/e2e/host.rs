@@ -41,6 +41,18 @@ impl Run {
         found
     }
 
+    /// The interpreters that wait for a function: they read it from a socket.
+    pub(crate) fn waiting(&self) -> Vec<Process> {
+        let waits = |process: &Process| {
+            let process = PathBuf::from(format!("/proc/{}", process.id));
+            let variables = fs::read(process.join("environ")).unwrap_or_default();
+            let told = variables.split(|byte| *byte == 0).any(|one| one == b"_HEARTH_WARM=1");
+            let input = fs::read_link(process.join("fd/0")).unwrap_or_default();
+            told && input.to_string_lossy().starts_with("socket:")
+        };
+        self.processes().into_iter().filter(waits).collect()
+    }
+
     /// The process that builds walls.
     pub(crate) fn launcher(&self) -> u32 {
         let found = self.processes().into_iter().find(|process| process.name == "hearth-launcher");
@@ -70,7 +82,7 @@ impl Run {
         let mut left = Vec::new();
         left.extend(self.processes().iter().map(|process| format!("{process:?}")));
         left.extend(self.groups().iter().map(|group| group.display().to_string()));
-        left.extend(loop_files(place));
+        left.extend(loop_files(place).into_iter().filter(|file| !is_of_another(file)));
         left.extend(mounts("self", place));
         let scratch = entries(&place.join("data/run/scratch"));
         left.extend(scratch.iter().map(|file| file.display().to_string()));
@@ -102,6 +114,13 @@ pub(crate) fn loop_files(place: &Path) -> Vec<String> {
     let files =
         files.filter_map(|device| fs::read_to_string(device.join("loop/backing_file")).ok());
     files.filter(|file| file.contains(&shown)).collect()
+}
+
+/// Whether a scratch file belongs to a launcher that runs: the name begins with its process id.
+fn is_of_another(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or_default();
+    let launcher = name.split('-').next().unwrap_or_default();
+    launcher.parse::<u32>().is_ok() && is_alive(&Path::new("/proc").join(launcher))
 }
 
 /// The mounts that a process sees and that have to do with a directory.

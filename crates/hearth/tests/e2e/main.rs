@@ -28,6 +28,7 @@ mod operations;
 mod compatibility;
 mod connections;
 mod walls;
+mod shells;
 mod weaker;
 mod hostile;
 mod restart;
