@@ -97,7 +97,7 @@ fn rounds_of_creation_invocation_and_deletion_leave_nothing() {
         let shells = census.processes == empty.processes + SHELLS;
         same && shells && census.loop_devices == ready && code == 0
     };
-    let before = last_seen(60, || Census::take(&server, launcher), &is_idle);
+    let before = last_seen(60, || Census::take(&server, launcher), is_idle);
     assert!(is_idle(&before), "{before:#?}");
 
     let rounds = rounds();
