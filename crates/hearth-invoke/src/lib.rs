@@ -1,6 +1,7 @@
 //! The path of an invocation: resolve, admit, place, run.
 //!
-//! [`Invoker::invoke`] is the only way to run a function. Everything that invokes ends there.
+//! [`Invoker::invoke`] is the only way to run a function, and [`Invoker::invoke_streaming`] for
+//! whoever takes the answer as it comes. Everything that invokes ends there.
 //!
 //! # Promises
 //!
@@ -21,8 +22,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hearth_control::control::{Control, Resolved};
 use hearth_control::error::ControlError;
-use hearth_environment::invocation::{Completed, Invocation, LogRequest};
-use hearth_environment::mailbox::{Assignment, NotTaken};
+use hearth_environment::invocation::{Answer, Completed, Invocation, LogRequest};
+use hearth_environment::mailbox::{Assignment, NotTaken, Taker};
 use hearth_scheduler::driver::{AcquireError, Scheduler};
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
@@ -64,6 +65,26 @@ pub struct Outcome {
     pub version: Version,
     /// The X-Ray header that the function saw.
     pub trace: String,
+}
+
+/// An invocation that has an outcome, or the beginning of one.
+#[derive(Debug)]
+pub struct StreamedOutcome {
+    /// What comes of it.
+    pub answer: Answer,
+    /// The version that runs.
+    pub version: Version,
+    /// The X-Ray header that the function sees.
+    pub trace: String,
+}
+
+/// What an environment made of an invocation that it was given.
+struct Ran<T> {
+    outcome: T,
+    version: Version,
+    trace: String,
+    queued: Duration,
+    began: Instant,
 }
 
 /// Why an invocation has no outcome.
@@ -137,6 +158,35 @@ impl Invoker {
     ///
     /// If no function code finished, for one of the reasons of [`InvokeError`].
     pub async fn invoke(&self, request: InvokeRequest) -> Result<Outcome, InvokeError> {
+        let Ran { outcome: mut completed, version, trace, queued, began } =
+            self.run(request, Taker::Whole).await?;
+        complete(&mut completed, queued, began);
+        Ok(Outcome { completed, version, trace })
+    }
+
+    /// Runs a function and waits for the beginning of its answer, if it streams it, or else for all
+    /// of it. The function runs on when the stream is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If no function code began to answer, for one of the reasons of [`InvokeError`].
+    pub async fn invoke_streaming(
+        &self,
+        request: InvokeRequest,
+    ) -> Result<StreamedOutcome, InvokeError> {
+        let Ran { outcome: mut answer, version, trace, queued, began } =
+            self.run(request, Taker::Pieces).await?;
+        if let Answer::Whole(completed) = &mut answer {
+            complete(completed, queued, began);
+        }
+        Ok(StreamedOutcome { answer, version, trace })
+    }
+
+    async fn run<T>(
+        &self,
+        request: InvokeRequest,
+        taker: fn(oneshot::Sender<Result<T, NotTaken>>) -> Taker,
+    ) -> Result<Ran<T>, InvokeError> {
         let began = Instant::now();
         check_payload(&request.payload)?;
         let (id, qualifier) = (request.id, request.qualifier.as_ref());
@@ -160,13 +210,13 @@ impl Invoker {
             let lease = self.scheduler.acquire(&resolved.target, &resolved.runtime).await;
             let lease = lease.map_err(InvokeError::NotPlaced)?;
             let queued = began.elapsed();
-            let (outcome, receiver) = oneshot::channel();
+            let (sender, receiver) = oneshot::channel();
+            let outcome = taker(sender);
             lease.assign(Assignment { invocation, outcome, hold: hold.clone() });
             match receiver.await {
-                Ok(Ok(mut completed)) => {
-                    complete(&mut completed, queued, began);
+                Ok(Ok(outcome)) => {
                     let version = resolved.target.version;
-                    return Ok(Outcome { completed, version, trace });
+                    return Ok(Ran { outcome, version, trace, queued, began });
                 }
                 Ok(Err(NotTaken(back))) => {
                     invocation = back;

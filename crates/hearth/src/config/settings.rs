@@ -54,6 +54,7 @@ settings! {
     environments_max,      str::parse,       plain, "how many environments may exist at a time";
     concurrency_max,       str::parse,       plain, "how many invocations may run or wait at a time";
     log_group_bytes_max,   str::parse,       plain, "how much of one log group is kept on disk";
+    stream_bytes_per_second, str::parse,     plain, "how fast a streamed answer may pass after its first 6 MiB; 0 means as fast as it can";
     worker_threads,        str::parse,       plain, "threads of the server; 0 means one per processor";
     uid_base,              str::parse,       plain, "first of the user ids that environments run as";
     auth,                  Auth::parse,      plain, "how callers prove who they are; only `off` is built so far";

@@ -121,6 +121,7 @@ fn values_that_cannot_be_used_are_refused_with_their_origin() {
         ("HEARTH_ALLOW_WEAKER",        "yes",          "`allow_weaker` cannot be `yes`"),
         ("HEARTH_ENVIRONMENTS_MAX",    "0",            "`environments_max` (variable HEARTH_ENVIRONMENTS_MAX): must be"),
         ("HEARTH_LOG_GROUP_BYTES_MAX", "5",            "`log_group_bytes_max` (variable HEARTH_LOG_GROUP_BYTES_MAX): must be"),
+        ("HEARTH_STREAM_BYTES_PER_SECOND", "5",        "`stream_bytes_per_second` (variable HEARTH_STREAM_BYTES_PER_SECOND): must be"),
         ("HEARTH_UID_BASE",            "1000",         "`uid_base` (variable HEARTH_UID_BASE): must be"),
     ];
     for (name, value, expected) in rows {
