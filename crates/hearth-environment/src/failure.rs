@@ -5,7 +5,7 @@
 
 use hearth_guest::protocol::{Exit, NotRunning};
 use hearth_types::ids::RequestId;
-use hearth_types::limits::RESPONSE_BYTES_MAX;
+use hearth_types::limits::{RESPONSE_BYTES_MAX, STREAM_BYTES_MAX};
 
 /// An error of the platform: what the caller gets, and what the report says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +98,27 @@ impl Failure {
         }
     }
 
+    /// The function streams more than an answer may have. What came before was passed on.
+    #[must_use]
+    pub fn stream_too_large() -> Self {
+        Self {
+            message: format!(
+                "Response payload size exceeded maximum allowed payload size ({STREAM_BYTES_MAX} bytes)."
+            ),
+            ..Self::response_too_large()
+        }
+    }
+
+    /// The runtime says of its answer that it comes in a way that does not exist.
+    #[must_use]
+    pub fn invalid_response_mode(id: RequestId) -> Self {
+        Self {
+            error_type: "Runtime.InvalidResponseModeHeader",
+            message: format!("RequestId: {id} Error: Invalid response mode"),
+            reported: Reported::Error("Runtime.InvalidResponseModeHeader"),
+        }
+    }
+
     /// The runtime stopped sending in the middle of its answer.
     #[must_use]
     pub fn truncated(id: RequestId) -> Self {
@@ -177,6 +198,7 @@ mod tests {
             (Failure::exited(id, Exit::Signal(11), false),     "Runtime.ExitError",         "Runtime exited with error: signal: segmentation fault"),
             (Failure::not_running(id, &none),                  "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"),
             (Failure::not_running(id, &refused),               "Runtime.InvalidEntrypoint", "fork/exec /var/task/bootstrap: permission denied"),
+            (Failure::invalid_response_mode(id),               "Runtime.InvalidResponseModeHeader", "Invalid response mode"),
         ];
         for (failure, error_type, message) in rows {
             assert_eq!(failure.error_type, error_type);
@@ -190,5 +212,8 @@ mod tests {
             body["errorMessage"],
             "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
         );
+        let streamed = Failure::stream_too_large();
+        assert_eq!(streamed.error_type, "Function.ResponseSizeTooLarge");
+        assert!(streamed.message.ends_with("(209715200 bytes)."), "{}", streamed.message);
     }
 }

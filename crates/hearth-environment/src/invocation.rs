@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use hearth_types::ids::RequestId;
 
+use crate::stream::ResponseStream;
+
 /// One call of a function.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -43,6 +45,15 @@ pub struct Completed {
     pub log_tail: Option<Vec<u8>>,
     /// How long each part took.
     pub timeline: Timeline,
+}
+
+/// What a caller gets that takes an answer as it comes.
+#[derive(Debug)]
+pub enum Answer {
+    /// The function did not stream, or did not get as far.
+    Whole(Completed),
+    /// The beginning is there, or will be; the invocation runs on.
+    Stream(ResponseStream),
 }
 
 /// Whether the function succeeded.

@@ -11,6 +11,8 @@
 //! is (that is `hearth-isolation`), or answers an AWS API (that is `hearth-front`).
 
 pub mod invocation;
+pub mod stream;
+pub mod bandwidth;
 pub mod lifecycle;
 pub mod mailbox;
 pub mod driver;

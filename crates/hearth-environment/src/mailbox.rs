@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::invocation::{Completed, Invocation};
+use crate::invocation::{Answer, Completed, Invocation};
 use crate::runtime_api::Call;
 
 /// What an environment's task is told.
@@ -27,9 +27,36 @@ pub struct Assignment {
     /// What to run.
     pub invocation: Invocation,
     /// Where the outcome goes. The caller may have gone away; the function runs to its end anyway.
-    pub outcome: oneshot::Sender<Result<Completed, NotTaken>>,
+    pub outcome: Taker,
     /// Let go when the outcome is there, whether or not the caller still waits for it.
     pub hold: Option<Hold>,
+}
+
+/// Where an outcome goes, which says how its caller takes it.
+#[derive(Debug)]
+pub enum Taker {
+    /// Whole, when it is complete.
+    Whole(oneshot::Sender<Result<Completed, NotTaken>>),
+    /// As it comes, if the function streams it.
+    Pieces(oneshot::Sender<Result<Answer, NotTaken>>),
+}
+
+impl Taker {
+    /// Gives an invocation back that did not run. The caller may have gone away, here and below.
+    pub(crate) fn not_taken(self, invocation: Invocation) {
+        match self {
+            Self::Whole(caller) => drop(caller.send(Err(NotTaken(invocation)))),
+            Self::Pieces(caller) => drop(caller.send(Err(NotTaken(invocation)))),
+        }
+    }
+
+    /// Gives the caller an outcome that is complete.
+    pub(crate) fn complete(self, completed: Completed) {
+        match self {
+            Self::Whole(caller) => drop(caller.send(Ok(completed))),
+            Self::Pieces(caller) => drop(caller.send(Ok(Answer::Whole(completed)))),
+        }
+    }
 }
 
 /// Something that is held while an invocation runs, such as its place among those of a function.

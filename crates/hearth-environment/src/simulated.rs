@@ -4,6 +4,8 @@
 //! pipes are played. A [`Script`] is what the runtime does when it is started; it speaks HTTP over
 //! an in-memory connection, as a real one would over loopback.
 
+mod streaming;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -26,6 +28,8 @@ use crate::backend::{
     Backend, BuildError, Connection, Control, CpuShare, Door, Freeze, Leak, MemoryFigures, Output,
     Walls, WallsRequest,
 };
+
+pub use streaming::SimulatedStream;
 
 /// How much a simulated connection holds before its writer waits.
 const CONNECTION_BYTES: usize = 64 * 1024;
@@ -311,9 +315,14 @@ impl SimulatedRuntime {
         Some(Answered { status, request_id, body })
     }
 
-    async fn connect(&self) -> Option<SendRequest<Full<Bytes>>> {
+    async fn open(&self) -> Option<DuplexStream> {
         let (ours, theirs) = tokio::io::duplex(CONNECTION_BYTES);
         self.dial.send(theirs).await.ok()?;
+        Some(ours)
+    }
+
+    async fn connect(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let ours = self.open().await?;
         let (sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.ok()?;
         self.tasks.spawn("simulated connection", async move {

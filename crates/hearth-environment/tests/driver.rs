@@ -5,6 +5,9 @@
     reason = "this is a test, functions that are called by tests included"
 )]
 
+#[path = "driver/streaming.rs"]
+mod streaming;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -13,7 +16,7 @@ use std::time::Duration;
 use hearth_environment::backend::Connection;
 use hearth_environment::driver::{self, Birth, Gateway, Handle, Keeper, Offered, Purpose, Shared};
 use hearth_environment::invocation::{Completed, Invocation, LogRequest, RunResult};
-use hearth_environment::mailbox::{Assignment, NotTaken};
+use hearth_environment::mailbox::{Assignment, NotTaken, Taker};
 use hearth_environment::simulated::{Fault, Happening, Script, Simulated, SimulatedRuntime};
 use hearth_guest::protocol::{Exit, NotRunning};
 use hearth_runtimes::Runtimes;
@@ -127,6 +130,7 @@ fn world(script: Script, faults: &[Fault]) -> World {
         clock: Arc::new(StandingClock),
         gateway: Arc::new(NoGateway),
         endpoint: None,
+        stream_bytes_per_second: 0,
         tasks: tasks.clone(),
     };
     let birth = Birth {
@@ -147,6 +151,11 @@ impl World {
 
     fn assign(&self, log: LogRequest) -> oneshot::Receiver<Result<Completed, NotTaken>> {
         let (outcome, receiver) = oneshot::channel();
+        self.hand_over(log, Taker::Whole(outcome));
+        receiver
+    }
+
+    fn hand_over(&self, log: LogRequest, outcome: Taker) {
         let invocation = Invocation {
             id: RequestId::random(),
             payload: "{}".into(),
@@ -156,7 +165,6 @@ impl World {
             log,
         };
         self.handle.assign(Assignment { invocation, outcome, hold: None }, &self.tasks);
-        receiver
     }
 
     async fn run(&self) -> (String, RunResult) {

@@ -69,8 +69,8 @@ pub fn offer(operation: Operation) -> Offer {
         Operation::PutFunctionScalingConfig | Operation::GetFunctionScalingConfig => {
             Offer::Partial("belongs to capacity providers, of which there are none")
         }
+        Operation::InvokeWithResponseStream => Offer::Partial("not yet tenants"),
         Operation::InvokeAsync => Offer::NotYet("asynchronous invocation"),
-        Operation::InvokeWithResponseStream => Offer::NotYet("response streaming"),
         Operation::CheckpointDurableExecution
         | Operation::DeleteDurableExecution
         | Operation::GetDurableExecution

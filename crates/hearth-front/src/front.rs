@@ -31,12 +31,15 @@ use tokio::sync::{oneshot, watch};
 
 use crate::body::{self, BodyRoom, Held};
 use crate::error::{AwsError, Protocol};
+use crate::invoke_stream::{self, EventStream};
 use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
 use crate::{caller, invoke, lambda as lambda_operations, logs as log_operations, own, query};
 
-/// What the front door answers.
+/// What the front door answers, most of the time.
 pub(crate) type Answer = Response<Full<Bytes>>;
+/// What it answers at any time: bytes, an object, or what is not all there yet.
+pub(crate) type AnyBody = Either<ObjectBody, EventStream>;
 
 /// The front door.
 #[derive(Debug)]
@@ -90,42 +93,43 @@ impl Front {
     pub(crate) async fn answer(
         self: &Arc<Self>,
         request: Request<Incoming>,
-    ) -> Result<Response<ObjectBody>, Infallible> {
+    ) -> Result<Response<AnyBody>, Infallible> {
         let id = RequestId::random();
         let (head, body) = request.into_parts();
         let scope = caller::scope(&head.headers, &self.scope);
         let arrived = Arrived { id, scope, head, body };
         let mut answer = if s3::is_s3(&arrived.head) {
-            s3::answer(self, arrived).await
+            s3::answer(self, arrived).await.map(Either::Left)
         } else {
-            self.route(arrived).await.map(Either::Left)
+            self.route(arrived).await
         };
         let value = HeaderValue::from_str(&id.to_string()).expect("an id has no odd characters");
         answer.headers_mut().insert(HeaderName::from_static("x-amzn-requestid"), value);
         Ok(answer)
     }
 
-    async fn route(self: &Arc<Self>, arrived: Arrived) -> Answer {
+    async fn route(self: &Arc<Self>, arrived: Arrived) -> Response<AnyBody> {
         if arrived.head.uri.path().starts_with(own::PREFIX) {
-            return own::answer(self, &arrived).await;
+            return whole(own::answer(self, &arrived).await);
         }
         if query::is_query(&arrived) {
-            return query::answer(self, arrived).await;
+            return whole(query::answer(self, arrived).await);
         }
         let target = arrived.header("x-amz-target").map(str::to_owned);
         if *self.admission.borrow() == Admission::Draining {
             let is_aws_json = target.is_some();
             let protocol = if is_aws_json { Protocol::AwsJson } else { Protocol::RestJson };
-            return AwsError::draining().render(protocol);
+            return whole(AwsError::draining().render(protocol));
         }
         if let Some(target) = target {
             let answer = self.aws_json(arrived, &target).await;
-            return answer.unwrap_or_else(|error| error.render(Protocol::AwsJson));
+            return whole(answer.unwrap_or_else(|error| error.render(Protocol::AwsJson)));
         }
-        self.rest_json(arrived).await.unwrap_or_else(|error| error.render(Protocol::RestJson))
+        let answer = self.rest_json(arrived).await;
+        answer.unwrap_or_else(|error| whole(error.render(Protocol::RestJson)))
     }
 
-    async fn rest_json(self: &Arc<Self>, arrived: Arrived) -> Result<Answer, AwsError> {
+    async fn rest_json(self: &Arc<Self>, arrived: Arrived) -> Result<Response<AnyBody>, AwsError> {
         let method = arrived.head.method.clone();
         let uri = arrived.head.uri.clone();
         let matched = route::find(&lambda::SERVICE, method.as_str(), uri.path(), arrived.query());
@@ -134,7 +138,10 @@ impl Front {
         };
         let operation = Operation::of(matched.operation);
         if operation == Operation::Invoke {
-            return invoke::answer(self, arrived, &matched).await;
+            return invoke::answer(self, arrived, &matched).await.map(whole);
+        }
+        if operation == Operation::InvokeWithResponseStream {
+            return invoke_stream::answer(self, arrived, &matched).await;
         }
         let Arrived { scope, head, body, .. } = arrived;
         let body = self.read(body, matched.operation.name).await?;
@@ -158,7 +165,7 @@ impl Front {
         });
         let output = done.await.map_err(|_panicked| AwsError::broken())??;
         let answer = rest_json::output(matched.operation, output);
-        Ok(from_wire(answer.status, &answer.headers, answer.body))
+        Ok(whole(from_wire(answer.status, &answer.headers, answer.body)))
     }
 
     async fn read(&self, body: Incoming, operation: &str) -> Result<Held, AwsError> {
@@ -185,6 +192,11 @@ impl Front {
         let answer = aws_json::output(&output);
         Ok(from_wire(answer.status, &answer.headers, answer.body))
     }
+}
+
+/// An answer that is all there.
+pub(crate) fn whole(answer: Answer) -> Response<AnyBody> {
+    answer.map(|body| Either::Left(Either::Left(body)))
 }
 
 fn from_wire(status: u16, headers: &[(&'static str, String)], body: Vec<u8>) -> Answer {

@@ -64,7 +64,7 @@ pub(crate) async fn answer(
 }
 
 /// Refuses what would have to be honoured and is not built.
-fn refuse_unsupported(arrived: &Arrived) -> Result<(), AwsError> {
+pub(crate) fn refuse_unsupported(arrived: &Arrived) -> Result<(), AwsError> {
     for name in ["x-amz-tenant-id", "x-amz-durable-execution-name"] {
         if arrived.header(name).is_some() {
             let message = format!("Hearth does not support the header {name} yet; leave it out.");
@@ -81,16 +81,20 @@ fn kinds(arrived: &Arrived) -> Option<(InvocationType, LogRequest)> {
         Some("DryRun") => InvocationType::DryRun,
         Some(_) => return None,
     };
-    let log = match arrived.header("x-amz-log-type") {
-        None | Some("None") => LogRequest::None,
-        Some("Tail") => LogRequest::Tail,
-        Some(_) => return None,
-    };
-    Some((invocation_type, log))
+    Some((invocation_type, log_request(arrived)?))
+}
+
+/// Whether the end of the log is wanted; `None` if the header is not one of its values.
+pub(crate) fn log_request(arrived: &Arrived) -> Option<LogRequest> {
+    match arrived.header("x-amz-log-type") {
+        None | Some("None") => Some(LogRequest::None),
+        Some("Tail") => Some(LogRequest::Tail),
+        Some(_) => None,
+    }
 }
 
 /// Why an input was refused, by the model.
-fn why(arrived: &Arrived, matched: &Matched<'_>) -> AwsError {
+pub(crate) fn why(arrived: &Arrived, matched: &Matched<'_>) -> AwsError {
     let request = rest_json::Request {
         labels: &matched.labels,
         query: arrived.query(),
@@ -110,7 +114,7 @@ fn why(arrived: &Arrived, matched: &Matched<'_>) -> AwsError {
     }
 }
 
-fn query_qualifier(
+pub(crate) fn query_qualifier(
     arrived: &Arrived,
     matched: &Matched<'_>,
 ) -> Result<Option<Qualifier>, AwsError> {
@@ -136,7 +140,7 @@ pub(crate) fn named(
 }
 
 /// The client context comes in base64 and reaches the function as the JSON that it is.
-fn client_context(arrived: &Arrived) -> Result<Option<String>, AwsError> {
+pub(crate) fn client_context(arrived: &Arrived) -> Result<Option<String>, AwsError> {
     let Some(encoded) = arrived.header("x-amz-client-context") else { return Ok(None) };
     let refuse = || {
         AwsError::invalid_parameter("Client context must be a valid Base64-encoded JSON object.")

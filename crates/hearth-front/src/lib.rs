@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  server ──▶ front ──▶ caller (account, region) ──▶ invoke      the hot path
+//!                                                ├─▶ invoke_stream  the same, piece by piece
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ query       IAM and STS
@@ -17,6 +18,7 @@ pub mod front;
 mod caller;
 pub mod body;
 mod invoke;
+mod invoke_stream;
 mod lambda;
 pub mod compatibility;
 mod query;

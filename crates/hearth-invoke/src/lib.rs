@@ -1,6 +1,7 @@
 //! The path of an invocation: resolve, admit, place, run.
 //!
-//! [`Invoker::invoke`] is the only way to run a function. Everything that invokes ends there.
+//! [`Invoker::invoke`] is the only way to run a function, and [`Invoker::invoke_streaming`] for
+//! whoever takes the answer as it comes. Everything that invokes ends there.
 //!
 //! # Promises
 //!
@@ -22,9 +23,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use hearth_control::control::{Control, Resolved};
 use hearth_control::error::ControlError;
-use hearth_environment::invocation::{Completed, Invocation, LogRequest, RunResult};
-use hearth_environment::mailbox::{Assignment, Hold, NotTaken};
-use hearth_scheduler::driver::{AcquireError, Scheduler};
+use hearth_environment::invocation::{Answer, Completed, Invocation, LogRequest, RunResult};
+use hearth_environment::mailbox::{Assignment, Hold, NotTaken, Taker};
+use hearth_scheduler::driver::{AcquireError, Scheduler, Start};
 use hearth_types::function::Target;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
@@ -34,7 +35,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::admission::{Admission, Asked, Rules, Throttled};
-use crate::statistics::{Ending, Run, Start, Statistics, VersionFigures};
+use crate::statistics::{Ending, Run, Statistics, VersionFigures};
 
 /// How often an invocation looks for another environment when the one that it was given went away
 /// at that very moment.
@@ -68,6 +69,27 @@ pub struct Outcome {
     pub version: Version,
     /// The X-Ray header that the function saw.
     pub trace: String,
+}
+
+/// An invocation that has an outcome, or the beginning of one.
+#[derive(Debug)]
+pub struct StreamedOutcome {
+    /// What comes of it.
+    pub answer: Answer,
+    /// The version that runs.
+    pub version: Version,
+    /// The X-Ray header that the function sees.
+    pub trace: String,
+}
+
+/// What an environment made of an invocation that it was given.
+struct Ran<T> {
+    outcome: T,
+    target: Arc<Target>,
+    start: Start,
+    trace: String,
+    queued: Duration,
+    began: Instant,
 }
 
 /// Why an invocation has no outcome.
@@ -179,6 +201,44 @@ impl Invoker {
     ///
     /// If no function code finished, for one of the reasons of [`InvokeError`].
     pub async fn invoke(&self, request: InvokeRequest) -> Result<Outcome, InvokeError> {
+        let Ran { outcome: mut completed, target, start, trace, queued, began } =
+            self.run(request, Taker::Whole).await?;
+        complete(&mut completed, queued, began);
+        self.note(&target, start, &completed);
+        Ok(Outcome { completed, version: target.version, trace })
+    }
+
+    /// Runs a function and waits for the beginning of its answer, if it streams it, or else for all
+    /// of it. The function runs on when the stream is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If no function code began to answer, for one of the reasons of [`InvokeError`].
+    pub async fn invoke_streaming(
+        &self,
+        request: InvokeRequest,
+    ) -> Result<StreamedOutcome, InvokeError> {
+        let Ran { outcome: mut answer, target, start, trace, queued, began } =
+            self.run(request, Taker::Pieces).await?;
+        match &mut answer {
+            Answer::Whole(completed) => {
+                complete(completed, queued, began);
+                self.note(&target, start, completed);
+            }
+            // What its caller waits for is the beginning.
+            Answer::Stream(_) => {
+                let run = Run { start, ending: Ending::Succeeded, took: began.elapsed() };
+                self.statistics.ran(&target, run, self.now());
+            }
+        }
+        Ok(StreamedOutcome { answer, version: target.version, trace })
+    }
+
+    async fn run<T>(
+        &self,
+        request: InvokeRequest,
+        taker: fn(oneshot::Sender<Result<T, NotTaken>>) -> Taker,
+    ) -> Result<Ran<T>, InvokeError> {
         let began = Instant::now();
         check_payload(&request.payload)?;
         let (id, qualifier) = (request.id, request.qualifier.as_ref());
@@ -213,14 +273,14 @@ impl Invoker {
                 InvokeError::NotPlaced(error)
             })?;
             let queued = began.elapsed();
-            let (outcome, receiver) = oneshot::channel();
+            let start = lease.start();
+            let (sender, receiver) = oneshot::channel();
+            let outcome = taker(sender);
             lease.assign(Assignment { invocation, outcome, hold: Some(Arc::clone(&hold)) });
             match receiver.await {
-                Ok(Ok(mut completed)) => {
-                    complete(&mut completed, queued, began);
-                    self.note(&resolved.target, &completed);
-                    let version = resolved.target.version;
-                    return Ok(Outcome { completed, version, trace });
+                Ok(Ok(outcome)) => {
+                    let target = resolved.target;
+                    return Ok(Ran { outcome, target, start, trace, queued, began });
                 }
                 Ok(Err(NotTaken(back))) => {
                     invocation = back;
@@ -235,9 +295,7 @@ impl Invoker {
 }
 
 impl Invoker {
-    fn note(&self, target: &Target, completed: &Completed) {
-        let cold = completed.timeline.walls.is_some() || completed.timeline.init.is_some();
-        let start = if cold { Start::Cold } else { Start::Warm };
+    fn note(&self, target: &Target, start: Start, completed: &Completed) {
         let ending = match completed.result {
             RunResult::Success => Ending::Succeeded,
             RunResult::Unhandled => Ending::Failed,

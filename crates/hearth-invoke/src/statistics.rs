@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use hearth_scheduler::driver::Start;
 use hearth_types::function::Target;
 use hearth_types::ids::TargetId;
 use hearth_types::names::{FunctionArn, Version};
@@ -30,13 +31,6 @@ pub(crate) enum Ending {
     Failed,
 }
 
-/// Whether an environment was started for an invocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Start {
-    Warm,
-    Cold,
-}
-
 /// An invocation that has run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
@@ -51,7 +45,7 @@ pub(crate) struct Run {
 pub struct Figures {
     /// Invocations that ran.
     pub invocations: u64,
-    /// Of those, how many an environment was started for.
+    /// Of those, how many had to wait for an environment.
     pub cold_starts: u64,
     /// Of those, how many ended in an error of the function.
     pub errors: u64,

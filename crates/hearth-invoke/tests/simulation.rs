@@ -26,7 +26,7 @@ use hearth_control::concurrency::Shares;
 use hearth_environment::backend::Connection;
 use hearth_environment::driver::{Gateway, Shared};
 use hearth_environment::invocation::{Invocation, LogRequest};
-use hearth_environment::mailbox::{Assignment, Held};
+use hearth_environment::mailbox::{Assignment, Held, Taker};
 use hearth_environment::simulated::{Fault, Happening, Simulated, SimulatedRuntime};
 use hearth_guest::protocol::Exit;
 use hearth_invoke::admission::{Admission, Asked, Concurrency, Execution, Rules};
@@ -258,6 +258,7 @@ impl World {
             clock: Arc::new(Silent),
             gateway: Arc::new(Silent),
             endpoint: None,
+            stream_bytes_per_second: 0,
             tasks: tasks.clone(),
         };
         let host = Arc::new(Unsteady(random.clone()));
@@ -326,6 +327,7 @@ impl World {
         loop {
             let Ok(lease) = self.scheduler.acquire(&target, &self.runtime).await else { return };
             let (outcome, receiver) = oneshot::channel();
+            let outcome = Taker::Whole(outcome);
             lease.assign(Assignment { invocation, outcome, hold: Some(Arc::clone(&hold)) });
             let Ok(answer) = receiver.await else {
                 return self.complain("an invocation was taken and not answered".to_owned());

@@ -181,7 +181,7 @@ impl Scheduler {
         runtime: &Arc<Runtime>,
     ) -> Result<Lease, AcquireError> {
         let waiter = WaiterId(self.waiters.fetch_add(1, Ordering::Relaxed));
-        let (sender, receiver) = oneshot::channel();
+        let (sender, mut receiver) = oneshot::channel();
         {
             let mut inner = self.lock();
             if inner.closing {
@@ -193,9 +193,17 @@ impl Scheduler {
         }
         // If the caller goes away while it waits, its place must not be kept.
         let place = Place { scheduler: self, waiter };
-        let answer = receiver.await.unwrap_or(Err(AcquireError::Closing));
+        let at_once = receiver.try_recv().ok();
+        let start = if at_once.is_some() { Start::Warm } else { Start::Cold };
+        let answer = match at_once {
+            Some(answer) => answer,
+            None => receiver.await.unwrap_or(Err(AcquireError::Closing)),
+        };
         std::mem::forget(place);
-        answer
+        answer.map(|mut lease| {
+            lease.start = start;
+            lease
+        })
     }
 
     /// No more invocations of a target: its idle environments are retired, its busy ones finish.
@@ -316,8 +324,8 @@ impl Scheduler {
                 let waiting = inner.waiting.remove(&waiter);
                 if let (Some(handle), Some(waiting)) = (handle, waiting) {
                     // If the caller went away at this very moment, the lease gives it back.
-                    let _ = waiting
-                        .send(Ok(Lease { handle: Some(handle), scheduler: self.this.clone() }));
+                    let (start, scheduler) = (Start::Warm, self.this.clone());
+                    let _ = waiting.send(Ok(Lease { handle: Some(handle), start, scheduler }));
                 }
             }
             Action::Start(id, target, purpose) => self.start(inner, id, (target, purpose)),
@@ -383,14 +391,30 @@ impl Keeper for Scheduler {
     }
 }
 
+/// Whether an invocation had to wait for an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// There was one.
+    Warm,
+    /// There was none: one was started, or came back idle before that.
+    Cold,
+}
+
 /// An environment that is free for one invocation.
 #[derive(Debug)]
 pub struct Lease {
     handle: Option<Handle>,
+    start: Start,
     scheduler: Weak<Scheduler>,
 }
 
 impl Lease {
+    /// Whether its caller had to wait for it.
+    #[must_use]
+    pub fn start(&self) -> Start {
+        self.start
+    }
+
     /// Gives the environment its work.
     pub fn assign(mut self, assignment: Assignment) {
         let scheduler = self.scheduler.upgrade();

@@ -5,6 +5,7 @@
 //! ever called. The core decides; this file plays the host: a start takes 50 ms, a call 20 ms.
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::time::Duration;
 
 use hearth_environment::driver::{Health, Offered};
 use hearth_scheduler::core::{
@@ -43,8 +44,10 @@ impl Random {
 
     /// A time until the next of events that come at random, `mean` apart.
     fn gap(&mut self, mean: u64) -> u64 {
-        let unit = (self.below(1_000_000) as f64 + 0.5) / 1_000_000.0;
-        (-unit.ln() * mean as f64) as u64 + 1
+        let unit =
+            (f64::from(u32::try_from(self.below(1_000_000)).expect("it is below")) + 0.5) / 1e6;
+        let gap = Duration::from_millis(mean).mul_f64(-unit.ln());
+        u64::try_from(gap.as_millis()).expect("no gap is that long") + 1
     }
 }
 
@@ -208,7 +211,6 @@ impl Host {
 fn what_is_learned_has_fewer_cold_starts_and_less_idle_time_than_a_fixed_time() {
     let fixed = Host::new(Learning::Off).run();
     let learned = Host::new(Learning::On).run();
-    println!("fixed: {fixed:?}\nlearned: {learned:?}");
     assert_eq!(fixed.calls, learned.calls);
     assert!(learned.cold * 10 < fixed.cold * 6, "cold: {learned:?} beside {fixed:?}");
     assert!(learned.idle_ms < fixed.idle_ms, "idle: {learned:?} beside {fixed:?}");

@@ -4,6 +4,24 @@
 pub const PAYLOAD_SYNC_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// AWS: the largest answer of a buffered invocation; the 100 bytes are AWS's own allowance.
 pub const RESPONSE_BYTES_MAX: usize = PAYLOAD_SYNC_BYTES_MAX + 100;
+/// AWS: the largest answer that is streamed.
+pub const STREAM_BYTES_MAX: u64 = 200 * 1024 * 1024;
+/// AWS: how much of a streamed answer may pass at once; the rest is held to a rate.
+pub const STREAM_BURST_BYTES_MAX: u64 = 6 * 1024 * 1024;
+/// AWS: that rate.
+pub const STREAM_BYTES_PER_SECOND_DEFAULT: u64 = 2 * 1024 * 1024;
+/// AWS: the lowest rate that its own supervisor can be set to.
+pub const STREAM_BYTES_PER_SECOND_MIN: u64 = 32 * 1024;
+/// AWS: how often more of a streamed answer is let through.
+pub const STREAM_REFILL_MILLIS: u64 = 125;
+/// The largest piece of a streamed answer: what the default rate lets through at a time.
+pub const STREAM_PIECE_BYTES_MAX: usize = 256 * 1024;
+/// How much of an error's description is told at the end of a streamed answer. It must fit into one
+/// frame of the wire, which has 16 MB, also when each byte of it is escaped.
+pub const STREAM_ERROR_BYTES_MAX: usize = 1024 * 1024;
+/// Pieces of a streamed answer that may wait for the caller before the runtime's connection is not
+/// read any more. Two, so that one can be taken while the other is put down.
+pub const STREAM_PIECES_MAX: usize = 2;
 /// AWS: the largest request body of a control-plane call (a 50 MB archive in base64, and the rest).
 pub const REQUEST_BODY_BYTES_MAX: usize = 70_167_211;
 /// Bodies of all requests together, while they are read. A few dozen uploads at a time.
@@ -128,5 +146,7 @@ pub const STOP_SECONDS_MAX: u64 = 20;
 
 const _: () = assert!(PAYLOAD_SYNC_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(ZIP_BYTES_MAX < REQUEST_BODY_BYTES_MAX);
+// A piece that is larger than the burst would wait for ever.
+const _: () = assert!(STREAM_PIECE_BYTES_MAX as u64 <= STREAM_BURST_BYTES_MAX);
 // A flooding environment must be able to hand over at least one event.
 const _: () = assert!(LOG_PENDING_BYTES_MAX > LOG_EVENT_BYTES_MAX);

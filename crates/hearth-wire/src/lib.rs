@@ -22,6 +22,7 @@ pub mod route;
 pub mod rest_json;
 pub mod aws_json;
 pub mod aws_query;
+pub mod event_stream;
 pub mod xml;
 pub mod decode;
 pub mod conform;

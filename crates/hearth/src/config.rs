@@ -94,6 +94,8 @@ pub(crate) struct Config {
     pub(crate) life_seconds_max: u64,
     /// How much of one log group is kept on disk.
     pub(crate) log_group_bytes_max: u64,
+    /// How fast a streamed answer may pass when its burst is used up; 0 means as fast as it can.
+    pub(crate) stream_bytes_per_second: u64,
     /// Threads of the server; 0 means one per processor.
     pub(crate) worker_threads: usize,
     /// The first of the user ids that environments run as.
@@ -358,6 +360,7 @@ impl Loading {
             keep: Keep::Learned,
             life_seconds_max: 4 * 3_600,
             log_group_bytes_max: limits::LOG_GROUP_BYTES_MAX,
+            stream_bytes_per_second: limits::STREAM_BYTES_PER_SECOND_DEFAULT,
             worker_threads: 0,
             uid_base: 1_879_048_192,
             shells: 2,
@@ -458,8 +461,9 @@ impl Loading {
 }
 
 /// What is wrong with values that can be read and still cannot be used.
-fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 9] {
+fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 10] {
     let fault = |wrong: bool, text| wrong.then_some(text);
+    let too_slow = 1..limits::STREAM_BYTES_PER_SECOND_MIN;
     let open = config.auth == Auth::Off && !config.listen.ip().is_loopback();
     [
         ("listen", fault(open, OPEN_WITHOUT_AUTH)),
@@ -471,6 +475,13 @@ fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 9] {
             fault(
                 config.log_group_bytes_max < limits::LOG_SEGMENT_BYTES_MAX,
                 "must be at least 8388608, the size of one file of a log",
+            ),
+        ),
+        (
+            "stream_bytes_per_second",
+            fault(
+                too_slow.contains(&config.stream_bytes_per_second),
+                "must be at least 32768, or 0 for no limit",
             ),
         ),
         ("worker_threads", fault(config.worker_threads > 1024, "must be at most 1024")),

@@ -100,6 +100,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         clock: Arc::clone(&clock),
         gateway: Arc::clone(&gateway) as _,
         endpoint: config.endpoint_in_functions.then(|| ENDPOINT_INSIDE.to_owned()),
+        stream_bytes_per_second: config.stream_bytes_per_second,
         tasks: tasks.clone(),
     };
     let scheduler = start_scheduler(config, &host, shared);

@@ -32,7 +32,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::backend::{Backend, Connection, Control, Door, Walls, WallsRequest, accept};
 use crate::lifecycle::{Action, Cause, Event, Runtime as RuntimeState, State};
-use crate::mailbox::{Assignment, Epoch, Message, NotTaken};
+use crate::mailbox::{Assignment, Epoch, Message};
 use crate::runtime_api::{self, Call};
 use log::Log;
 use work::Work;
@@ -97,6 +97,8 @@ pub struct Shared {
     pub gateway: Arc<dyn Gateway>,
     /// The address of that inside, if functions are to be told.
     pub endpoint: Option<String>,
+    /// How fast a streamed answer may pass when its burst is used up; 0 means as fast as it can.
+    pub stream_bytes_per_second: u64,
     /// The owner of all tasks of all environments.
     pub tasks: Tasks,
 }
@@ -161,7 +163,7 @@ impl Handle {
 fn hand_back(message: Message) {
     if let Message::Assign(assignment) = message {
         let Assignment { invocation, outcome, hold: _ } = *assignment;
-        let _ = outcome.send(Err(NotTaken(invocation)));
+        outcome.not_taken(invocation);
     }
 }
 
@@ -339,7 +341,7 @@ impl Driver {
             self.happen(Event::Assigned(id));
         } else {
             let Assignment { invocation, outcome, hold: _ } = assignment;
-            let _ = outcome.send(Err(NotTaken(invocation)));
+            outcome.not_taken(invocation);
         }
     }
 
@@ -361,6 +363,7 @@ impl Driver {
                     self.happen(Event::Answered);
                 }
             }
+            Call::Stream(id, reply) => self.begin_stream(&id, reply),
             Call::InitError(body, reply) => {
                 if self.work.init_error(body, reply) {
                     self.happen(Event::Lost(Cause::InitError));

@@ -1,12 +1,17 @@
 //! What an environment is doing: its session with the runtime, the invocation it has, the time it
 //! took. And the actions of the driver that are about that.
 
+mod stream;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_guest::protocol::{Exit, NotRunning, Program};
 use hearth_runtimes::Kind;
-use hearth_types::limits::{INIT_SECONDS_MAX, INIT_SECONDS_PROVISIONED, RUNTIME_NEXT_WAITERS_MAX};
+use hearth_types::limits::{
+    INIT_SECONDS_MAX, INIT_SECONDS_PROVISIONED, RESPONSE_BYTES_MAX, RUNTIME_NEXT_WAITERS_MAX,
+    STREAM_BYTES_MAX,
+};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -15,11 +20,12 @@ use crate::backend::CpuShare;
 use crate::failure::{Failure, Reported};
 use crate::invocation::{Completed, Invocation, LogRequest, RunResult, Timeline};
 use crate::lifecycle::{Cause, Phase, State};
-use crate::mailbox::{Assignment, Hold, NotTaken};
+use crate::mailbox::{Assignment, Hold, Taker};
 use crate::report::{self, InitPhase, Report, ReportStatus};
 use crate::runtime_api::session::{Refusal, Session};
-use crate::runtime_api::{Delivery, Posted};
+use crate::runtime_api::{Delivery, Posted, Streamed};
 use crate::variables::{self, Credentials, Surroundings};
+use stream::Streaming;
 
 type NextReply = oneshot::Sender<Result<Box<Delivery>, Refusal>>;
 type PostReply = oneshot::Sender<Result<(), Refusal>>;
@@ -58,7 +64,10 @@ struct Current {
     id: hearth_types::ids::RequestId,
     invocation: Option<Invocation>,
     log: LogRequest,
-    outcome: Option<oneshot::Sender<Result<Completed, NotTaken>>>,
+    /// Who waits for the outcome; taken by the beginning of a stream as well.
+    outcome: Option<Taker>,
+    /// The answer that goes to the caller in pieces.
+    stream: Option<Streaming>,
     hold: Option<Hold>,
     began: Instant,
     /// When the answer was posted.
@@ -92,6 +101,7 @@ impl Work {
             log: invocation.log,
             invocation: Some(invocation),
             outcome: Some(outcome),
+            stream: None,
             hold,
             began: Instant::now(),
             answered: None,
@@ -123,18 +133,17 @@ impl Work {
 
     /// The runtime posts an answer. Returns whether it counts.
     pub(super) fn respond(&mut self, id: &str, posted: Posted, reply: PostReply) -> bool {
-        let to = match posted {
-            Posted::Error(_) => "InvocationErrorResponse",
-            Posted::Response(_) | Posted::TooLarge | Posted::Truncated => "InvocationResponse",
+        let next = match posted {
+            Posted::Error(_) => self.session.answer(id, "InvocationErrorResponse"),
+            Posted::Response(_) | Posted::TooLarge | Posted::Truncated | Posted::UnknownMode => {
+                self.session.answer(id, "InvocationResponse")
+            }
+            Posted::Streamed(_) => self.session.end(id),
         };
-        match self.session.answer(id, to) {
+        match next {
             Ok(next) => {
                 self.session = next;
-                let verdict = match posted {
-                    Posted::Response(_) | Posted::Error(_) => Ok(()),
-                    Posted::TooLarge => Err(Refusal::TooLarge),
-                    Posted::Truncated => Err(Refusal::Truncated),
-                };
+                let verdict = verdict(&posted);
                 let _ = reply.send(verdict);
                 if let Some(current) = &mut self.current {
                     current.answered = Some(Instant::now());
@@ -325,6 +334,8 @@ impl Driver {
             Posted::Error(body) => (body, RunResult::Unhandled),
             Posted::TooLarge => current.fail(Failure::response_too_large()),
             Posted::Truncated => current.fail(Failure::truncated(current.id)),
+            Posted::UnknownMode => current.fail(Failure::invalid_response_mode(current.id)),
+            Posted::Streamed(streamed) => current.streamed(streamed),
         };
         current.completed = Some(completed);
         if current.log == LogRequest::None {
@@ -415,7 +426,6 @@ impl Driver {
         // A warm invocation does not wait for figures that its report reads anyway.
         let memory_used_mb = self.known_memory();
         let Some(current) = &mut self.work.current else { return };
-        let Some(outcome) = current.outcome.take() else { return };
         let Some((payload, result)) = current.completed.take() else { return };
         let handler = current.answered.map_or(Duration::ZERO, |at| at - current.began);
         let timeline = Timeline {
@@ -428,8 +438,13 @@ impl Driver {
         };
         // Its place is free before the caller knows, who may come back at once.
         drop(current.hold.take());
-        // The caller may have gone away.
-        let _ = outcome.send(Ok(Completed { payload, result, log_tail, timeline }));
+        match (current.stream.take(), current.outcome.take()) {
+            (Some(stream), _) => stream.end(current.failure.as_ref(), log_tail),
+            (None, Some(caller)) => {
+                caller.complete(Completed { payload, result, log_tail, timeline });
+            }
+            (None, None) => {}
+        }
     }
 
     /// Whether the runtime, asking for an event, is to be given the one that could not be
@@ -445,6 +460,19 @@ impl Current {
         let body = Bytes::from(failure.body());
         self.failure = Some(failure);
         (body, RunResult::Unhandled)
+    }
+}
+
+/// What the runtime is told of its answer.
+fn verdict(posted: &Posted) -> Result<(), Refusal> {
+    match posted {
+        Posted::Response(_)
+        | Posted::Error(_)
+        | Posted::Streamed(Streamed::Whole | Streamed::Failed(_)) => Ok(()),
+        Posted::TooLarge => Err(Refusal::TooLarge { limit: RESPONSE_BYTES_MAX as u64 }),
+        Posted::Streamed(Streamed::TooLarge) => Err(Refusal::TooLarge { limit: STREAM_BYTES_MAX }),
+        Posted::Truncated | Posted::Streamed(Streamed::Truncated) => Err(Refusal::Truncated),
+        Posted::UnknownMode => Err(Refusal::UnknownMode),
     }
 }
 

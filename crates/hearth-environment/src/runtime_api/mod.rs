@@ -1,16 +1,18 @@
 //! The Runtime API, version 2018-06-01: how a runtime asks for events and answers them.
 //!
-//! [`session`] decides, [`server`] speaks HTTP. One environment has one session, owned by its
+//! [`session`] decides, [`server`] speaks HTTP, `streaming` passes on what comes in pieces. One environment has one session, owned by its
 //! driver; every connection from inside sends [`Call`]s to it and waits for the verdict, so that
 //! calls may come over as many connections as the runtime's client likes.
 
 pub mod session;
 pub mod server;
+mod streaming;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::invocation::Invocation;
+use crate::stream::{Feed, StreamError};
 use session::Refusal;
 
 /// A call of the runtime, with where to send the verdict.
@@ -20,6 +22,8 @@ pub enum Call {
     Next(oneshot::Sender<Result<Box<Delivery>, Refusal>>),
     /// Answers an invocation.
     Respond(String, Posted, oneshot::Sender<Result<(), Refusal>>),
+    /// Begins to stream the answer of an invocation; [`Posted::Streamed`] ends it.
+    Stream(String, oneshot::Sender<Result<Taking, Refusal>>),
     /// Could not load the function.
     InitError(Bytes, oneshot::Sender<Result<(), Refusal>>),
 }
@@ -44,4 +48,30 @@ pub enum Posted {
     TooLarge,
     /// The connection ended in the middle of it.
     Truncated,
+    /// It was to come in a way that does not exist.
+    UnknownMode,
+    /// The end of an answer that went to the caller in pieces.
+    Streamed(Streamed),
+}
+
+/// How an answer ended that went to the caller in pieces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Streamed {
+    /// All of it went.
+    Whole,
+    /// The function failed in the middle of it.
+    Failed(StreamError),
+    /// It was more than an answer may have.
+    TooLarge,
+    /// The connection ended in the middle of it.
+    Truncated,
+}
+
+/// How an answer that is streamed is to be taken.
+#[derive(Debug)]
+pub enum Taking {
+    /// As if it were not: its caller wants it whole.
+    Whole,
+    /// Piece by piece.
+    Pieces(Feed),
 }

@@ -22,7 +22,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::session::Refusal;
-use super::{Call, Delivery, Posted};
+use super::{Call, Delivery, Posted, streaming};
 use crate::backend::{Connection, Door, accept};
 use crate::mailbox::{Epoch, Message};
 
@@ -36,13 +36,13 @@ pub(crate) struct Driver {
 
 /// One connection's way to the environment's task.
 #[derive(Debug, Clone)]
-struct Line {
+pub(super) struct Line {
     mailbox: mpsc::Sender<Message>,
     /// When the connection was accepted.
     epoch: Epoch,
     /// The right to hold a body: a runtime has one answer at a time, so two are plenty, and a
     /// crowd of connections that each begin a large one costs nothing.
-    bodies: Arc<Semaphore>,
+    pub(super) bodies: Arc<Semaphore>,
 }
 
 /// Serves connections from inside until the environment's task is gone.
@@ -86,7 +86,7 @@ async fn serve_connection(
     }
 }
 
-type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Full<Bytes>>;
 
 async fn answer(request: Request<Incoming>, line: Line) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
@@ -98,18 +98,23 @@ async fn answer(request: Request<Incoming>, line: Line) -> Result<Answer, Infall
     let answer = match (request.method().as_str(), parts.as_slice()) {
         ("GET", ["runtime", "invocation", "next"]) => next(&line).await,
         ("POST", ["runtime", "invocation", id, "response"]) => {
-            if knows_response_mode(request.headers()) {
-                let posted = read(&line, request.into_body(), RESPONSE_BYTES_MAX).await;
-                respond(&line, id, posted).await
-            } else {
-                let kind = "Runtime.InvalidResponseModeHeader";
-                error(StatusCode::BAD_REQUEST, kind, "Invalid response mode")
+            match response_mode(request.headers()) {
+                Some(Mode::Buffered) => {
+                    let posted = read(&line, request.into_body(), RESPONSE_BYTES_MAX).await;
+                    respond(&line, id, posted).await
+                }
+                Some(Mode::Streaming) => streaming::respond(&line, id, request.into_body()).await,
+                None => respond(&line, id, Posted::UnknownMode).await,
             }
         }
         ("POST", ["runtime", "invocation", id, "error"]) => {
             let posted = match read(&line, request.into_body(), RESPONSE_BYTES_MAX).await {
                 Posted::Response(body) => Posted::Error(body),
-                other @ (Posted::Error(_) | Posted::TooLarge | Posted::Truncated) => other,
+                other @ (Posted::Error(_)
+                | Posted::TooLarge
+                | Posted::Truncated
+                | Posted::UnknownMode
+                | Posted::Streamed(_)) => other,
             };
             respond(&line, id, posted).await
         }
@@ -129,7 +134,7 @@ async fn next(line: &Line) -> Answer {
     }
 }
 
-async fn respond(line: &Line, id: &str, posted: Posted) -> Answer {
+pub(super) async fn respond(line: &Line, id: &str, posted: Posted) -> Answer {
     let id = id.to_owned();
     match ask(line, |reply| Call::Respond(id, posted, reply)).await {
         Ok(()) => accepted(),
@@ -140,7 +145,9 @@ async fn respond(line: &Line, id: &str, posted: Posted) -> Answer {
 async fn init_error(line: &Line, body: Incoming) -> Answer {
     let body = match read(line, body, INIT_ERROR_BYTES_MAX).await {
         Posted::Response(body) | Posted::Error(body) => body,
-        Posted::TooLarge | Posted::Truncated => Bytes::new(),
+        Posted::TooLarge | Posted::Truncated | Posted::UnknownMode | Posted::Streamed(_) => {
+            Bytes::new()
+        }
     };
     match ask(line, |reply| Call::InitError(body, reply)).await {
         Ok(()) => accepted(),
@@ -149,7 +156,7 @@ async fn init_error(line: &Line, body: Incoming) -> Answer {
 }
 
 /// Asks the session and waits for its verdict: for `next` that may be for ever.
-async fn ask<T>(
+pub(super) async fn ask<T>(
     line: &Line,
     call: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Call,
 ) -> Result<T, Refusal> {
@@ -170,7 +177,7 @@ async fn read(line: &Line, body: Incoming, limit: usize) -> Posted {
         .unwrap_or(Posted::Truncated)
 }
 
-async fn read_within(mut body: Incoming, limit: usize) -> Posted {
+pub(super) async fn read_within(mut body: Incoming, limit: usize) -> Posted {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Posted::Truncated };
@@ -186,8 +193,8 @@ async fn read_within(mut body: Incoming, limit: usize) -> Posted {
                 whole.extend_from_slice(&data);
             }
             Err(frame) => {
-                if let Some(error) = frame.trailers_ref().and_then(trailing_error) {
-                    return Posted::Error(error);
+                if let Some(error) = frame.trailers_ref().and_then(streaming::trailing_error) {
+                    return Posted::Error(Bytes::from(error.details));
                 }
             }
         }
@@ -197,7 +204,7 @@ async fn read_within(mut body: Incoming, limit: usize) -> Posted {
 
 /// Takes the rest of a body that is refused, within reason, so that the client sees the refusal
 /// and not a broken connection.
-async fn drain(mut body: Incoming) {
+pub(super) async fn drain(mut body: Incoming) {
     let mut left = 4 * RESPONSE_BYTES_MAX;
     while let Some(Ok(frame)) = body.frame().await {
         left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
@@ -207,25 +214,19 @@ async fn drain(mut body: Incoming) {
     }
 }
 
-/// A streaming runtime reports a failure in the middle of its stream in trailers.
-fn trailing_error(trailers: &HeaderMap) -> Option<Bytes> {
-    use base64::Engine as _;
-    let kind = trailers.get("lambda-runtime-function-error-type")?;
-    let body = trailers
-        .get("lambda-runtime-function-error-body")
-        .and_then(|body| base64::engine::general_purpose::STANDARD.decode(body.as_bytes()).ok());
-    Some(body.map_or_else(
-        || {
-            let kind = String::from_utf8_lossy(kind.as_bytes()).into_owned();
-            Bytes::from(serde_json::json!({ "errorType": kind }).to_string())
-        },
-        Bytes::from,
-    ))
+/// How a runtime says that its answer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Buffered,
+    Streaming,
 }
 
-fn knows_response_mode(headers: &HeaderMap) -> bool {
-    let mode = headers.get("lambda-runtime-function-response-mode").map(HeaderValue::as_bytes);
-    matches!(mode, None | Some(b"streaming"))
+/// `None` if it says what does not exist.
+fn response_mode(headers: &HeaderMap) -> Option<Mode> {
+    match headers.get("lambda-runtime-function-response-mode").map(HeaderValue::as_bytes) {
+        None => Some(Mode::Buffered),
+        Some(mode) => mode.eq_ignore_ascii_case(b"streaming").then_some(Mode::Streaming),
+    }
 }
 
 /// An event as the runtime gets it. Empty headers are left out: clients stumble over them.
@@ -249,7 +250,7 @@ fn event(delivery: Delivery) -> Answer {
     answer
 }
 
-fn refused(refusal: Refusal) -> Answer {
+pub(super) fn refused(refusal: Refusal) -> Answer {
     match refusal {
         Refusal::InvalidStateTransition { from, to } => {
             let text = format!(
@@ -260,13 +261,16 @@ fn refused(refusal: Refusal) -> Answer {
         Refusal::InvalidRequestId => {
             error(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID")
         }
-        Refusal::TooLarge => {
-            let text =
-                format!("Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes).");
+        Refusal::TooLarge { limit } => {
+            let text = format!("Exceeded maximum allowed payload size ({limit} bytes).");
             error(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &text)
         }
         Refusal::Truncated => {
             error(StatusCode::BAD_REQUEST, "Runtime.TruncatedResponse", "Truncated HTTP request")
+        }
+        Refusal::UnknownMode => {
+            let kind = "Runtime.InvalidResponseModeHeader";
+            error(StatusCode::BAD_REQUEST, kind, "Invalid response mode")
         }
         Refusal::Gone => {
             error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "shutting down")

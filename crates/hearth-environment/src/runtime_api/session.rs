@@ -6,7 +6,7 @@
 //!     │                   ▲                                                 │
 //!     │ init error        └────────────────────── next ─────────────────────┘
 //!     ▼
-//!   Failed
+//!   Failed               Handling ──begin──▶ Streaming ──end──▶ Answered
 //! ```
 //!
 //! A runtime may ask again while it is `Waiting`, for instance on a new connection.
@@ -22,6 +22,8 @@ pub enum Session {
     Waiting,
     /// It has this invocation.
     Handling(RequestId),
+    /// It is sending the answer of this invocation, piece by piece.
+    Streaming(RequestId),
     /// It has answered this invocation and has not asked for another.
     Answered(RequestId),
     /// It has said that it could not load the function.
@@ -41,9 +43,14 @@ pub enum Refusal {
     /// No such invocation is running.
     InvalidRequestId,
     /// The answer is too large. The invocation has failed.
-    TooLarge,
+    TooLarge {
+        /// How many bytes it may have.
+        limit: u64,
+    },
     /// The answer was cut off. The invocation has failed.
     Truncated,
+    /// The answer was to come in a way that does not exist. The invocation has failed.
+    UnknownMode,
     /// The environment is being taken down.
     Gone,
 }
@@ -57,7 +64,7 @@ impl Session {
     pub fn next(self) -> Result<Self, Refusal> {
         match self {
             Self::Loading | Self::Waiting | Self::Answered(_) => Ok(Self::Waiting),
-            Self::Handling(_) | Self::Failed => Err(self.refuse("Ready")),
+            Self::Handling(_) | Self::Streaming(_) | Self::Failed => Err(self.refuse("Ready")),
         }
     }
 
@@ -67,18 +74,58 @@ impl Session {
     ///
     /// If it has none, has answered it already, or has another.
     pub fn answer(self, id: &str, to: &'static str) -> Result<Self, Refusal> {
-        let current = match self {
-            Self::Handling(current) | Self::Answered(current) => current,
-            Self::Loading | Self::Waiting | Self::Failed => return Err(Refusal::InvalidRequestId),
-        };
-        if RequestId::parse(id) != Some(current) {
-            return Err(Refusal::InvalidRequestId);
-        }
+        let current = self.current(id)?;
         match self {
             Self::Handling(_) => Ok(Self::Answered(current)),
-            Self::Loading | Self::Waiting | Self::Answered(_) | Self::Failed => {
-                Err(self.refuse(to))
+            Self::Loading
+            | Self::Waiting
+            | Self::Streaming(_)
+            | Self::Answered(_)
+            | Self::Failed => Err(self.refuse(to)),
+        }
+    }
+
+    /// The runtime begins to send an answer in pieces.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::answer`].
+    pub fn begin(self, id: &str) -> Result<Self, Refusal> {
+        let current = self.current(id)?;
+        self.answer(id, "InvocationResponse").map(|_answered| Self::Streaming(current))
+    }
+
+    /// The last piece was sent, or none will be.
+    ///
+    /// # Errors
+    ///
+    /// If none was begun.
+    pub fn end(self, id: &str) -> Result<Self, Refusal> {
+        let current = self.current(id)?;
+        match self {
+            Self::Streaming(_) => Ok(Self::Answered(current)),
+            Self::Loading
+            | Self::Waiting
+            | Self::Handling(_)
+            | Self::Answered(_)
+            | Self::Failed => Err(self.refuse("InvocationResponse")),
+        }
+    }
+
+    /// The invocation that it has or had, if that is the one of this id.
+    fn current(self, id: &str) -> Result<RequestId, Refusal> {
+        match self {
+            Self::Handling(current) | Self::Streaming(current) | Self::Answered(current)
+                if RequestId::parse(id) == Some(current) =>
+            {
+                Ok(current)
             }
+            Self::Handling(_)
+            | Self::Streaming(_)
+            | Self::Answered(_)
+            | Self::Loading
+            | Self::Waiting
+            | Self::Failed => Err(Refusal::InvalidRequestId),
         }
     }
 
@@ -90,9 +137,11 @@ impl Session {
     pub fn init_error(self) -> Result<Self, Refusal> {
         match self {
             Self::Loading => Ok(Self::Failed),
-            Self::Waiting | Self::Handling(_) | Self::Answered(_) | Self::Failed => {
-                Err(self.refuse("InitError"))
-            }
+            Self::Waiting
+            | Self::Handling(_)
+            | Self::Streaming(_)
+            | Self::Answered(_)
+            | Self::Failed => Err(self.refuse("InitError")),
         }
     }
 
@@ -105,7 +154,7 @@ impl Session {
             Self::Loading => "Started",
             Self::Waiting => "Ready",
             Self::Handling(_) => "Running",
-            Self::Answered(_) => "InvocationResponse",
+            Self::Streaming(_) | Self::Answered(_) => "InvocationResponse",
             Self::Failed => "InitError",
         }
     }
@@ -124,6 +173,7 @@ mod tests {
         let refused = |from, to| Err(Refusal::InvalidStateTransition { from, to });
         let wrong = Err(Refusal::InvalidRequestId);
         let (handling, answered) = (Session::Handling(id), Session::Answered(id));
+        let streaming = Session::Streaming(id);
         #[rustfmt::skip]
         let rows = [
             ("first next",            Session::Loading.next(),                         Ok(Session::Waiting)),
@@ -137,6 +187,16 @@ mod tests {
             ("answer to nonsense",    handling.answer("nonsense", "Response"),         wrong),
             ("late answer",           Session::Waiting.answer(&text, "Response"),      wrong),
             ("answer before init",    Session::Loading.answer(&text, "Response"),      wrong),
+            ("begins to stream",      handling.begin(&text),                           Ok(streaming)),
+            ("streams another's",     handling.begin(&other.to_string()),              wrong),
+            ("streams twice",         streaming.begin(&text),                          refused("InvocationResponse", "InvocationResponse")),
+            ("streams an answered",   answered.begin(&text),                           refused("InvocationResponse", "InvocationResponse")),
+            ("answers as it streams", streaming.answer(&text, "Response"),             refused("InvocationResponse", "Response")),
+            ("next as it streams",    streaming.next(),                                refused("InvocationResponse", "Ready")),
+            ("ends its stream",       streaming.end(&text),                            Ok(answered)),
+            ("ends another's",        streaming.end(&other.to_string()),               wrong),
+            ("ends what it did not begin", handling.end(&text),                        refused("Running", "InvocationResponse")),
+            ("ends after a reset",    Session::Failed.end(&text),                      wrong),
             ("init error",            Session::Loading.init_error(),                   Ok(Session::Failed)),
             ("init error too late",   Session::Waiting.init_error(),                   refused("Ready", "InitError")),
             ("second init error",     Session::Failed.init_error(),                    refused("InitError", "InitError")),

@@ -125,6 +125,7 @@ fn values_that_cannot_be_used_are_refused_with_their_origin() {
         ("HEARTH_LOG_GROUP_BYTES_MAX", "5",            "`log_group_bytes_max` (variable HEARTH_LOG_GROUP_BYTES_MAX): must be"),
         ("HEARTH_SHELLS",              "65",           "`shells` (variable HEARTH_SHELLS): must be at most 64"),
         ("HEARTH_WARM_SHELLS",         "-1",           "`warm_shells` cannot be `-1`"),
+        ("HEARTH_STREAM_BYTES_PER_SECOND", "5",        "`stream_bytes_per_second` (variable HEARTH_STREAM_BYTES_PER_SECOND): must be"),
         ("HEARTH_UID_BASE",            "1000",         "`uid_base` (variable HEARTH_UID_BASE): must be"),
     ];
     for (name, value, expected) in rows {
