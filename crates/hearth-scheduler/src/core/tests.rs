@@ -346,7 +346,7 @@ impl World {
                 let id = pick_from(free.collect())?;
                 self.live.get_mut(&id)?.1 = false;
                 self.starting.retain(|one| *one != id);
-                let health = if pick % 5 == 0 { Health::Failed } else { Health::Ready };
+                let health = if pick.is_multiple_of(5) { Health::Failed } else { Health::Ready };
                 Event::Idle(id, Offered { used_mb: u32::from(pick % 90), health })
             }
             6 => {
