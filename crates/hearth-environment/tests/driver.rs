@@ -5,6 +5,8 @@
     reason = "this is a test, functions that are called by tests included"
 )]
 
+mod extensions;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -116,7 +118,10 @@ fn target() -> Target {
 }
 
 fn world(script: Script, faults: &[Fault]) -> World {
-    let backend = Simulated::new(script);
+    world_of(Simulated::new(script), target(), faults)
+}
+
+fn world_of(backend: Simulated, target: Target, faults: &[Fault]) -> World {
     backend.faults.lock().unwrap().extend(faults.iter().cloned());
     let directory = tempfile::tempdir().unwrap();
     let runtimes = Runtimes::open(directory.path().to_owned()).unwrap();
@@ -131,7 +136,7 @@ fn world(script: Script, faults: &[Fault]) -> World {
     };
     let birth = Birth {
         id: EnvironmentId(1),
-        target: Arc::new(target()),
+        target: Arc::new(target),
         runtime: runtimes.get("provided.al2023").unwrap(),
     };
     let (sender, said) = mpsc::channel(64);

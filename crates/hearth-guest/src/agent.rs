@@ -5,7 +5,8 @@
 //!
 //! # Promises
 //!
-//! 1. Every process that ends in here is reaped; the end of the runtime is reported once.
+//! 1. Every process that ends in here is reaped; the end of the runtime, and of each extension, is
+//!    reported once.
 //! 2. After `ResetDone` no process of the environment is left but the agent.
 //! 3. When the socket is closed the agent ends, and the kernel ends the rest.
 
@@ -13,13 +14,17 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::confine::{self, Limits};
-use crate::protocol::{Command, Exit, NotRunning, Program, Report, TELEMETRY_DESCRIPTOR};
+use crate::extensions::{self, Extensions};
+use crate::protocol::{
+    Command, EXTENSIONS_MAX, Exit, Launched, NotLaunched, NotRunning, Process, Program, Report,
+    Signal, TELEMETRY_DESCRIPTOR,
+};
 use crate::wire::{self, Frames};
 
 /// What the agent is given when it is forked.
@@ -43,6 +48,7 @@ impl Agent {
         let children = child_signals()?;
         let mut frames = Frames::default();
         let mut runtime = None;
+        let mut extensions = Extensions::default();
         loop {
             let mut ready =
                 [PollFd::new(&self.control, PollFlags::IN), PollFd::new(&children, PollFlags::IN)];
@@ -53,20 +59,31 @@ impl Agent {
             let [told, ended] = ready.map(|ready| !ready.revents().is_empty());
             if ended {
                 drain_signals(&children);
-                self.reap(&mut runtime)?;
+                self.reap(&mut runtime, &mut extensions)?;
             }
             if told {
                 wire::receive_into(&self.control, &mut frames)?;
                 while let Some(command) = frames.take()? {
-                    self.obey(command, &mut runtime)?;
+                    self.obey(command, &mut runtime, &mut extensions)?;
                 }
             }
         }
     }
 
-    fn obey(&mut self, command: Command, runtime: &mut Option<i32>) -> io::Result<()> {
+    fn obey(
+        &mut self,
+        command: Command,
+        runtime: &mut Option<i32>,
+        extensions: &mut Extensions,
+    ) -> io::Result<()> {
         match command {
             Command::Run(program) => {
+                if let Some(variables) = &program.extensions {
+                    let found = extensions::found();
+                    if !found.is_empty() {
+                        return self.run_extensions(&found, variables, extensions);
+                    }
+                }
                 let report = match self.run(&program)? {
                     Ok(pid) => {
                         *runtime = Some(pid);
@@ -76,23 +93,82 @@ impl Agent {
                 };
                 wire::send(&self.control, &report, &[])
             }
+            Command::Signal { process, signal } => {
+                let pid = match &process {
+                    Process::Runtime => *runtime,
+                    Process::Extension(name) => extensions.process(name),
+                };
+                if let Some(pid) = pid {
+                    signal_group(pid, signal);
+                }
+                Ok(())
+            }
+            Command::Dial { ticket, port } => match extensions::dial(port) {
+                Ok(connection) => {
+                    let report = Report::Dialed { ticket };
+                    wire::send(&self.control, &report, &[connection.as_fd()])
+                }
+                Err(error) => {
+                    let report = Report::NotDialed { ticket, reason: error.to_string() };
+                    wire::send(&self.control, &report, &[])
+                }
+            },
             Command::Reset => {
-                // Ended on purpose, so its end is not reported.
+                // Ended on purpose, so their ends are not reported.
                 *runtime = None;
+                *extensions = Extensions::default();
                 end_everything();
                 wire::send(&self.control, &Report::ResetDone, &[])
             }
         }
     }
 
-    fn reap(&mut self, runtime: &mut Option<i32>) -> io::Result<()> {
+    fn reap(&mut self, runtime: &mut Option<i32>, extensions: &mut Extensions) -> io::Result<()> {
         while let Some((pid, exit)) = wait_child(libc::WNOHANG) {
             if *runtime == Some(pid) {
                 *runtime = None;
                 wire::send(&self.control, &Report::Exited(exit), &[])?;
+            } else if let Some(name) = extensions.ended(pid) {
+                wire::send(&self.control, &Report::ExtensionExited { name, exit }, &[])?;
             }
         }
         Ok(())
+    }
+
+    /// Starts the extensions that were found, up to as many as there may be.
+    fn run_extensions(
+        &self,
+        found: &[String],
+        variables: &[String],
+        extensions: &mut Extensions,
+    ) -> io::Result<()> {
+        // A pipe of their own tells their lines from those of the function. They share it.
+        let (reading, writing) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let streams = Streams { output: writing.as_raw_fd(), telemetry: None };
+        let mut launched = Vec::new();
+        for (index, name) in found.iter().enumerate() {
+            let refused = if index < EXTENSIONS_MAX {
+                let path = vec![extensions::path(name)];
+                let program = Program {
+                    candidates: Vec::new(),
+                    variables: variables.to_vec(),
+                    directory: "/".to_owned(),
+                    extensions: None,
+                };
+                match self.launch(&Image::prepare(&path, &program)?, &streams)? {
+                    Ok(pid) => {
+                        extensions.started(pid, name.clone());
+                        None
+                    }
+                    Err(errno) => Some(NotLaunched::Refused { errno }),
+                }
+            } else {
+                Some(NotLaunched::TooMany)
+            };
+            launched.push(Launched { name: name.clone(), refused });
+        }
+        drop(writing);
+        wire::send(&self.control, &Report::Extensions(launched), &[reading.as_fd()])
     }
 
     /// Starts the runtime, and knows whether the kernel took it.
@@ -102,6 +178,14 @@ impl Agent {
             return Ok(Err(NotRunning::NoneFound(names.collect())));
         };
         let image = Image::prepare(arguments, program)?;
+        let output = self.output.as_raw_fd();
+        let started = self.launch(&image, &Streams { output, telemetry: Some(output) })?;
+        let path = arguments.first().cloned().unwrap_or_default();
+        Ok(started.map_err(|errno| NotRunning::Refused { path, errno }))
+    }
+
+    /// Starts a process, and knows whether the kernel took it: if not, with which error number.
+    fn launch(&self, image: &Image, streams: &Streams) -> io::Result<Result<i32, i32>> {
         // Closed by a successful exec; carries the error number of a failed one.
         let (refused, refusal) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
 
@@ -112,7 +196,7 @@ impl Agent {
         }
         if pid == 0 {
             drop(refused);
-            let errno = self.become_runtime(&image);
+            let errno = self.become_runtime(image, streams);
             let _ = rustix::io::write(&refusal, &errno.to_le_bytes());
             // SAFETY: ends the child at once, without running the parent's destructors.
             unsafe { libc::_exit(127) };
@@ -128,22 +212,28 @@ impl Agent {
         if length == 0 {
             return Ok(Ok(pid));
         }
-        let path = arguments.first().cloned().unwrap_or_default();
-        Ok(Err(NotRunning::Refused { path, errno: i32::from_le_bytes(errno) }))
+        Ok(Err(i32::from_le_bytes(errno)))
     }
 
     /// The last steps of the child. Returns only if one of them failed, with the error number.
-    fn become_runtime(&self, image: &Image) -> i32 {
-        let output = self.output.as_raw_fd();
+    fn become_runtime(&self, image: &Image, streams: &Streams) -> i32 {
+        let Streams { output, telemetry } = *streams;
         // SAFETY: plain system calls on descriptors and strings that live until exec.
         unsafe {
             let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY);
-            if libc::dup2(null, 0) < 0
-                || libc::dup2(output, 1) < 0
-                || libc::dup2(output, 2) < 0
-                || libc::dup2(output, TELEMETRY_DESCRIPTOR) < 0
-            {
+            if libc::dup2(null, 0) < 0 || libc::dup2(output, 1) < 0 || libc::dup2(output, 2) < 0 {
                 return last_errno();
+            }
+            match telemetry {
+                Some(stream) => {
+                    if libc::dup2(stream, TELEMETRY_DESCRIPTOR) < 0 {
+                        return last_errno();
+                    }
+                }
+                // Whatever has this number is the agent's own.
+                None => {
+                    libc::fcntl(TELEMETRY_DESCRIPTOR, libc::F_SETFD, libc::FD_CLOEXEC);
+                }
             }
             libc::setsid();
             if libc::chdir(image.directory.as_ptr()) < 0 {
@@ -159,6 +249,14 @@ impl Agent {
         }
         last_errno()
     }
+}
+
+/// Where a process writes.
+struct Streams {
+    /// Its standard output and standard error.
+    output: RawFd,
+    /// Its telemetry stream, if it has one.
+    telemetry: Option<RawFd>,
 }
 
 /// Everything that exec needs, allocated before the fork.
@@ -197,6 +295,17 @@ impl Image {
 
 fn exists(arguments: &[String]) -> bool {
     arguments.first().is_some_and(|path| std::fs::metadata(path).is_ok_and(|found| found.is_file()))
+}
+
+/// Signals a child and its group. A child leads a session, so its group has its number; and as long
+/// as it is not reaped nobody else can get that number.
+fn signal_group(pid: i32, signal: Signal) {
+    let number = match signal {
+        Signal::Terminate => libc::SIGTERM,
+        Signal::Kill => libc::SIGKILL,
+    };
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(-pid, number) };
 }
 
 /// Kills and reaps until nobody is left. One `kill(-1)` is atomic for the whole namespace, so a

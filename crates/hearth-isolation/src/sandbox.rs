@@ -19,13 +19,15 @@ use hearth_environment::backend::{
     Backend, BuildError, Connection, Control, CpuShare, Door, Freeze, Leak, MemoryFigures, Output,
     Walls, WallsRequest,
 };
-use hearth_guest::protocol::{Command as AgentCommand, Program, Report, StepFailed};
+use hearth_guest::protocol::{
+    Command as AgentCommand, Process, Program, Report, Signal, StepFailed,
+};
 use hearth_guest::wire::{self, Frames};
 use hearth_runtimes::Runtime;
 use hearth_types::limits;
 use hearth_types::tasks::Tasks;
 use tokio::net::unix::pipe;
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::cgroups::{CPU_PERIOD_MICROS, GroupLimits, HandleKind};
@@ -339,6 +341,7 @@ impl Sandbox {
             link: Arc::clone(&self.link),
             agent: UnixStream::from_std(agent)?,
             frames: Frames::default(),
+            carried: None,
             handles,
             cpu_quota_micros,
             last: MemoryFigures::default(),
@@ -356,6 +359,8 @@ struct SandboxControl {
     link: Arc<Link>,
     agent: UnixStream,
     frames: Frames,
+    /// What came with the latest report that brings a descriptor.
+    carried: Option<OwnedFd>,
     handles: Vec<(HandleKind, File)>,
     cpu_quota_micros: u64,
     last: MemoryFigures,
@@ -371,6 +376,10 @@ impl SandboxControl {
             other @ (Report::Running
             | Report::NotRunning(_)
             | Report::Exited(_)
+            | Report::Extensions(_)
+            | Report::ExtensionExited { .. }
+            | Report::Dialed { .. }
+            | Report::NotDialed { .. }
             | Report::ResetDone) => {
                 let odd = io::Error::other(format!("the agent began with {other:?}"));
                 return Err(BuildError::Launcher(odd));
@@ -394,12 +403,39 @@ impl SandboxControl {
     fn send(&self, command: &AgentCommand) -> io::Result<()> {
         wire::send(&self.agent, command, &[])
     }
+
+    /// Takes the descriptor that comes with a report, if one does.
+    fn carry(&mut self, report: &Report) {
+        if matches!(report, Report::Extensions(_) | Report::Dialed { .. }) {
+            self.carried = self.frames.take_descriptors(1).pop();
+        }
+    }
 }
 
 #[async_trait]
 impl Control for SandboxControl {
     fn run(&mut self, program: &Program) -> io::Result<()> {
         self.send(&AgentCommand::Run(program.clone()))
+    }
+
+    fn take_extension_output(&mut self) -> io::Result<Box<dyn Output>> {
+        let pipe = self.carried.take().ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(Box::new(PipeOutput(pipe::Receiver::from_owned_fd(pipe)?)))
+    }
+
+    fn signal(&mut self, process: &Process, signal: Signal) -> io::Result<()> {
+        self.send(&AgentCommand::Signal { process: process.clone(), signal })
+    }
+
+    fn dial(&mut self, ticket: u64, port: u16) -> io::Result<()> {
+        self.send(&AgentCommand::Dial { ticket, port })
+    }
+
+    fn take_dialed(&mut self) -> io::Result<Box<dyn Connection>> {
+        let socket = self.carried.take().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let stream = std::net::TcpStream::from(socket);
+        stream.set_nonblocking(true)?;
+        Ok(Box::new(TcpStream::from_std(stream)?))
     }
 
     fn reset(&mut self) -> io::Result<()> {
@@ -409,6 +445,7 @@ impl Control for SandboxControl {
     async fn report(&mut self) -> io::Result<Report> {
         loop {
             if let Some(report) = self.frames.take()? {
+                self.carry(&report);
                 return Ok(report);
             }
             let Self { agent, frames, .. } = self;
