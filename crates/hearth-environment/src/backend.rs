@@ -4,7 +4,8 @@
 //!
 //! 1. [`Backend::build`] gives walls that stand, with nothing running inside, or an error and
 //!    nothing left over.
-//! 2. The runtime's end is reported once, wanted or not, unless a reset came first.
+//! 2. The end of the runtime and of each extension is reported once, wanted or not, unless a reset
+//!    came first.
 //! 3. After `ResetDone` nothing runs inside any more.
 //! 4. When [`Control::tear_down`] returns, every resource has been given back, or the error says
 //!    which one has not. Dropping a control tears the walls down as well.
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hearth_guest::protocol::{Program, Report};
+use hearth_guest::protocol::{Process, Program, Report, Signal};
 use hearth_runtimes::Runtime;
 use hearth_types::function::Target;
 use hearth_types::ids::EnvironmentId;
@@ -69,8 +70,22 @@ pub struct Walls {
 /// A handle on walls and on what is inside.
 #[async_trait]
 pub trait Control: Send + Sync + fmt::Debug {
-    /// Starts the runtime. `Running` or `NotRunning` is reported.
+    /// Starts the runtime. `Running` or `NotRunning` is reported; or `Extensions`, if the program
+    /// says how those are started and there are some.
     fn run(&mut self, program: &Program) -> io::Result<()>;
+
+    /// What extensions write. It came with the latest `Extensions`.
+    fn take_extension_output(&mut self) -> io::Result<Box<dyn Output>>;
+
+    /// Signals a process and its group. If that ends it, its end is reported as any other.
+    fn signal(&mut self, process: &Process, signal: Signal) -> io::Result<()>;
+
+    /// Asks for a connection to a port inside. `Dialed` or `NotDialed` is reported, but not before
+    /// the environment is thawed.
+    fn dial(&mut self, ticket: u64, port: u16) -> io::Result<()>;
+
+    /// The connection that came with the latest `Dialed`.
+    fn take_dialed(&mut self) -> io::Result<Box<dyn Connection>>;
 
     /// Ends everything inside. `ResetDone` is reported.
     fn reset(&mut self) -> io::Result<()>;

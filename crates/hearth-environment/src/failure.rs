@@ -3,9 +3,9 @@
 //! The bodies are those of the real service, as recorded; the words for signals and errors of the
 //! kernel are those of the Go language, in which the service is written.
 
-use hearth_guest::protocol::{Exit, NotRunning};
+use hearth_guest::protocol::{Exit, NotLaunched, NotRunning};
 use hearth_types::ids::RequestId;
-use hearth_types::limits::{RESPONSE_BYTES_MAX, STREAM_BYTES_MAX};
+use hearth_types::limits::{EXTENSIONS_MAX, RESPONSE_BYTES_MAX, STREAM_BYTES_MAX};
 
 /// An error of the platform: what the caller gets, and what the report says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +129,39 @@ impl Failure {
         }
     }
 
+    /// An extension ended in the middle of it all.
+    #[must_use]
+    pub fn extension_crashed(id: RequestId, exit: Exit) -> Self {
+        let reason = match exit {
+            Exit::Status(0) => "exit code 0".to_owned(),
+            Exit::Status(status) => format!("exit status {status}"),
+            Exit::Signal(signal) => format!("signal: {}", signal_name(signal)),
+        };
+        Self::extension(id, "Extension.Crash", &reason)
+    }
+
+    /// An extension could not be started.
+    #[must_use]
+    pub fn extension_not_launched(id: RequestId, name: &str, reason: NotLaunched) -> Self {
+        let reason = match reason {
+            NotLaunched::Refused { errno } => {
+                format!("fork/exec /opt/extensions/{name}: {}", errno_name(errno))
+            }
+            NotLaunched::TooMany => format!("Extension limit ({EXTENSIONS_MAX}) reached"),
+        };
+        Self::extension(id, "Extension.LaunchError", &reason)
+    }
+
+    /// An extension failed, in a way of this type.
+    #[must_use]
+    pub fn extension(id: RequestId, error_type: &'static str, reason: &str) -> Self {
+        Self {
+            error_type,
+            message: format!("RequestId: {id} Error: {reason}"),
+            reported: Reported::Error(error_type),
+        }
+    }
+
     /// The walls broke. Not the function's fault.
     #[must_use]
     pub fn walls(id: RequestId) -> Self {
@@ -189,8 +222,14 @@ mod tests {
         let none =
             NotRunning::NoneFound(vec!["/var/task/bootstrap".into(), "/opt/bootstrap".into()]);
         let refused = NotRunning::Refused { path: "/var/task/bootstrap".into(), errno: 13 };
+        let denied = NotLaunched::Refused { errno: 13 };
         #[rustfmt::skip]
         let rows = [
+            (Failure::extension_crashed(id, Exit::Status(0)),  "Extension.Crash",           "exit code 0"),
+            (Failure::extension_crashed(id, Exit::Status(7)),  "Extension.Crash",           "exit status 7"),
+            (Failure::extension_crashed(id, Exit::Signal(9)),  "Extension.Crash",           "signal: killed"),
+            (Failure::extension_not_launched(id, "e", denied), "Extension.LaunchError",     "fork/exec /opt/extensions/e: permission denied"),
+            (Failure::extension_not_launched(id, "e", NotLaunched::TooMany), "Extension.LaunchError", "Extension limit (10) reached"),
             (Failure::timed_out(id, 3),                        "Sandbox.Timedout",          "Task timed out after 3.00 seconds"),
             (Failure::exited(id, Exit::Status(0), false),      "Runtime.ExitError",         "Runtime exited without providing a reason"),
             (Failure::exited(id, Exit::Status(127), false),    "Runtime.ExitError",         "Runtime exited with error: exit status 127"),

@@ -1,9 +1,10 @@
 //! One execution environment: an isolated place that runs one copy of one function version.
 //!
 //! What happens to an environment is decided in [`lifecycle`], which is pure; [`driver`] is the one
-//! task that owns an environment and performs what was decided. The runtime inside talks to
-//! [`runtime_api`]; its walls are behind the traits of [`backend`], of which [`simulated`] is an
-//! implementation without any walls, for tests.
+//! task that owns an environment and performs what was decided. The runtime inside, and the
+//! extensions beside it, talk to [`runtime_api`]; extensions may have [`telemetry`] sent to them. Its
+//! walls are behind the traits of [`backend`], of which [`simulated`] is an implementation without
+//! any walls, for tests.
 //!
 //! # Deliberately absent
 //!
@@ -17,6 +18,7 @@ pub mod lifecycle;
 pub mod mailbox;
 pub mod driver;
 pub mod runtime_api;
+pub mod telemetry;
 pub mod backend;
 pub mod simulated;
 pub mod output;

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::invocation::{Answer, Completed, Invocation};
 use crate::runtime_api::Call;
+use crate::telemetry::deliver::Delivered;
 
 /// What an environment's task is told.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) enum Message {
     Retire,
     /// From a connection that was accepted in this epoch: see [`Epoch`].
     Call(Epoch, Call),
+    /// What became of a batch of telemetry that was sent in this epoch.
+    Delivered(Epoch, Delivered),
 }
 
 /// Counts the resets of an environment. What a runtime sent before it was ended must not be taken

@@ -4,10 +4,12 @@
 //!
 //! # Deliberately absent
 //!
-//! No JSON records (`platform.report` and its like), no X-Ray line, no `SnapStart` durations.
+//! No JSON records (those of [`crate::telemetry::events`] go to extensions only), no X-Ray line, no `SnapStart` durations.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
+
+use crate::runtime_api::extensions::Introduction;
 
 /// What one `REPORT` line says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +109,18 @@ pub fn init_report(duration: Duration, phase: InitPhase, status: ReportStatus<'_
     format!("INIT_REPORT Init Duration: {} ms\tPhase: {phase}\t{status}", millis(duration))
 }
 
+/// The line about one extension, when an init phase is over.
+#[must_use]
+pub fn extension(introduction: &Introduction) -> String {
+    let Introduction { name, state, events, error_type } = introduction;
+    let events = events.join(", ");
+    let line = format!("EXTENSION\tName: {name}\tState: {state}\tEvents: [{events}]");
+    match error_type {
+        Some(error_type) => format!("{line}\tError Type: {error_type}"),
+        None => line,
+    }
+}
+
 /// What AWS bills: init and duration together, in whole milliseconds, rounded up.
 #[must_use]
 pub fn billed_millis(duration: Duration, init: Option<Duration>) -> u64 {
@@ -143,6 +157,18 @@ mod tests {
         let cold = Report { init: Some(hundredths(11_010)), ..warm };
         let slow = Report { status: Some(ReportStatus::Timeout), ..warm };
         let error = ReportStatus::Error { error_type: "Runtime.ExitError" };
+        let ready = Introduction {
+            name: "outer".to_owned(),
+            state: "Ready",
+            events: vec!["INVOKE", "SHUTDOWN"],
+            error_type: None,
+        };
+        let failed = Introduction {
+            name: "outer".to_owned(),
+            state: "LaunchError",
+            events: Vec::new(),
+            error_type: Some("Extension.LaunchError".to_owned()),
+        };
         let broken = Report { status: Some(error), ..cold };
         #[rustfmt::skip]
         let rows: &[(&str, String, &str)] = &[
@@ -154,6 +180,8 @@ mod tests {
             ("timeout",      report(&slow),                                                             "REPORT RequestId: 8f5e0f9d\tDuration: 3.01 ms\tBilled Duration: 4 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\tStatus: timeout\t"),
             ("error",        report(&broken),                                                           "REPORT RequestId: 8f5e0f9d\tDuration: 3.01 ms\tBilled Duration: 4 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\tInit Duration: 110.10 ms\tStatus: error\tError Type: Runtime.ExitError\t"),
             ("init timeout", init_report(hundredths(1_000_020), InitPhase::Init, ReportStatus::Timeout), "INIT_REPORT Init Duration: 10000.20 ms\tPhase: init\tStatus: timeout"),
+            ("extension",    extension(&ready),                                                         "EXTENSION\tName: outer\tState: Ready\tEvents: [INVOKE, SHUTDOWN]"),
+            ("not started",  extension(&failed),                                                        "EXTENSION\tName: outer\tState: LaunchError\tEvents: []\tError Type: Extension.LaunchError"),
             ("init error",   init_report(hundredths(5), InitPhase::Invoke, error),                      "INIT_REPORT Init Duration: 0.05 ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError"),
         ];
         for (name, line, expected) in rows {

@@ -1,12 +1,12 @@
 //! A backend without any walls, for tests: a runtime that is a function of this program.
 //!
 //! The driver, the Runtime API server and the log are the real ones; only walls, processes and
-//! pipes are played. A [`Script`] is what the runtime does when it is started; it speaks HTTP over
-//! an in-memory connection, as a real one would over loopback.
+//! pipes are played. A [`Script`] is what the runtime, or an extension, does when it is started; it
+//! speaks HTTP over an in-memory connection, as a real one would over loopback.
 
 mod streaming;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -16,13 +16,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use hearth_guest::protocol::{Exit, NotRunning, Program, Report, StepFailed};
+use hearth_guest::protocol::{
+    Exit, Launched, NotLaunched, NotRunning, Process, Program, Report, Signal, StepFailed,
+};
 use hearth_types::tasks::Tasks;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::backend::{
     Backend, BuildError, Connection, Control, CpuShare, Door, Freeze, Leak, MemoryFigures, Output,
@@ -36,7 +38,10 @@ const CONNECTION_BYTES: usize = 64 * 1024;
 /// Connections and reports that may wait.
 const MAILBOX: usize = 64;
 
-/// What a simulated runtime does from its start to its end.
+/// Who listens inside, by port.
+type Listeners = Arc<Mutex<HashMap<u16, mpsc::Sender<DuplexStream>>>>;
+
+/// What a simulated runtime or extension does from its start to its end.
 pub type Script =
     Arc<dyn Fn(SimulatedRuntime) -> Pin<Box<dyn Future<Output = Exit> + Send>> + Send + Sync>;
 
@@ -49,6 +54,8 @@ pub struct Simulated {
     pub history: Arc<Mutex<Vec<Happening>>>,
     /// What goes wrong with the next environments, in order.
     pub faults: Arc<Mutex<VecDeque<Fault>>>,
+    /// The extensions that every environment has, by name. One without a script cannot be started.
+    pub extensions: Vec<(String, Option<Script>)>,
 }
 
 /// Something that a backend was told.
@@ -58,6 +65,12 @@ pub enum Happening {
     Built,
     /// The runtime was started.
     Ran,
+    /// An extension was started.
+    Launched,
+    /// The runtime was told to terminate.
+    Terminated,
+    /// The runtime or an extension was killed by itself.
+    Killed,
     /// Everything inside was ended.
     Reset,
     /// The walls were taken down.
@@ -88,7 +101,13 @@ impl fmt::Debug for Simulated {
 impl Simulated {
     /// A backend whose runtimes all do this.
     pub fn new(script: Script) -> Self {
-        Self { script, tasks: Tasks::default(), history: Arc::default(), faults: Arc::default() }
+        Self {
+            script,
+            tasks: Tasks::default(),
+            history: Arc::default(),
+            faults: Arc::default(),
+            extensions: Vec::new(),
+        }
     }
 
     fn note(&self, happening: Happening) {
@@ -123,6 +142,10 @@ impl Backend for Simulated {
             reports,
             generation: Arc::default(),
             fault,
+            processes: Vec::new(),
+            listeners: Listeners::default(),
+            extension_output: None,
+            dialed: VecDeque::new(),
         };
         let (_never, no_connections) = mpsc::channel(1);
         Ok(Walls {
@@ -143,6 +166,81 @@ struct SimulatedControl {
     /// Counts resets: a runtime of an earlier generation is dead.
     generation: Arc<Mutex<u64>>,
     fault: Option<Fault>,
+    /// What was started since the last reset, each with its line for signals.
+    processes: Vec<(Process, watch::Sender<Option<Signal>>)>,
+    listeners: Listeners,
+    extension_output: Option<SimulatedOutput>,
+    dialed: VecDeque<DuplexStream>,
+}
+
+impl SimulatedControl {
+    /// Starts a script as a process, which may be signalled and whose end is reported.
+    fn start(&mut self, process: &Process, script: &Script, write: mpsc::Sender<Bytes>) {
+        let (line, signals) = watch::channel(None);
+        let (traps, trapping) = watch::channel(false);
+        let runtime = SimulatedRuntime {
+            dial: self.dial.clone(),
+            write,
+            tasks: self.backend.tasks.clone(),
+            signals: signals.clone(),
+            traps: Arc::new(traps),
+            listeners: Arc::clone(&self.listeners),
+        };
+        let running = script(runtime);
+        let (report, generation) = (self.report.clone(), Arc::clone(&self.generation));
+        let mine = *generation.lock().expect("nobody panics with it");
+        self.processes.push((process.clone(), line));
+        let process = process.clone();
+        self.backend.tasks.spawn("simulated process", async move {
+            let exit = tokio::select! {
+                exit = running => exit,
+                exit = ended_by(signals, trapping) => exit,
+            };
+            if *generation.lock().expect("nobody panics with it") == mine {
+                let ended = match process {
+                    Process::Runtime => Report::Exited(exit),
+                    Process::Extension(name) => Report::ExtensionExited { name, exit },
+                };
+                let _ = report.send(ended).await;
+            }
+        });
+    }
+
+    fn launch_extensions(&mut self) {
+        let (write, output) = mpsc::channel(MAILBOX);
+        self.extension_output = Some(SimulatedOutput { output, pending: VecDeque::new() });
+        let mut launched = Vec::new();
+        for (name, script) in self.backend.extensions.clone() {
+            let refused = match script {
+                Some(script) => {
+                    self.backend.note(Happening::Launched);
+                    self.start(&Process::Extension(name.clone()), &script, write.clone());
+                    None
+                }
+                None => Some(NotLaunched::Refused { errno: 13 }),
+            };
+            launched.push(Launched { name, refused });
+        }
+        let _ = self.report.try_send(Report::Extensions(launched));
+    }
+}
+
+/// How a process ends that is signalled. `SIGTERM` may be trapped, and then ends nothing.
+async fn ended_by(
+    mut signals: watch::Receiver<Option<Signal>>,
+    trapping: watch::Receiver<bool>,
+) -> Exit {
+    loop {
+        if signals.changed().await.is_err() {
+            return Exit::Signal(9); // Everything was reset, or is gone.
+        }
+        let signal = *signals.borrow_and_update();
+        match signal {
+            Some(Signal::Kill) => return Exit::Signal(9),
+            Some(Signal::Terminate) if !*trapping.borrow() => return Exit::Signal(15),
+            Some(Signal::Terminate) | None => {}
+        }
+    }
 }
 
 impl fmt::Debug for SimulatedControl {
@@ -153,32 +251,64 @@ impl fmt::Debug for SimulatedControl {
 
 #[async_trait]
 impl Control for SimulatedControl {
-    fn run(&mut self, _program: &Program) -> io::Result<()> {
+    fn run(&mut self, program: &Program) -> io::Result<()> {
+        if program.extensions.is_some() && !self.backend.extensions.is_empty() {
+            self.launch_extensions();
+            return Ok(());
+        }
         if let Some(Fault::Run(reason)) = self.fault.take() {
             let _ = self.report.try_send(Report::NotRunning(reason));
             return Ok(());
         }
         self.backend.note(Happening::Ran);
-        let runtime = SimulatedRuntime {
-            dial: self.dial.clone(),
-            write: self.write.clone(),
-            tasks: self.backend.tasks.clone(),
-        };
-        let running = (self.backend.script)(runtime);
-        let (report, generation) = (self.report.clone(), Arc::clone(&self.generation));
-        let mine = *generation.lock().expect("nobody panics with it");
-        self.backend.tasks.spawn("simulated runtime", async move {
-            let exit = running.await;
-            if *generation.lock().expect("nobody panics with it") == mine {
-                let _ = report.send(Report::Exited(exit)).await;
-            }
-        });
+        let _ = self.report.try_send(Report::Running);
+        let (script, write) = (Arc::clone(&self.backend.script), self.write.clone());
+        self.start(&Process::Runtime, &script, write);
         Ok(())
+    }
+
+    fn take_extension_output(&mut self) -> io::Result<Box<dyn Output>> {
+        let output = self.extension_output.take().ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(Box::new(output))
+    }
+
+    fn signal(&mut self, process: &Process, signal: Signal) -> io::Result<()> {
+        self.backend.note(match signal {
+            Signal::Terminate => Happening::Terminated,
+            Signal::Kill => Happening::Killed,
+        });
+        for (_, line) in self.processes.iter().filter(|(one, _)| one == process) {
+            line.send_replace(Some(signal));
+        }
+        Ok(())
+    }
+
+    fn dial(&mut self, ticket: u64, port: u16) -> io::Result<()> {
+        let (ours, theirs) = tokio::io::duplex(CONNECTION_BYTES);
+        let listener = self.listeners.lock().expect("nobody panics with it").get(&port).cloned();
+        let report = match listener.map(|listener| listener.try_send(theirs)) {
+            Some(Ok(())) => {
+                self.dialed.push_back(ours);
+                Report::Dialed { ticket }
+            }
+            Some(Err(_)) | None => {
+                Report::NotDialed { ticket, reason: "connection refused".to_owned() }
+            }
+        };
+        let _ = self.report.try_send(report);
+        Ok(())
+    }
+
+    fn take_dialed(&mut self) -> io::Result<Box<dyn Connection>> {
+        let connection = self.dialed.pop_front().ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(Box::new(connection))
     }
 
     fn reset(&mut self) -> io::Result<()> {
         self.backend.note(Happening::Reset);
         *self.generation.lock().expect("nobody panics with it") += 1;
+        self.processes.clear();
+        self.listeners.lock().expect("nobody panics with it").clear();
         let _ = self.report.try_send(Report::ResetDone);
         Ok(())
     }
@@ -261,15 +391,20 @@ pub struct SimulatedRuntime {
     dial: mpsc::Sender<DuplexStream>,
     write: mpsc::Sender<Bytes>,
     tasks: Tasks,
+    signals: watch::Receiver<Option<Signal>>,
+    traps: Arc<watch::Sender<bool>>,
+    listeners: Listeners,
 }
 
-/// What the Runtime API answered.
+/// What the Runtime API, or that of extensions, answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
     /// The HTTP status.
     pub status: u16,
     /// The id of the invocation, if the answer brought one.
     pub request_id: Option<String>,
+    /// The id of the extension, if the answer brought one.
+    pub extension_id: Option<String>,
     /// The body.
     pub body: Bytes,
 }
@@ -293,26 +428,77 @@ impl SimulatedRuntime {
     /// Calls the Runtime API on a connection of its own. A call that gets no answer, because the
     /// environment is being taken down, ends this runtime's interest in everything.
     pub async fn call(&self, method: &str, path: &str, body: &str) -> Answered {
-        match self.try_call(method, path, body).await {
+        let path = format!("/2018-06-01/runtime/{path}");
+        self.request((method, &path), &[], body).await
+    }
+
+    /// Registers as an extension.
+    pub async fn register(&self, name: &str, events: &str) -> Answered {
+        let route = ("POST", "/2020-01-01/extension/register");
+        let body = format!("{{\"events\":[{events}]}}");
+        self.request(route, &[("lambda-extension-name", name)], &body).await
+    }
+
+    /// Asks for the next event of an extension.
+    pub async fn next_event(&self, id: &str) -> Answered {
+        let route = ("GET", "/2020-01-01/extension/event/next");
+        self.request(route, &[("lambda-extension-identifier", id)], "").await
+    }
+
+    /// Calls anything, with headers, as [`Self::call`] does.
+    pub async fn request(
+        &self,
+        route: (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answered {
+        match self.try_request(route, headers, body).await {
             Some(answered) => answered,
             None => std::future::pending().await,
         }
     }
 
-    async fn try_call(&self, method: &str, path: &str, body: &str) -> Option<Answered> {
+    /// Waits until it is told to terminate. From the first time on it does not end of that.
+    pub async fn terminated(&self) {
+        self.traps.send_replace(true);
+        let mut signals = self.signals.clone();
+        let told = signals.wait_for(|signal| *signal == Some(Signal::Terminate)).await.is_ok();
+        if !told {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Listens at a port. Connections come out of what is returned.
+    #[must_use]
+    pub fn listen(&self, port: u16) -> mpsc::Receiver<DuplexStream> {
+        let (listener, connections) = mpsc::channel(MAILBOX);
+        self.listeners.lock().expect("nobody panics with it").insert(port, listener);
+        connections
+    }
+
+    async fn try_request(
+        &self,
+        (method, path): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Option<Answered> {
         let mut sender = self.connect().await?;
-        let request = hyper::Request::builder()
-            .method(method)
-            .uri(format!("/2018-06-01/runtime/{path}"))
-            .header("host", "runtime")
-            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
-            .ok()?;
+        let mut request =
+            hyper::Request::builder().method(method).uri(path).header("host", "runtime");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).ok()?;
         let response = sender.send_request(request).await.ok()?;
         let status = response.status().as_u16();
-        let id = response.headers().get("lambda-runtime-aws-request-id");
-        let request_id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| {
+            let value = response.headers().get(name).and_then(|id| id.to_str().ok());
+            value.map(str::to_owned)
+        };
+        let request_id = header("lambda-runtime-aws-request-id");
+        let extension_id = header("lambda-extension-identifier");
         let body = response.into_body().collect().await.ok()?.to_bytes();
-        Some(Answered { status, request_id, body })
+        Some(Answered { status, request_id, extension_id, body })
     }
 
     async fn open(&self) -> Option<DuplexStream> {

@@ -77,6 +77,32 @@ fn listed(all: BTreeMap<String, String>) -> Vec<String> {
     all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
+/// AWS: what an extension does not find in its environment, because it is the runtime's business.
+const HIDDEN_FROM_EXTENSIONS: &[&str] = &[
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_XRAY_CONTEXT_MISSING",
+    "AWS_XRAY_DAEMON_ADDRESS",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+    "_AWS_XRAY_DAEMON_ADDRESS",
+    "_AWS_XRAY_DAEMON_PORT",
+    "_HANDLER",
+    "_LAMBDA_TELEMETRY_LOG_FD",
+    "PWD",
+];
+
+/// What an extension finds of the runtime's variables.
+#[must_use]
+pub fn for_extensions(variables: &[String]) -> Vec<String> {
+    let shown = |variable: &&String| {
+        let name = variable.split_once('=').map_or(variable.as_str(), |(name, _)| name);
+        !HIDDEN_FROM_EXTENSIONS.contains(&name)
+    };
+    variables.iter().filter(shown).cloned().collect()
+}
+
 fn overridable(set: &mut impl FnMut(&str, &str), runtime: &Runtime) {
     #[rustfmt::skip]
     let rows = [
@@ -143,5 +169,17 @@ fn reserved(set: &mut impl FnMut(&str, &str), target: &Target, around: &Surround
     ];
     for (name, value) in rows {
         set(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extension_does_not_find_what_is_the_runtimes() {
+        let all = ["_HANDLER=a.b", "PATH=/bin", "OWN=_HANDLER=x", "AWS_XRAY_DAEMON_ADDRESS=a:1"];
+        let all = all.map(str::to_owned);
+        assert_eq!(for_extensions(&all), ["PATH=/bin", "OWN=_HANDLER=x"]);
     }
 }

@@ -7,6 +7,7 @@
 
 #[path = "driver/streaming.rs"]
 mod streaming;
+mod extensions;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -119,7 +120,10 @@ fn target() -> Target {
 }
 
 fn world(script: Script, faults: &[Fault]) -> World {
-    let backend = Simulated::new(script);
+    world_of(Simulated::new(script), target(), faults)
+}
+
+fn world_of(backend: Simulated, target: Target, faults: &[Fault]) -> World {
     backend.faults.lock().unwrap().extend(faults.iter().cloned());
     let directory = tempfile::tempdir().unwrap();
     let runtimes = Runtimes::open(directory.path().to_owned()).unwrap();
@@ -135,7 +139,7 @@ fn world(script: Script, faults: &[Fault]) -> World {
     };
     let birth = Birth {
         id: EnvironmentId(1),
-        target: Arc::new(target()),
+        target: Arc::new(target),
         runtime: runtimes.get("provided.al2023").unwrap(),
         purpose: Purpose::OnDemand,
     };

@@ -6,7 +6,8 @@
 //!
 //! # Promises
 //!
-//! 1. Every process that ends in here is reaped; the end of the runtime is reported once.
+//! 1. Every process that ends in here is reaped; the end of the runtime, and of each extension, is
+//!    reported once.
 //! 2. After `ResetDone` no process of the environment is left but the agent.
 //! 3. When the socket is closed the agent ends, and the kernel ends the rest.
 
@@ -14,13 +15,17 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::confine::{self, Limits};
-use crate::protocol::{Command, Exit, NotRunning, Program, Report, TELEMETRY_DESCRIPTOR};
+use crate::extensions::{self, Extensions};
+use crate::protocol::{
+    Command, EXTENSIONS_MAX, Exit, Launched, NotLaunched, NotRunning, Process, Program, Report,
+    Signal, TELEMETRY_DESCRIPTOR,
+};
 use crate::waiting::{Said, Waiting};
 use crate::wire::{self, Frames};
 
@@ -78,6 +83,11 @@ impl Agent {
     }
 
     fn obey(&mut self, command: Command, inside: &mut Inside) -> io::Result<()> {
+        if let Command::Run(program) | Command::Continue(program) = &command
+            && self.run_extensions(program, inside)?
+        {
+            return Ok(()); // The runtime's turn comes when they have registered.
+        }
         match command {
             Command::Run(program) => {
                 if let Some(mut waiting) = inside.waiting.take() {
@@ -99,8 +109,28 @@ impl Agent {
                     Err(program) => self.start(&program, inside),
                 }
             }
+            Command::Signal { process, signal } => {
+                let pid = match &process {
+                    Process::Runtime => inside.runtime,
+                    Process::Extension(name) => inside.extensions.process(name),
+                };
+                if let Some(pid) = pid {
+                    signal_group(pid, signal);
+                }
+                Ok(())
+            }
+            Command::Dial { ticket, port } => match extensions::dial(port) {
+                Ok(connection) => {
+                    let report = Report::Dialed { ticket };
+                    wire::send(&self.control, &report, &[connection.as_fd()])
+                }
+                Err(error) => {
+                    let report = Report::NotDialed { ticket, reason: error.to_string() };
+                    wire::send(&self.control, &report, &[])
+                }
+            },
             Command::Reset => {
-                // Ended on purpose, so its end is not reported.
+                // Ended on purpose, so their ends are not reported.
                 *inside = Inside::default();
                 end_everything();
                 wire::send(&self.control, &Report::ResetDone, &[])
@@ -155,11 +185,51 @@ impl Agent {
             if inside.runtime == Some(pid) {
                 inside.runtime = None;
                 wire::send(&self.control, &Report::Exited(exit), &[])?;
+            } else if let Some(name) = inside.extensions.ended(pid) {
+                wire::send(&self.control, &Report::ExtensionExited { name, exit }, &[])?;
             } else if let Some(waiting) = &mut inside.waiting {
                 waiting.was_reaped(pid);
             }
         }
         Ok(())
+    }
+
+    /// Starts the extensions that there are, up to as many as there may be, if the program says how.
+    /// Returns whether there are any.
+    fn run_extensions(&self, program: &Program, inside: &mut Inside) -> io::Result<bool> {
+        let Some(variables) = &program.extensions else { return Ok(false) };
+        let found = extensions::found();
+        if found.is_empty() {
+            return Ok(false);
+        }
+        // A pipe of their own tells their lines from those of the function. They share it.
+        let (reading, writing) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let streams = Streams { input: None, output: writing.as_raw_fd(), telemetry: None };
+        let mut launched = Vec::new();
+        for (index, name) in found.into_iter().enumerate() {
+            let refused = if index < EXTENSIONS_MAX {
+                let path = vec![extensions::path(&name)];
+                let program = Program {
+                    candidates: Vec::new(),
+                    variables: variables.clone(),
+                    directory: "/".to_owned(),
+                    extensions: None,
+                };
+                match self.launch(&Image::prepare(&path, &program)?, &streams)? {
+                    Ok(pid) => {
+                        inside.extensions.started(pid, name.clone());
+                        None
+                    }
+                    Err(errno) => Some(NotLaunched::Refused { errno }),
+                }
+            } else {
+                Some(NotLaunched::TooMany)
+            };
+            launched.push(Launched { name, refused });
+        }
+        drop(writing);
+        wire::send(&self.control, &Report::Extensions(launched), &[reading.as_fd()])?;
+        Ok(true)
     }
 
     /// Starts a program, and knows whether the kernel took it. Without an input of its own it reads
@@ -174,6 +244,14 @@ impl Agent {
             return Ok(Err(NotRunning::NoneFound(names.collect())));
         };
         let image = Image::prepare(arguments, program)?;
+        let (input, output) = (input.map(|input| input.as_raw_fd()), self.output.as_raw_fd());
+        let started = self.launch(&image, &Streams { input, output, telemetry: Some(output) })?;
+        let path = arguments.first().cloned().unwrap_or_default();
+        Ok(started.map_err(|errno| NotRunning::Refused { path, errno }))
+    }
+
+    /// Starts a process, and knows whether the kernel took it: if not, with which error number.
+    fn launch(&self, image: &Image, streams: &Streams) -> io::Result<Result<i32, i32>> {
         // Closed by a successful exec; carries the error number of a failed one.
         let (refused, refusal) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
 
@@ -184,7 +262,7 @@ impl Agent {
         }
         if pid == 0 {
             drop(refused);
-            let errno = self.become_runtime(&image, input);
+            let errno = self.become_runtime(image, streams);
             let _ = rustix::io::write(&refusal, &errno.to_le_bytes());
             // SAFETY: ends the child at once, without running the parent's destructors.
             unsafe { libc::_exit(127) };
@@ -200,25 +278,28 @@ impl Agent {
         if length == 0 {
             return Ok(Ok(pid));
         }
-        let path = arguments.first().cloned().unwrap_or_default();
-        Ok(Err(NotRunning::Refused { path, errno: i32::from_le_bytes(errno) }))
+        Ok(Err(i32::from_le_bytes(errno)))
     }
 
     /// The last steps of the child. Returns only if one of them failed, with the error number.
-    fn become_runtime(&self, image: &Image, input: Option<BorrowedFd<'_>>) -> i32 {
-        let output = self.output.as_raw_fd();
+    fn become_runtime(&self, image: &Image, streams: &Streams) -> i32 {
+        let Streams { input, output, telemetry } = *streams;
         // SAFETY: plain system calls on descriptors and strings that live until exec.
         unsafe {
-            let input = match input {
-                Some(input) => input.as_raw_fd(),
-                None => libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY),
-            };
-            if libc::dup2(input, 0) < 0
-                || libc::dup2(output, 1) < 0
-                || libc::dup2(output, 2) < 0
-                || libc::dup2(output, TELEMETRY_DESCRIPTOR) < 0
-            {
+            let input = input.unwrap_or_else(|| libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY));
+            if libc::dup2(input, 0) < 0 || libc::dup2(output, 1) < 0 || libc::dup2(output, 2) < 0 {
                 return last_errno();
+            }
+            match telemetry {
+                Some(stream) => {
+                    if libc::dup2(stream, TELEMETRY_DESCRIPTOR) < 0 {
+                        return last_errno();
+                    }
+                }
+                // Whatever has this number is the agent's own.
+                None => {
+                    libc::fcntl(TELEMETRY_DESCRIPTOR, libc::F_SETFD, libc::FD_CLOEXEC);
+                }
             }
             libc::setsid();
             if libc::chdir(image.directory.as_ptr()) < 0 {
@@ -241,6 +322,17 @@ impl Agent {
 struct Inside {
     runtime: Option<i32>,
     waiting: Option<Waiting>,
+    extensions: Extensions,
+}
+
+/// What a process reads and where it writes.
+struct Streams {
+    /// Its standard input; `/dev/null` without one.
+    input: Option<RawFd>,
+    /// Its standard output and standard error.
+    output: RawFd,
+    /// Its telemetry stream, if it has one.
+    telemetry: Option<RawFd>,
 }
 
 /// Everything that exec needs, allocated before the fork.
@@ -279,6 +371,17 @@ impl Image {
 
 fn exists(arguments: &[String]) -> bool {
     arguments.first().is_some_and(|path| std::fs::metadata(path).is_ok_and(|found| found.is_file()))
+}
+
+/// Signals a child and its group. A child leads a session, so its group has its number; and as long
+/// as it is not reaped nobody else can get that number.
+fn signal_group(pid: i32, signal: Signal) {
+    let number = match signal {
+        Signal::Terminate => libc::SIGTERM,
+        Signal::Kill => libc::SIGKILL,
+    };
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(-pid, number) };
 }
 
 /// Kills and reaps until nobody is left. One `kill(-1)` is atomic for the whole namespace, so a

@@ -4,11 +4,14 @@
 //!  server                          agent
 //!    │ ◀────────── WallsUp ──────────│   with two listening sockets: Runtime API, endpoint
 //!    │ ─────────── Run ────────────▶ │
-//!    │ ◀── Running / NotRunning ─────│
-//!    │ ◀────────── Exited ───────────│   whenever the runtime ends, wanted or not
+//!    │ ◀── Running / NotRunning ─────│   or Extensions, if there are any: then Run comes again
+//!    │ ◀── Exited, ExtensionExited ──│   whenever one of them ends, wanted or not
 //!    │ ─────────── Warm ───────────▶ │   instead of Run, before there is a function
 //!    │ ◀── Waiting / NotWaiting ─────│
 //!    │ ───────── Continue ─────────▶ │   when there is one; answered like Run
+//!    │ ─────────── Signal ─────────▶ │   answered by nothing but the end that it brings about
+//!    │ ─────────── Dial ───────────▶ │
+//!    │ ◀──── Dialed / NotDialed ─────│   with a connection to a port inside
 //!    │ ─────────── Reset ──────────▶ │
 //!    │ ◀────────── ResetDone ────────│   no process is left but the agent
 //! ```
@@ -20,18 +23,55 @@ use serde::{Deserialize, Serialize};
 /// The descriptor in which the runtime finds the telemetry stream.
 pub const TELEMETRY_DESCRIPTOR: i32 = 3;
 
+/// AWS: how many extensions an environment may have.
+pub const EXTENSIONS_MAX: usize = 10;
+
 /// What the server tells the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Start the runtime. There is none running; one that waits is ended.
+    /// Start the runtime. There is none running; one that waits is ended. Where the program says how
+    /// extensions are started and there are some, they are started instead, and the runtime waits
+    /// for the next `Run`.
     Run(Program),
     /// Start an interpreter that is to wait for its function. There is nothing running.
     Warm(Program),
-    /// Let the interpreter that waits go on as the runtime. If there is none any more, or if it does
-    /// not want to, start the program.
+    /// The same as `Run`, but let the interpreter that waits go on as the runtime. If there is none
+    /// any more, or if it does not want to, start the program.
     Continue(Program),
+    /// Send a signal to a process and its group. One that is not there is not missed.
+    Signal {
+        /// Whose.
+        process: Process,
+        /// Which one.
+        signal: Signal,
+    },
+    /// Connect to a port inside.
+    Dial {
+        /// Comes back with the answer.
+        ticket: u64,
+        /// Where somebody listens, or should.
+        port: u16,
+    },
     /// End every process but the agent.
     Reset,
+}
+
+/// A process that the agent started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Process {
+    /// The runtime.
+    Runtime,
+    /// The extension of this name.
+    Extension(String),
+}
+
+/// How a process is told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signal {
+    /// `SIGTERM`: it may do so in its own way.
+    Terminate,
+    /// `SIGKILL`.
+    Kill,
 }
 
 /// What to execute as the runtime.
@@ -43,6 +83,8 @@ pub struct Program {
     pub variables: Vec<String>,
     /// Where it starts.
     pub directory: String,
+    /// The environment of extensions, as `NAME=value`, if they are to be looked for and started.
+    pub extensions: Option<Vec<String>>,
 }
 
 /// What the agent tells the server.
@@ -62,8 +104,51 @@ pub enum Report {
     NotWaiting,
     /// The runtime ended.
     Exited(Exit),
+    /// These extensions were found, and started where they could be. The reading end of the pipe
+    /// that they write to comes with it.
+    Extensions(Vec<Launched>),
+    /// An extension ended.
+    ExtensionExited {
+        /// Its name.
+        name: String,
+        /// How.
+        exit: Exit,
+    },
+    /// Somebody listened at the port. The connection comes with it.
+    Dialed {
+        /// That of the command.
+        ticket: u64,
+    },
+    /// Nobody listened at the port, or did not answer in time.
+    NotDialed {
+        /// That of the command.
+        ticket: u64,
+        /// What the kernel said, in words.
+        reason: String,
+    },
     /// Nothing runs any more but the agent.
     ResetDone,
+}
+
+/// An extension that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launched {
+    /// The name of its file, which is its own name.
+    pub name: String,
+    /// Why it does not run, if it does not.
+    pub refused: Option<NotLaunched>,
+}
+
+/// Why an extension could not be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NotLaunched {
+    /// The kernel refused to execute it.
+    Refused {
+        /// What the kernel said.
+        errno: i32,
+    },
+    /// There are [`EXTENSIONS_MAX`] before it.
+    TooMany,
 }
 
 /// Which step of several failed, and what the kernel said.

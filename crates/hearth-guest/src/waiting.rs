@@ -134,7 +134,7 @@ mod tests {
 
     fn program() -> Program {
         let variables = ["A=1", "B="].map(str::to_owned).to_vec();
-        Program { candidates: Vec::new(), variables, directory: "/".to_owned() }
+        Program { candidates: Vec::new(), variables, directory: "/".to_owned(), extensions: None }
     }
 
     #[test]

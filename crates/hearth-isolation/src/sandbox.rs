@@ -20,13 +20,15 @@ use hearth_environment::backend::{
     Backend, BuildError, Connection, Control, CpuShare, Door, Freeze, Leak, MemoryFigures, Output,
     Walls, WallsRequest,
 };
-use hearth_guest::protocol::{Command as AgentCommand, Program, Report, StepFailed};
+use hearth_guest::protocol::{
+    Command as AgentCommand, Process, Program, Report, Signal, StepFailed,
+};
 use hearth_guest::wire::{self, Frames};
 use hearth_types::function::Target;
 use hearth_types::limits;
 use hearth_types::tasks::Tasks;
 use tokio::net::unix::pipe;
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use crate::cgroups::{CPU_PERIOD_MICROS, GroupLimits, HandleKind};
 use crate::launcher::{Answer, Configuration, Fit, Prepare, Request, RootPlan};
@@ -262,6 +264,7 @@ impl Builder {
             link: Arc::clone(&self.link),
             agent: UnixStream::from_std(agent)?,
             frames: Frames::default(),
+            carried: None,
             handles,
             warm: None,
             cpu_quota_micros: 0,
@@ -302,6 +305,8 @@ struct SandboxControl {
     link: Arc<Link>,
     agent: UnixStream,
     frames: Frames,
+    /// What came with the latest report that brings a descriptor.
+    carried: Option<OwnedFd>,
     handles: Vec<(HandleKind, File)>,
     /// What waits inside for its function, if something does.
     warm: Option<WarmPlan>,
@@ -322,6 +327,10 @@ impl SandboxControl {
             | Report::Waiting
             | Report::NotWaiting
             | Report::Exited(_)
+            | Report::Extensions(_)
+            | Report::ExtensionExited { .. }
+            | Report::Dialed { .. }
+            | Report::NotDialed { .. }
             | Report::ResetDone) => {
                 let odd = io::Error::other(format!("the agent began with {other:?}"));
                 return Err(BuildError::Launcher(odd));
@@ -365,19 +374,49 @@ impl SandboxControl {
     fn send(&self, command: &AgentCommand) -> io::Result<()> {
         wire::send(&self.agent, command, &[])
     }
+
+    /// Takes the descriptor that comes with a report, if one does.
+    fn carry(&mut self, report: &Report) {
+        if matches!(report, Report::Extensions(_) | Report::Dialed { .. }) {
+            self.carried = self.frames.take_descriptors(1).pop();
+        }
+    }
 }
 
 #[async_trait]
 impl Control for SandboxControl {
     fn run(&mut self, program: &Program) -> io::Result<()> {
-        // At most once: when something has run, nothing waits any more.
-        let continues = self.warm.take().is_some_and(|warm| warm.serves(program));
+        let continues = self.warm.as_ref().is_some_and(|warm| warm.serves(program));
+        // What waits goes on at most once. A program that may bring extensions may come again.
+        if program.extensions.is_none() {
+            self.warm = None;
+        }
         let program = program.clone();
         if continues {
             self.send(&AgentCommand::Continue(program))
         } else {
             self.send(&AgentCommand::Run(program))
         }
+    }
+
+    fn take_extension_output(&mut self) -> io::Result<Box<dyn Output>> {
+        let pipe = self.carried.take().ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(Box::new(PipeOutput(pipe::Receiver::from_owned_fd(pipe)?)))
+    }
+
+    fn signal(&mut self, process: &Process, signal: Signal) -> io::Result<()> {
+        self.send(&AgentCommand::Signal { process: process.clone(), signal })
+    }
+
+    fn dial(&mut self, ticket: u64, port: u16) -> io::Result<()> {
+        self.send(&AgentCommand::Dial { ticket, port })
+    }
+
+    fn take_dialed(&mut self) -> io::Result<Box<dyn Connection>> {
+        let socket = self.carried.take().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let stream = std::net::TcpStream::from(socket);
+        stream.set_nonblocking(true)?;
+        Ok(Box::new(TcpStream::from_std(stream)?))
     }
 
     fn reset(&mut self) -> io::Result<()> {
@@ -387,6 +426,7 @@ impl Control for SandboxControl {
     async fn report(&mut self) -> io::Result<Report> {
         loop {
             if let Some(report) = self.frames.take()? {
+                self.carry(&report);
                 return Ok(report);
             }
             let Self { agent, frames, .. } = self;

@@ -92,6 +92,7 @@ impl WarmPlan {
             candidates: vec![runtime.command(target.memory_mb, &target.handler)],
             variables: shared.iter().cloned().chain(told_to_wait).collect(),
             directory: "/var/task".to_owned(),
+            extensions: None,
         };
         Some(Self { program, shared, rule })
     }

@@ -98,6 +98,49 @@ pub const INIT_ERROR_BYTES_MAX: usize = 256 * 1024;
 /// on a new connection.
 pub const RUNTIME_NEXT_WAITERS_MAX: usize = 32;
 
+/// AWS: extensions of one environment.
+pub const EXTENSIONS_MAX: usize = 10;
+/// Linux: the longest name of a file, which is what an extension is named after.
+pub const EXTENSION_NAME_BYTES_MAX: usize = 255;
+/// What an extension may say in one call: events, a subscription, the description of an error.
+pub const EXTENSION_BODY_BYTES_MAX: usize = 256 * 1024;
+/// How much of the type of an extension's error is kept: it stands in one line of a log.
+pub const EXTENSION_ERROR_TYPE_BYTES_MAX: usize = 256;
+/// AWS: how long the shutdown phase takes at most if there are extensions within the runtime only.
+pub const SHUTDOWN_INTERNAL_MILLIS: u64 = 500;
+/// AWS: how long the shutdown phase takes at most if there are extensions of their own.
+pub const SHUTDOWN_EXTERNAL_MILLIS: u64 = 2_000;
+/// AWS: how much of the shutdown phase the runtime may have, if extensions wait for their part.
+pub const SHUTDOWN_RUNTIME_PERCENT: u64 = 30;
+
+/// AWS: bounds of how many bytes of telemetry are buffered, of which the least is the default.
+pub const TELEMETRY_BYTES_MIN: u64 = 262_144;
+/// See [`TELEMETRY_BYTES_MIN`].
+pub const TELEMETRY_BYTES_MAX: u64 = 1_048_576;
+/// AWS: bounds of how many events are buffered, of which the most is the default.
+pub const TELEMETRY_ITEMS_MIN: u64 = 1_000;
+/// See [`TELEMETRY_ITEMS_MIN`].
+pub const TELEMETRY_ITEMS_MAX: u64 = 10_000;
+/// AWS: bounds of how long telemetry is buffered.
+pub const TELEMETRY_TIMEOUT_MILLIS_MIN: u64 = 25;
+/// See [`TELEMETRY_TIMEOUT_MILLIS_MIN`].
+pub const TELEMETRY_TIMEOUT_MILLIS_MAX: u64 = 30_000;
+/// AWS: how long telemetry is buffered by default.
+pub const TELEMETRY_TIMEOUT_MILLIS_DEFAULT: u64 = 1_000;
+/// How many buffers of one subscriber may be full before events are dropped: one that is due and
+/// one that fills. A batch on its way comes on top.
+pub const TELEMETRY_BUFFERS_MAX: u64 = 2;
+/// How many events are kept for those who subscribe later in the init phase.
+pub const TELEMETRY_HELD_EVENTS_MAX: usize = 1_000;
+/// How many bytes those may have.
+pub const TELEMETRY_HELD_BYTES_MAX: usize = 256 * 1024;
+/// How often a batch is offered before it is dropped: a server inside may not be up yet, or be busy.
+pub const TELEMETRY_ATTEMPTS_MAX: u32 = 3;
+/// How long to wait before a batch is offered again.
+pub const TELEMETRY_RETRY_MILLIS: u64 = 100;
+/// How much longer an environment stays awake so that a batch can be taken inside.
+pub const TELEMETRY_GRACE_MILLIS: u64 = 50;
+
 /// How much output of one environment may wait to be written before its pipe is left to fill up.
 pub const LOG_PENDING_BYTES_MAX: usize = 256 * 1024;
 /// How much output of one environment is taken per second. A flood waits in its pipe and slows
@@ -148,5 +191,8 @@ const _: () = assert!(PAYLOAD_SYNC_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(ZIP_BYTES_MAX < REQUEST_BODY_BYTES_MAX);
 // A piece that is larger than the burst would wait for ever.
 const _: () = assert!(STREAM_PIECE_BYTES_MAX as u64 <= STREAM_BURST_BYTES_MAX);
+const _: () = assert!(SHUTDOWN_INTERNAL_MILLIS < SHUTDOWN_EXTERNAL_MILLIS);
+const _: () = assert!(SHUTDOWN_RUNTIME_PERCENT < 100);
+const _: () = assert!(TELEMETRY_TIMEOUT_MILLIS_MIN < TELEMETRY_TIMEOUT_MILLIS_DEFAULT);
 // A flooding environment must be able to hand over at least one event.
 const _: () = assert!(LOG_PENDING_BYTES_MAX > LOG_EVENT_BYTES_MAX);

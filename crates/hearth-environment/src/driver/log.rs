@@ -1,4 +1,8 @@
-//! The log of one environment: its own lines, and the platform's between them.
+//! The log of one environment: its own lines, those of its extensions, and the platform's between
+//! them. Whoever subscribed to telemetry is told of the lines as well.
+//!
+//! Extensions have a pipe of their own, so that their lines can be told from the function's. Within
+//! each pipe the order is kept; between the two there is none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +18,8 @@ use super::Shared;
 use crate::backend;
 use crate::output::Output;
 use crate::tail::LogTail;
+use crate::telemetry::events::{Event, Record};
+use crate::telemetry::hub::Hub;
 
 /// How much is read from the pipe at a time.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -23,11 +29,28 @@ pub(super) struct Log {
     stream: Arc<dyn LogStream>,
     pipe: Box<dyn backend::Output>,
     output: Output,
+    /// What extensions write, where there are any.
+    extensions: Option<Source>,
+    /// Those who subscribed to telemetry, where there may be any.
+    pub(super) telemetry: Option<Box<Hub>>,
     /// The last lines of the invocation that is running, if somebody wants them.
     tail: Option<LogTail>,
     allowance: Allowance,
     full: bool,
     broken: bool,
+}
+
+/// A pipe, and what was read from it and is not yet an event.
+struct Source {
+    pipe: Box<dyn backend::Output>,
+    output: Output,
+}
+
+/// Who wrote something.
+#[derive(Debug, Clone, Copy)]
+enum Writer {
+    Function,
+    Extension,
 }
 
 impl Log {
@@ -37,7 +60,32 @@ impl Log {
         let stream = shared.logs.open(&target.function.scope, &target.log_group, &name);
         let output = Output::default();
         let allowance = Allowance::new(Instant::now());
-        Self { name, stream, pipe, output, tail: None, allowance, full: false, broken: false }
+        Self {
+            name,
+            stream,
+            pipe,
+            output,
+            extensions: None,
+            telemetry: None,
+            tail: None,
+            allowance,
+            full: false,
+            broken: false,
+        }
+    }
+
+    /// From now on there are extensions, which write here.
+    pub(super) fn add_extensions(&mut self, pipe: Box<dyn backend::Output>) {
+        self.extensions = Some(Source { pipe, output: Output::default() });
+    }
+
+    /// The extensions have ended: what they wrote last is read, and then there are none.
+    pub(super) fn end_extensions(&mut self, now: Timestamp) {
+        self.drain_extensions(now);
+        if let Some(mut source) = self.extensions.take() {
+            let rest = source.output.finish(now);
+            self.written(rest.into_iter().collect(), Writer::Extension);
+        }
     }
 
     /// The name of the stream.
@@ -57,7 +105,7 @@ impl Log {
     pub(super) fn platform(&mut self, line: &str, now: Timestamp) {
         self.drain(now);
         if let Some(rest) = self.output.finish(now) {
-            self.append(vec![rest]);
+            self.written(vec![rest], Writer::Function);
         }
         self.append(vec![LogEvent { at: now, message: format!("{line}\n").into() }]);
     }
@@ -71,9 +119,18 @@ impl Log {
         if let Some(until) = self.allowance.blocked_until() {
             tokio::time::sleep_until(until).await;
         }
-        if self.broken || self.pipe.readable().await.is_err() {
-            self.broken = true;
-            std::future::pending::<()>().await;
+        let Self { pipe, extensions, broken, .. } = self;
+        let own = async {
+            if *broken || pipe.readable().await.is_err() {
+                *broken = true;
+                std::future::pending::<()>().await;
+            }
+        };
+        let Some(source) = extensions else { return own.await };
+        tokio::select! {
+            () = own => {}
+            // Also when it has ended, or broken: reading it finds that out.
+            _readable = source.pipe.readable() => {}
         }
     }
 
@@ -86,14 +143,53 @@ impl Log {
         {
             self.take(&chunk[..length], now);
         }
+        let _ = self.read_extensions(&mut chunk, now);
         let _ = self.has_room();
     }
 
     fn take(&mut self, read: &[u8], now: Timestamp) {
         let events = self.output.push(read, now);
-        let cost = read.len() as u64 + LOG_EVENT_COST_BYTES * (events.len() as u64 + 1);
+        self.spend(read.len(), events.len());
+        self.written(events, Writer::Function);
+    }
+
+    fn spend(&mut self, bytes: usize, events: usize) {
+        let cost = bytes as u64 + LOG_EVENT_COST_BYTES * (events as u64 + 1);
         self.allowance.spend(cost, Instant::now());
-        self.append(events);
+    }
+
+    /// Reads a part of what extensions wrote. Returns how much.
+    fn read_extensions(&mut self, chunk: &mut [u8], now: Timestamp) -> usize {
+        let Some(source) = &mut self.extensions else { return 0 };
+        match source.pipe.try_read(chunk) {
+            Ok(length) if length > 0 => {
+                let events = source.output.push(&chunk[..length], now);
+                self.spend(length, events.len());
+                self.written(events, Writer::Extension);
+                length
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
+            // The last of them has ended.
+            Ok(_) | Err(_) => {
+                let rest = source.output.finish(now);
+                self.extensions = None;
+                self.written(rest.into_iter().collect(), Writer::Extension);
+                0
+            }
+        }
+    }
+
+    /// Like [`Self::drain`], of what extensions wrote.
+    fn drain_extensions(&mut self, now: Timestamp) {
+        if self.extensions.is_none() {
+            return;
+        }
+        let mut chunk = [0; 4096];
+        for _part in 0..128 {
+            if !self.has_room() || self.read_extensions(&mut chunk, now) == 0 {
+                return;
+            }
+        }
     }
 
     fn has_room(&mut self) -> bool {
@@ -103,7 +199,8 @@ impl Log {
 
     /// Reads everything that was written until now: at most what fits into the pipe, twice over,
     /// for somebody may be writing at the same time.
-    fn drain(&mut self, now: Timestamp) {
+    pub(super) fn drain(&mut self, now: Timestamp) {
+        self.drain_extensions(now);
         let mut chunk = [0; 4096];
         for _part in 0..128 {
             // A flooder's rest comes later: nothing is lost, only its own order.
@@ -119,8 +216,24 @@ impl Log {
 
     pub(super) fn end(&mut self, now: Timestamp) {
         self.drain(now);
+        self.end_extensions(now);
         let rest = self.output.finish(now);
-        self.append(rest.into_iter().collect());
+        self.written(rest.into_iter().collect(), Writer::Function);
+    }
+
+    /// Keeps what somebody inside wrote, and tells those who subscribed to it.
+    fn written(&mut self, events: Vec<LogEvent>, writer: Writer) {
+        if let Some(hub) = &mut self.telemetry {
+            for event in &events {
+                let line = event.message.clone();
+                let record = match writer {
+                    Writer::Function => Record::Function(line),
+                    Writer::Extension => Record::ExtensionLine(line),
+                };
+                hub.push(Event { at: event.at, record }, Instant::now());
+            }
+        }
+        self.append(events);
     }
 
     fn append(&mut self, events: Vec<LogEvent>) {

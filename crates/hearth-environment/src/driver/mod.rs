@@ -6,11 +6,15 @@
 //!
 //! ```text
 //!  scheduler ── Assign, Retire ──▶ ┌────────┐ ◀── report ── agent
-//!  runtime ──── next, response ──▶ │ driver │ ◀── bytes ─── output pipe
-//!  clock ────── deadline ────────▶ └────────┘ ──▶ log stream, answer, scheduler
+//!  runtime ──── next, response ──▶ │        │ ◀── bytes ─── output pipes
+//!  extensions ─ register, next ──▶ │ driver │ ──▶ log stream, answer, scheduler
+//!  clock ────── deadline ────────▶ └────────┘ ──▶ events and telemetry for extensions
 //! ```
 
 mod work;
+mod extensions;
+mod shutdown;
+mod telemetry;
 mod log;
 
 use std::fmt;
@@ -34,6 +38,8 @@ use crate::backend::{Backend, Connection, Control, Door, Walls, WallsRequest, ac
 use crate::lifecycle::{Action, Cause, Event, Runtime as RuntimeState, State};
 use crate::mailbox::{Assignment, Epoch, Message};
 use crate::runtime_api::{self, Call};
+use crate::telemetry::hub::When;
+use extensions::Beside;
 use log::Log;
 use work::Work;
 
@@ -224,6 +230,7 @@ enum Woken {
     Deadline,
     Freeze,
     FullSpeedOver,
+    Telemetry,
     Abandoned,
 }
 
@@ -234,8 +241,11 @@ struct Driver {
     keeper: Arc<dyn Keeper>,
     control: Box<dyn Control>,
     messages: mpsc::Receiver<Message>,
+    /// Where those report who deliver telemetry.
+    mailbox: mpsc::Sender<Message>,
     state: State,
     work: Work,
+    beside: Beside,
     log: Log,
     /// Init, the invocation, or a reset must be over by then.
     deadline: Option<Instant>,
@@ -243,6 +253,8 @@ struct Driver {
     freeze_at: Option<Instant>,
     /// When an init that takes long loses its full speed.
     full_speed_until: Option<Instant>,
+    /// When telemetry is to be sent.
+    telemetry_at: Option<Instant>,
     frozen: bool,
     /// Told to retire while it was at work.
     retiring: bool,
@@ -262,7 +274,8 @@ impl Driver {
         let driver = runtime_api::server::Driver { mailbox: handle.mailbox.clone(), epochs };
         let serving = runtime_api::server::serve(runtime_api, driver, shared.tasks.clone());
         shared.tasks.spawn("runtime api", serving);
-        let serving = serve_endpoint(endpoint, handle.mailbox, shared.clone());
+        let mailbox = handle.mailbox;
+        let serving = serve_endpoint(endpoint, mailbox.clone(), shared.clone());
         shared.tasks.spawn("endpoint inside", serving);
         let log = Log::new(&shared, &birth.target, output);
         let work = Work::new(walls_took);
@@ -272,12 +285,15 @@ impl Driver {
             keeper,
             control,
             messages,
+            mailbox,
             state: State::Starting,
             work,
+            beside: Beside::default(),
             log,
             deadline: None,
             freeze_at: None,
             full_speed_until: None,
+            telemetry_at: None,
             frozen: false,
             retiring: false,
             epoch,
@@ -287,16 +303,22 @@ impl Driver {
     async fn run(mut self) {
         self.happen(Event::WallsUp);
         while self.state != State::Stopping {
+            self.telemetry_at = self.telemetry_due();
             match self.wait().await {
                 Woken::Message(message) => self.told(message),
                 Woken::Report(report) => self.reported(report),
                 Woken::Output => self.log.read(self.shared.clock.now()),
                 Woken::Deadline => {
                     self.deadline = None;
-                    self.happen(Event::Lost(Cause::TimedOut));
+                    if matches!(self.state, State::ShuttingDown(_)) {
+                        self.shutdown_times_out();
+                    } else {
+                        self.happen(Event::Lost(Cause::TimedOut));
+                    }
                 }
                 Woken::Freeze => self.freeze(),
                 Woken::FullSpeedOver => self.end_full_speed(),
+                Woken::Telemetry => self.send_telemetry(When::Due),
                 Woken::Abandoned => self.happen(Event::Retired),
             }
         }
@@ -305,7 +327,16 @@ impl Driver {
 
     /// Waits for whatever comes first. Every branch may be dropped while it waits.
     async fn wait(&mut self) -> Woken {
-        let Self { messages, control, log, deadline, freeze_at, full_speed_until, .. } = self;
+        let Self {
+            messages,
+            control,
+            log,
+            deadline,
+            freeze_at,
+            full_speed_until,
+            telemetry_at,
+            ..
+        } = self;
         let never = || Instant::now() + Duration::from_secs(86_400);
         tokio::select! {
             biased;
@@ -314,6 +345,9 @@ impl Driver {
             () = sleep_until(freeze_at.unwrap_or_else(never)), if freeze_at.is_some() => Woken::Freeze,
             () = sleep_until(full_speed_until.unwrap_or_else(never)), if full_speed_until.is_some() => {
                 Woken::FullSpeedOver
+            }
+            () = sleep_until(telemetry_at.unwrap_or_else(never)), if telemetry_at.is_some() => {
+                Woken::Telemetry
             }
             // An answer that was posted before the runtime ended is seen before its end.
             message = messages.recv() => message.map_or(Woken::Abandoned, Woken::Message),
@@ -328,8 +362,10 @@ impl Driver {
             Message::Retire if matches!(self.state, State::Busy(..)) => self.retiring = true,
             Message::Retire => self.happen(Event::Retired),
             // Dropped unanswered: whoever sent it is dead.
-            Message::Call(epoch, _) if epoch != *self.epoch.borrow() => {}
+            Message::Call(epoch, _) | Message::Delivered(epoch, _)
+                if epoch != *self.epoch.borrow() => {}
             Message::Call(_, call) => self.called(call),
+            Message::Delivered(_, delivered) => self.delivered(delivered),
         }
     }
 
@@ -355,9 +391,10 @@ impl Driver {
                     // Its last connection broke just when there was an event for it.
                     self.deliver();
                 } else {
-                    self.happen(Event::Ready);
+                    self.runtime_asks();
                 }
             }
+            Call::Extension(call) => self.extension_called(*call),
             Call::Respond(id, posted, reply) => {
                 if self.work.respond(&id, posted, reply) {
                     self.happen(Event::Answered);
@@ -375,17 +412,25 @@ impl Driver {
     fn reported(&mut self, report: std::io::Result<Report>) {
         match report {
             // What waits does so before there is a driver.
-            Ok(Report::Running | Report::WallsUp | Report::Waiting | Report::NotWaiting) => {}
+            Ok(Report::WallsUp | Report::Waiting | Report::NotWaiting) => {}
+            Ok(Report::Running) => self.runtime_up(),
             Ok(Report::NotRunning(reason)) => {
                 self.work.not_running(reason);
+                self.runtime_down();
                 self.happen(Event::Lost(Cause::Exited));
             }
             Ok(Report::Exited(exit)) => {
                 self.work.exited(exit);
+                self.runtime_down();
                 self.happen(Event::Lost(Cause::Exited));
             }
+            Ok(Report::Extensions(launched)) => self.extensions_launched(launched),
+            Ok(Report::ExtensionExited { name, exit }) => self.extension_exited(&name, exit),
+            Ok(Report::Dialed { ticket }) => self.dialed(ticket),
+            Ok(Report::NotDialed { ticket, reason }) => self.not_dialed(ticket, &reason),
             Ok(Report::ResetDone) => {
                 self.epoch.send_modify(|epoch| *epoch += 1);
+                self.log.end_extensions(self.shared.clock.now());
                 self.happen(Event::ResetDone);
             }
             Ok(Report::WallsFailed(failed)) => {
@@ -421,13 +466,35 @@ impl Driver {
     fn perform(&mut self, action: Action) {
         match action {
             Action::StartRuntime => self.start_runtime(),
-            Action::ConcludeInit => self.conclude_init(),
-            Action::FailInit(cause) => self.fail_init(cause),
+            Action::RunRuntime => self.run_runtime(),
+            Action::ConcludeInit => {
+                self.introduce_extensions();
+                self.init_observed();
+                self.conclude_init();
+            }
+            Action::FailInit(cause) => {
+                self.introduce_extensions();
+                self.failed_init_observed(cause);
+                self.fail_init(cause);
+            }
             Action::Offer => self.offer(),
-            Action::Deliver(_) => self.deliver(),
-            Action::Answer(_) => self.answer(),
-            Action::Fail(_, cause) => self.fail(cause),
+            Action::Deliver(_) => {
+                self.start_observed();
+                // AWS: extensions hear of it first.
+                self.tell_of_invocation();
+                self.deliver();
+            }
+            Action::Answer(_) => {
+                self.answer_observed();
+                self.answer();
+            }
+            Action::Fail(_, cause) => {
+                self.fail(cause);
+                self.invocation_observed();
+            }
+            Action::Spoil(_, cause) => self.spoil(cause),
             Action::Conclude(_) => self.conclude(),
+            Action::ShutDown(reason) => self.shut_down(reason),
             Action::Reset => self.reset(),
             Action::TearDown | Action::Forget => {} // What `run` does when it has left its loop.
         }
@@ -448,7 +515,7 @@ impl Driver {
     fn freeze(&mut self) {
         self.freeze_at = None;
         // A runtime that is down has nothing to freeze but the agent, and must be started again.
-        if self.state == State::Idle(RuntimeState::Up) {
+        if self.state == State::Idle(RuntimeState::Up) && !self.freezing_waits() {
             self.frozen =
                 self.tell("freeze", |control| control.freeze(crate::backend::Freeze::Frozen));
         }
@@ -465,6 +532,8 @@ impl Driver {
     fn reset(&mut self) {
         self.thaw();
         self.work.runtime_gone();
+        self.beside = Beside::default();
+        self.log.telemetry = None;
         self.deadline = Some(Instant::now() + Duration::from_secs(limits::RESET_SECONDS_MAX));
         self.tell("reset", |control| control.reset());
     }

@@ -217,7 +217,7 @@ impl Driver {
         // may be long.
         self.full_speed_until = Some(Instant::now() + Duration::from_secs(INIT_SECONDS_MAX));
         self.tell("give it all CPU for init", |control| control.cpu(CpuShare::Unlimited));
-        self.tell("start the runtime", |control| control.run(&program));
+        self.start_inside(program);
     }
 
     /// Writes the first line of the invocation that is running, if there is one.
@@ -254,6 +254,7 @@ impl Driver {
             candidates,
             variables: variables::variables(target, &self.birth.runtime, &around),
             directory: "/var/task".to_owned(),
+            extensions: None,
         }
     }
 
@@ -281,6 +282,7 @@ impl Driver {
             Cause::InitError => {
                 ReportStatus::Error { error_type: init_error_type(self.work.init_error.as_ref()) }
             }
+            Cause::Extension => ReportStatus::Error { error_type: self.beside.error_type() },
             Cause::Exited | Cause::Walls => match &self.work.ended {
                 Some(Ended::NotRunning(_)) => {
                     ReportStatus::Error { error_type: "Runtime.InvalidEntrypoint" }
@@ -324,9 +326,12 @@ impl Driver {
     }
 
     pub(super) fn answer(&mut self) {
-        // The runtime may finish in its own time, but not for ever.
-        let finish = Instant::now() + FINISH_AFTER;
-        self.deadline = Some(self.deadline.map_or(finish, |deadline| deadline.max(finish)));
+        // The runtime may finish in its own time, but not for ever. AWS: where extensions have a
+        // part in the invocation, the function's time limit is also theirs.
+        if !self.beside.known.take_part() {
+            let finish = Instant::now() + FINISH_AFTER;
+            self.deadline = Some(self.deadline.map_or(finish, |deadline| deadline.max(finish)));
+        }
         let Some(current) = &mut self.work.current else { return };
         let posted = current.posted.take().expect("an answer was posted");
         let completed = match posted {
@@ -351,13 +356,14 @@ impl Driver {
         let failure = match (cause, &self.work.ended) {
             (Cause::TimedOut, _) => Failure::timed_out(id, self.birth.target.timeout_seconds),
             (Cause::Walls, _) => Failure::walls(id),
+            (Cause::Extension, _) => self.beside.failure(id),
             (_, Some(Ended::NotRunning(reason))) => Failure::not_running(id, reason),
             (_, Some(Ended::Exited(exit))) => Failure::exited(id, *exit, out_of_memory),
             (_, None) => Failure::exited(id, Exit::Status(0), false),
         };
         let completed = match self.work.init_error.take() {
             // What the runtime itself said is better than what we saw.
-            Some(said) if cause != Cause::TimedOut => {
+            Some(said) if !matches!(cause, Cause::TimedOut | Cause::Extension) => {
                 let reported = Reported::Error(init_error_type(Some(&said)));
                 let _ = current.fail(Failure { reported, ..failure });
                 (said, RunResult::Unhandled)
@@ -388,7 +394,7 @@ impl Driver {
             Reported::Timeout => ReportStatus::Timeout,
             Reported::Error(error_type) => ReportStatus::Error { error_type },
         });
-        let line = report::report(&Report {
+        let report = Report {
             request_id: &id,
             duration,
             billed: Duration::from_millis(billed),
@@ -396,9 +402,10 @@ impl Driver {
             memory_used_mb,
             init,
             status,
-        });
+        };
         self.log.platform(&report::end(&id), now);
-        self.log.platform(&line, now);
+        self.log.platform(&report::report(&report), now);
+        self.report_observed(&report);
         let tail = self.log.take_tail();
         self.settle(tail);
         self.work.current = None;
@@ -452,6 +459,71 @@ impl Driver {
     pub(super) fn undelivered(&self) -> bool {
         matches!(self.state, State::Busy(_, Phase::Handling))
             && self.work.current.as_ref().is_some_and(|current| current.invocation.is_some())
+    }
+}
+
+/// What the driver's other parts ask and tell about the work.
+impl Work {
+    /// Whether the runtime waits for an event.
+    pub(super) fn waits(&self) -> bool {
+        self.session == Session::Waiting
+    }
+
+    /// Nothing that the runtime says counts any more. Its connections stay, for it may still end
+    /// in its own way.
+    pub(super) fn session_over(&mut self) {
+        self.session = Session::Failed;
+    }
+
+    /// The invocation that the runtime does not have yet.
+    pub(super) fn pending(&self) -> Option<&Invocation> {
+        self.current.as_ref()?.invocation.as_ref()
+    }
+
+    /// When the invocation began, and when it was answered.
+    pub(super) fn times(&self) -> Option<(Instant, Option<Instant>)> {
+        self.current.as_ref().map(|current| (current.began, current.answered))
+    }
+
+    /// Which invocation there is.
+    pub(super) fn request_id(&self) -> Option<String> {
+        self.current.as_ref().map(|current| current.id.to_string())
+    }
+
+    /// How the invocation failed, if the platform says that it did.
+    pub(super) fn failed(&self) -> Option<ReportStatus<'static>> {
+        let failure = self.current.as_ref()?.failure.as_ref()?;
+        Some(match failure.reported {
+            Reported::Timeout => ReportStatus::Timeout,
+            Reported::Error(error_type) => ReportStatus::Error { error_type },
+        })
+    }
+
+    /// How large the answer is that was just posted, if it was posted whole.
+    pub(super) fn produced_bytes(&self) -> Option<u64> {
+        match self.current.as_ref()?.posted.as_ref()? {
+            Posted::Response(body) | Posted::Error(body) => Some(body.len() as u64),
+            Posted::TooLarge | Posted::Truncated | Posted::UnknownMode | Posted::Streamed(_) => {
+                None
+            }
+        }
+    }
+
+    /// How long the init phase has taken.
+    pub(super) fn init_took(&self) -> Duration {
+        self.init_began.map_or(Duration::ZERO, |began| began.elapsed())
+    }
+
+    /// An invocation that was answered has failed all the same, if anybody is to blame.
+    pub(super) fn spoil(
+        &mut self,
+        blame: impl FnOnce(hearth_types::ids::RequestId) -> Option<Failure>,
+    ) {
+        if let Some(current) = &mut self.current
+            && current.failure.is_none()
+        {
+            current.failure = blame(current.id);
+        }
     }
 }
 

@@ -1,18 +1,24 @@
-//! The Runtime API, version 2018-06-01: how a runtime asks for events and answers them.
+//! The Runtime API, version 2018-06-01: how a runtime asks for events and answers them. And what is
+//! served at the same address: the Extensions API, the Telemetry API and the older Logs API.
 //!
-//! [`session`] decides, [`server`] speaks HTTP, `streaming` passes on what comes in pieces. One environment has one session, owned by its
+//! [`session`] and [`extensions`] decide, [`server`] and [`extension_server`] speak HTTP, `streaming`
+//! passes on what comes in pieces. One environment has one session, owned by its
 //! driver; every connection from inside sends [`Call`]s to it and waits for the verdict, so that
 //! calls may come over as many connections as the runtime's client likes.
 
 pub mod session;
+pub mod extensions;
 pub mod server;
 mod streaming;
+pub mod extension_server;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::invocation::Invocation;
 use crate::stream::{Feed, StreamError};
+use crate::telemetry::subscription::Subscription;
+use extensions::{ExtensionEvent, ExtensionId, ExtensionRefusal, Registered, Registration};
 use session::Refusal;
 
 /// A call of the runtime, with where to send the verdict.
@@ -26,6 +32,23 @@ pub enum Call {
     Stream(String, oneshot::Sender<Result<Taking, Refusal>>),
     /// Could not load the function.
     InitError(Bytes, oneshot::Sender<Result<(), Refusal>>),
+    /// Not from the runtime itself.
+    Extension(Box<ExtensionCall>),
+}
+
+/// A call of an extension, with where to send the verdict.
+#[derive(Debug)]
+pub enum ExtensionCall {
+    /// Registers by name, for events.
+    Register(Registration, oneshot::Sender<Result<Registered, ExtensionRefusal>>),
+    /// Asks for the next event.
+    Next(ExtensionId, oneshot::Sender<Result<ExtensionEvent, ExtensionRefusal>>),
+    /// Could not initialise, with an error of this type.
+    InitError(ExtensionId, String, oneshot::Sender<Result<(), ExtensionRefusal>>),
+    /// Ends, with an error of this type.
+    ExitError(ExtensionId, String, oneshot::Sender<Result<(), ExtensionRefusal>>),
+    /// Wants telemetry.
+    Subscribe(ExtensionId, Subscription, oneshot::Sender<Result<(), ExtensionRefusal>>),
 }
 
 /// An event on its way to the runtime.

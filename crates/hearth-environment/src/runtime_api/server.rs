@@ -22,7 +22,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::session::Refusal;
-use super::{Call, Delivery, Posted, streaming};
+use super::{Call, Delivery, Posted, extension_server, streaming};
 use crate::backend::{Connection, Door, accept};
 use crate::mailbox::{Epoch, Message};
 
@@ -37,9 +37,9 @@ pub(crate) struct Driver {
 /// One connection's way to the environment's task.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    mailbox: mpsc::Sender<Message>,
+    pub(super) mailbox: mpsc::Sender<Message>,
     /// When the connection was accepted.
-    epoch: Epoch,
+    pub(super) epoch: Epoch,
     /// The right to hold a body: a runtime has one answer at a time, so two are plenty, and a
     /// crowd of connections that each begin a large one costs nothing.
     pub(super) bodies: Arc<Semaphore>,
@@ -91,8 +91,10 @@ pub(super) type Answer = Response<Full<Bytes>>;
 async fn answer(request: Request<Incoming>, line: Line) -> Result<Answer, Infallible> {
     let path = request.uri().path().to_owned();
     let Some(call) = path.strip_prefix("/2018-06-01/") else {
-        let known = path == "/ping" && request.method() == Method::GET;
-        return Ok(if known { plain("pong") } else { not_found() });
+        if path == "/ping" && request.method() == Method::GET {
+            return Ok(plain("pong"));
+        }
+        return Ok(extension_server::answer(request, &line).await);
     };
     let parts: Vec<&str> = call.split('/').collect();
     let answer = match (request.method().as_str(), parts.as_slice()) {
@@ -278,16 +280,16 @@ pub(super) fn refused(refusal: Refusal) -> Answer {
     }
 }
 
-fn error(status: StatusCode, kind: &str, text: &str) -> Answer {
+pub(super) fn error(status: StatusCode, kind: &str, text: &str) -> Answer {
     let body = serde_json::json!({ "errorMessage": text, "errorType": kind });
     json(status, format!("{body}\n"))
 }
 
-fn accepted() -> Answer {
+pub(super) fn accepted() -> Answer {
     json(StatusCode::ACCEPTED, "{\"status\":\"OK\"}\n".to_owned())
 }
 
-fn json(status: StatusCode, body: String) -> Answer {
+pub(super) fn json(status: StatusCode, body: String) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -298,7 +300,7 @@ fn plain(text: &'static str) -> Answer {
     Response::new(Full::new(Bytes::from_static(text.as_bytes())))
 }
 
-fn not_found() -> Answer {
+pub(super) fn not_found() -> Answer {
     let mut answer = plain("404 page not found\n");
     *answer.status_mut() = StatusCode::NOT_FOUND;
     answer

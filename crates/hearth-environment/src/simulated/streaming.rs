@@ -78,5 +78,6 @@ fn answered(answer: &[u8]) -> Answered {
     let text = String::from_utf8_lossy(answer);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
-    Answered { status, request_id: None, body: Bytes::copy_from_slice(body.as_bytes()) }
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    Answered { status, request_id: None, extension_id: None, body }
 }

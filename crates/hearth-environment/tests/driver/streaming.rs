@@ -108,7 +108,7 @@ async fn each_way_to_fail_in_the_middle_reaches_the_caller_and_leaves_an_environ
     let stuck = each_event(|runtime, id| async move {
         let mut stream = runtime.stream(&id, "streaming").await;
         stream.send(b"one").await;
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
     #[rustfmt::skip]
     let rows = [
