@@ -388,7 +388,9 @@ impl Extensions {
     /// The process of one has ended. Returns whether there was one.
     pub fn exited(&mut self, name: &str) -> bool {
         let lived = self.all.iter_mut().find(|one| one.lives() && one.name == name);
-        lived.map(|one| one.state = State::Exited).is_some()
+        let Some(one) = lived else { return false };
+        one.state = State::Exited;
+        true
     }
 
     /// The name of one.

@@ -75,6 +75,19 @@ pub(crate) fn slow_init() -> Code {
     python(include_str!("../functions/slow_init.py"))
 }
 
+/// Brings an extension along in its own process.
+pub(crate) fn with_internal_extension() -> Code {
+    python(include_str!("../functions/internal_extension.py"))
+}
+
+/// A layer with one extension, called `outer`, whose file has these permission bits.
+pub(crate) fn extension_layer(mode: u32) -> Vec<u8> {
+    let (runtime, _) = tools::python();
+    let source = include_str!("../functions/extension.py");
+    let source = format!("#!/usr/bin/env {runtime}\n{source}");
+    zip(&[("extensions/outer", mode, source.as_bytes())])
+}
+
 fn python(source: &str) -> Code {
     let (runtime, _) = tools::python();
     Code {

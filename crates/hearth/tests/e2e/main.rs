@@ -16,6 +16,7 @@ mod functions;
 mod host;
 
 mod lifecycle;
+mod extensions;
 mod answers;
 mod changes;
 mod routing;
