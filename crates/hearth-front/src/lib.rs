@@ -14,6 +14,7 @@
 //! Only this crate knows HTTP statuses, AWS's error names and the shapes of the wire.
 
 pub mod server;
+mod stall;
 pub mod front;
 mod caller;
 pub mod body;

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::front::Front;
+use crate::stall::Impatient;
 
 /// How long to wait after the host refused a connection, for instance for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -77,7 +78,7 @@ pub(crate) async fn serve_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(limits::HEADER_READ_SECONDS_MAX))
         .max_buf_size(limits::REQUEST_HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Impatient::new(stream)), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -86,6 +86,9 @@ pub const REQUEST_HEADER_BYTES_MAX: usize = 1024 * 1024;
 pub const HEADER_READ_SECONDS_MAX: u64 = 30;
 /// How long a client may take to send a whole request body.
 pub const BODY_READ_SECONDS_MAX: u64 = 300;
+/// How long a client may take nothing of an answer before its connection is given up: a reader of a
+/// stream may pause, but not for longer than a function may run.
+pub const WRITE_STALL_SECONDS_MAX: u64 = TIMEOUT_SECONDS_MAX as u64;
 /// Connections to the front door at a time; beyond that, accepting waits.
 pub const CONNECTIONS_MAX: usize = 10_000;
 /// Connections from one environment to its Runtime API; Node.js opens one per pool thread.

@@ -400,7 +400,8 @@ impl Driver {
                     self.happen(Event::Answered);
                 }
             }
-            Call::Stream(id, reply) => self.begin_stream(&id, reply),
+            Call::BeginStream(id, reply) => self.begin_stream(&id, reply),
+            Call::EndStream(id, posted, reply) => self.end_stream(&id, posted, reply),
             Call::InitError(body, reply) => {
                 if self.work.init_error(body, reply) {
                     self.happen(Event::Lost(Cause::InitError));

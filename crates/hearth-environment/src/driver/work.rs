@@ -115,7 +115,7 @@ impl Work {
     pub(super) fn next(&mut self, reply: NextReply) -> bool {
         match self.session.next() {
             Ok(next) => {
-                let news = self.session != Session::Waiting;
+                let news = next == Session::Waiting && self.session != Session::Waiting;
                 self.session = next;
                 if self.waiters.len() >= RUNTIME_NEXT_WAITERS_MAX {
                     // The oldest is most likely a connection that nobody reads any more.
@@ -133,13 +133,19 @@ impl Work {
 
     /// The runtime posts an answer. Returns whether it counts.
     pub(super) fn respond(&mut self, id: &str, posted: Posted, reply: PostReply) -> bool {
-        let next = match posted {
-            Posted::Error(_) => self.session.answer(id, "InvocationErrorResponse"),
-            Posted::Response(_) | Posted::TooLarge | Posted::Truncated | Posted::UnknownMode => {
-                self.session.answer(id, "InvocationResponse")
-            }
-            Posted::Streamed(_) => self.session.end(id),
+        let to = match posted {
+            Posted::Error(_) => "InvocationErrorResponse",
+            Posted::Response(_)
+            | Posted::TooLarge
+            | Posted::Truncated
+            | Posted::UnknownMode
+            | Posted::Streamed(_) => "InvocationResponse",
         };
+        self.take(self.session.answer(id, to), posted, reply)
+    }
+
+    /// Takes what was posted, if it may be. Returns whether it counts.
+    fn take(&mut self, next: Result<Session, Refusal>, posted: Posted, reply: PostReply) -> bool {
         match next {
             Ok(next) => {
                 self.session = next;

@@ -28,8 +28,10 @@ pub enum Call {
     Next(oneshot::Sender<Result<Box<Delivery>, Refusal>>),
     /// Answers an invocation.
     Respond(String, Posted, oneshot::Sender<Result<(), Refusal>>),
-    /// Begins to stream the answer of an invocation; [`Posted::Streamed`] ends it.
-    Stream(String, oneshot::Sender<Result<Taking, Refusal>>),
+    /// Begins to stream the answer of an invocation.
+    BeginStream(String, oneshot::Sender<Result<Taking, Refusal>>),
+    /// Has sent all of it, or as much as there will be.
+    EndStream(String, Posted, oneshot::Sender<Result<(), Refusal>>),
     /// Could not load the function.
     InitError(Bytes, oneshot::Sender<Result<(), Refusal>>),
     /// Not from the runtime itself.

@@ -20,11 +20,17 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep};
 
 use super::session::Refusal;
 use super::{Call, Delivery, Posted, extension_server, streaming};
 use crate::backend::{Connection, Door, accept};
 use crate::mailbox::{Epoch, Message};
+
+/// How much earlier than the answer to the last event the call for the next one may arrive. AWS's
+/// client for Node.js fails a stream on one connection and asks on another, without a pause.
+const EARLY_NEXT_MAX: Duration = Duration::from_millis(100);
+const EARLY_NEXT_POLL: Duration = Duration::from_millis(5);
 
 /// Reaches the environment's task.
 #[derive(Debug, Clone)]
@@ -42,7 +48,7 @@ pub(super) struct Line {
     pub(super) epoch: Epoch,
     /// The right to hold a body: a runtime has one answer at a time, so two are plenty, and a
     /// crowd of connections that each begin a large one costs nothing.
-    pub(super) bodies: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
 }
 
 /// Serves connections from inside until the environment's task is gone.
@@ -106,7 +112,11 @@ async fn answer(request: Request<Incoming>, line: Line) -> Result<Answer, Infall
                     respond(&line, id, posted).await
                 }
                 Some(Mode::Streaming) => streaming::respond(&line, id, request.into_body()).await,
-                None => respond(&line, id, Posted::UnknownMode).await,
+                None => {
+                    let answer = respond(&line, id, Posted::UnknownMode).await;
+                    drain(request.into_body()).await;
+                    answer
+                }
             }
         }
         ("POST", ["runtime", "invocation", id, "error"]) => {
@@ -130,13 +140,19 @@ async fn answer(request: Request<Incoming>, line: Line) -> Result<Answer, Infall
 }
 
 async fn next(line: &Line) -> Answer {
-    match ask(line, Call::Next).await {
-        Ok(delivery) => event(*delivery),
-        Err(refusal) => refused(refusal),
+    let early_until = Instant::now() + EARLY_NEXT_MAX;
+    loop {
+        match ask(line, Call::Next).await {
+            Ok(delivery) => return event(*delivery),
+            Err(refusal) if refusal.is_of_early_next() && Instant::now() < early_until => {
+                sleep(EARLY_NEXT_POLL).await;
+            }
+            Err(refusal) => return refused(refusal),
+        }
     }
 }
 
-pub(super) async fn respond(line: &Line, id: &str, posted: Posted) -> Answer {
+async fn respond(line: &Line, id: &str, posted: Posted) -> Answer {
     let id = id.to_owned();
     match ask(line, |reply| Call::Respond(id, posted, reply)).await {
         Ok(()) => accepted(),
@@ -170,26 +186,31 @@ pub(super) async fn ask<T>(
 }
 
 /// Reads a body up to a limit, when it is its turn. A trailer may say that the stream failed midway.
-async fn read(line: &Line, body: Incoming, limit: usize) -> Posted {
+async fn read(line: &Line, mut body: Incoming, limit: usize) -> Posted {
     let Ok(_turn) = line.bodies.acquire().await else { return Posted::Truncated };
-    let reading = read_within(body, limit);
+    let reading = async {
+        let posted = read_within(&mut body, limit).await;
+        if posted == Posted::TooLarge {
+            drain(body).await;
+        }
+        posted
+    };
     // A function's own time limit is shorter or as long; this frees the turn of one that hangs.
     tokio::time::timeout(Duration::from_secs(BODY_READ_SECONDS_MAX), reading)
         .await
         .unwrap_or(Posted::Truncated)
 }
 
-pub(super) async fn read_within(mut body: Incoming, limit: usize) -> Posted {
+pub(super) async fn read_within(body: &mut Incoming, limit: usize) -> Posted {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Posted::Truncated };
         match frame.into_data() {
             Ok(data) => {
                 if whole.len() + data.len() > limit {
-                    drain(body).await;
                     return Posted::TooLarge;
                 }
-                if whole.is_empty() && hyper::body::Body::is_end_stream(&body) {
+                if whole.is_empty() && hyper::body::Body::is_end_stream(body) {
                     return Posted::Response(data); // In one piece, so not copied.
                 }
                 whole.extend_from_slice(&data);

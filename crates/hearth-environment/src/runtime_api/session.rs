@@ -6,12 +6,23 @@
 //!     │                   ▲                                                 │
 //!     │ init error        └────────────────────── next ─────────────────────┘
 //!     ▼
-//!   Failed               Handling ──begin──▶ Streaming ──end──▶ Answered
+//!   Failed
+//!
+//!              begin                 end
+//!  Handling ──────────▶ Streaming ────────▶ Answered
+//!                           │ next
+//!                           ▼        end
+//!                         Ending ─────────▶ Waiting
 //! ```
 //!
-//! A runtime may ask again while it is `Waiting`, for instance on a new connection.
+//! A runtime may ask again while it is `Waiting`, for instance on a new connection, and before the
+//! end of what it streams has arrived: the two come over connections of their own.
 
 use hearth_types::ids::RequestId;
+
+/// What AWS calls a runtime that waits, and one that works.
+const READY: &str = "Ready";
+const RUNNING: &str = "Running";
 
 /// Where a runtime is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +35,9 @@ pub enum Session {
     Handling(RequestId),
     /// It is sending the answer of this invocation, piece by piece.
     Streaming(RequestId),
+    /// It has sent the answer of this invocation, of which the rest is still to be taken, and asks
+    /// for more.
+    Ending(RequestId),
     /// It has answered this invocation and has not asked for another.
     Answered(RequestId),
     /// It has said that it could not load the function.
@@ -55,6 +69,15 @@ pub enum Refusal {
     Gone,
 }
 
+impl Refusal {
+    /// Whether it is for asking for an event before having answered the last one.
+    #[must_use]
+    pub fn is_of_early_next(self) -> bool {
+        let early = Self::InvalidStateTransition { from: RUNNING, to: READY };
+        self == early
+    }
+}
+
 impl Session {
     /// The runtime asks for an event.
     ///
@@ -64,7 +87,8 @@ impl Session {
     pub fn next(self) -> Result<Self, Refusal> {
         match self {
             Self::Loading | Self::Waiting | Self::Answered(_) => Ok(Self::Waiting),
-            Self::Handling(_) | Self::Streaming(_) | Self::Failed => Err(self.refuse("Ready")),
+            Self::Streaming(current) | Self::Ending(current) => Ok(Self::Ending(current)),
+            Self::Handling(_) | Self::Failed => Err(self.refuse(READY)),
         }
     }
 
@@ -80,6 +104,7 @@ impl Session {
             Self::Loading
             | Self::Waiting
             | Self::Streaming(_)
+            | Self::Ending(_)
             | Self::Answered(_)
             | Self::Failed => Err(self.refuse(to)),
         }
@@ -104,6 +129,7 @@ impl Session {
         let current = self.current(id)?;
         match self {
             Self::Streaming(_) => Ok(Self::Answered(current)),
+            Self::Ending(_) => Ok(Self::Waiting),
             Self::Loading
             | Self::Waiting
             | Self::Handling(_)
@@ -115,13 +141,17 @@ impl Session {
     /// The invocation that it has or had, if that is the one of this id.
     fn current(self, id: &str) -> Result<RequestId, Refusal> {
         match self {
-            Self::Handling(current) | Self::Streaming(current) | Self::Answered(current)
+            Self::Handling(current)
+            | Self::Streaming(current)
+            | Self::Ending(current)
+            | Self::Answered(current)
                 if RequestId::parse(id) == Some(current) =>
             {
                 Ok(current)
             }
             Self::Handling(_)
             | Self::Streaming(_)
+            | Self::Ending(_)
             | Self::Answered(_)
             | Self::Loading
             | Self::Waiting
@@ -140,6 +170,7 @@ impl Session {
             Self::Waiting
             | Self::Handling(_)
             | Self::Streaming(_)
+            | Self::Ending(_)
             | Self::Answered(_)
             | Self::Failed => Err(self.refuse("InitError")),
         }
@@ -152,9 +183,9 @@ impl Session {
     fn name(self) -> &'static str {
         match self {
             Self::Loading => "Started",
-            Self::Waiting => "Ready",
-            Self::Handling(_) => "Running",
-            Self::Streaming(_) | Self::Answered(_) => "InvocationResponse",
+            Self::Waiting => READY,
+            Self::Handling(_) => RUNNING,
+            Self::Streaming(_) | Self::Ending(_) | Self::Answered(_) => "InvocationResponse",
             Self::Failed => "InitError",
         }
     }
@@ -173,7 +204,7 @@ mod tests {
         let refused = |from, to| Err(Refusal::InvalidStateTransition { from, to });
         let wrong = Err(Refusal::InvalidRequestId);
         let (handling, answered) = (Session::Handling(id), Session::Answered(id));
-        let streaming = Session::Streaming(id);
+        let (streaming, ending) = (Session::Streaming(id), Session::Ending(id));
         #[rustfmt::skip]
         let rows = [
             ("first next",            Session::Loading.next(),                         Ok(Session::Waiting)),
@@ -192,7 +223,10 @@ mod tests {
             ("streams twice",         streaming.begin(&text),                          refused("InvocationResponse", "InvocationResponse")),
             ("streams an answered",   answered.begin(&text),                           refused("InvocationResponse", "InvocationResponse")),
             ("answers as it streams", streaming.answer(&text, "Response"),             refused("InvocationResponse", "Response")),
-            ("next as it streams",    streaming.next(),                                refused("InvocationResponse", "Ready")),
+            ("next as it streams",    streaming.next(),                                Ok(ending)),
+            ("and again",             ending.next(),                                   Ok(ending)),
+            ("answers as it ends",    ending.answer(&text, "Response"),                refused("InvocationResponse", "Response")),
+            ("ends, having asked",    ending.end(&text),                               Ok(Session::Waiting)),
             ("ends its stream",       streaming.end(&text),                            Ok(answered)),
             ("ends another's",        streaming.end(&other.to_string()),               wrong),
             ("ends what it did not begin", handling.end(&text),                        refused("Running", "InvocationResponse")),
@@ -204,5 +238,7 @@ mod tests {
         for (name, got, expected) in rows {
             assert_eq!(got, expected, "{name}");
         }
+        assert!(handling.next().unwrap_err().is_of_early_next());
+        assert!(!Session::Failed.next().unwrap_err().is_of_early_next());
     }
 }

@@ -27,29 +27,29 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderMap;
 
-use super::server::{Answer, Line, ask, drain, read_within, refused, respond as post};
+use super::server::{Answer, Line, accepted, ask, drain, read_within, refused};
 use super::{Call, Posted, Streamed, Taking};
 use crate::stream::{Feed, StreamError};
 
 /// Answers a call that streams an answer.
 pub(super) async fn respond(line: &Line, id: &str, mut body: Incoming) -> Answer {
     let request_id = id.to_owned();
-    let posted = match ask(line, |reply| Call::Stream(request_id, reply)).await {
-        Ok(Taking::Pieces(feed)) => pass_on(&mut body, feed, STREAM_BYTES_MAX).await,
-        Ok(Taking::Whole) => {
-            let Ok(_turn) = line.bodies.acquire().await else {
-                return post(line, id, Posted::Truncated).await;
-            };
-            let posted = read_within(body, RESPONSE_BYTES_MAX).await;
-            return post(line, id, posted).await;
+    let posted = match ask(line, |reply| Call::BeginStream(request_id, reply)).await {
+        Ok(Taking::Pieces(feed)) => {
+            Posted::Streamed(pass_on(&mut body, feed, STREAM_BYTES_MAX).await)
         }
+        Ok(Taking::Whole) => read_within(&mut body, RESPONSE_BYTES_MAX).await,
         Err(refusal) => {
             drain(body).await;
             return refused(refusal);
         }
     };
-    let is_cut = posted == Streamed::TooLarge;
-    let answer = post(line, id, Posted::Streamed(posted)).await;
+    let is_cut = matches!(posted, Posted::TooLarge | Posted::Streamed(Streamed::TooLarge));
+    let request_id = id.to_owned();
+    let answer = match ask(line, |reply| Call::EndStream(request_id, posted, reply)).await {
+        Ok(()) => accepted(),
+        Err(refusal) => refused(refusal),
+    };
     if is_cut {
         drain(body).await;
     }

@@ -135,6 +135,71 @@ async fn each_way_to_fail_in_the_middle_reaches_the_caller_and_leaves_an_environ
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_for_more_that_overtakes_the_end_of_a_stream_waits_for_it() {
+    let (gate, (seen, mut statuses)) = (Arc::new(Notify::new()), mpsc::channel(16));
+    let opened = Arc::clone(&gate);
+    let mut world = world(
+        script(move |runtime| {
+            let (gate, seen) = (Arc::clone(&opened), seen.clone());
+            async move {
+                let mut event = runtime.next().await;
+                for _event in 0..100 {
+                    let id = event.request_id.unwrap_or_default();
+                    let mut stream = runtime.stream(&id, "streaming").await;
+                    stream.send(b"one").await;
+                    let ending = async {
+                        gate.notified().await;
+                        let _ = seen.send(stream.end().await.status).await;
+                    };
+                    (event, ()) = tokio::join!(runtime.next(), ending);
+                }
+                Exit::Status(0)
+            }
+        }),
+        &[],
+    );
+    world.until_idle().await;
+    for _round in 0..2 {
+        let mut stream = stream(&world, LogRequest::None).await;
+        assert_eq!(stream.next().await, Some(Part::Piece("one".into())));
+        // The clock stands until nobody has anything else to do: the call has arrived.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        gate.notify_one();
+        assert_eq!(rest(&mut stream).await, (String::new(), None, None));
+        assert_eq!(statuses.recv().await, Some(202));
+        world.until_idle().await;
+    }
+    assert_eq!((world.happened(Happening::Ran), world.happened(Happening::Reset)), (1, 0));
+    world.retire().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_for_more_may_overtake_an_answer_by_a_little() {
+    let mut world = world(
+        script(|runtime| async move {
+            let mut event = runtime.next().await;
+            for _event in 0..100 {
+                let id = event.request_id.unwrap_or_default();
+                let answering = async {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    runtime.respond(&id, "late").await
+                };
+                (event, _) = tokio::join!(runtime.next(), answering);
+            }
+            Exit::Status(0)
+        }),
+        &[],
+    );
+    world.until_idle().await;
+    for _round in 0..2 {
+        assert_eq!(world.run().await, ("late".to_owned(), RunResult::Success));
+        world.until_idle().await;
+    }
+    assert_eq!(world.happened(Happening::Reset), 0);
+    world.retire().await;
+}
+
 /// Streams more than can wait for a caller.
 fn streams_much() -> Script {
     each_event(|runtime, id| async move {

@@ -1,12 +1,15 @@
 //! Functions in other languages, with AWS's own clients for them.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
+use hearth_wire::event_stream::Message;
 use serde_json::{Value, json};
 
 use crate::functions::{Code, hello_compiled, program, zip};
 use crate::harness::{Server, skipped};
+use crate::http::Request;
 use crate::tools;
 
 /// Creates and calls a function that answers with its language and its event.
@@ -45,26 +48,83 @@ fn go_with_aws_lambda_go() {
     check(&Server::start(), "go", &program(&built));
 }
 
-#[test]
-fn node_with_awss_client() {
-    let test = "node_with_awss_client";
-    let Ok(version) = tools::run(Command::new("node").arg("--version")) else {
-        return skipped(test, "there is no `node` (apt-get install nodejs npm)");
-    };
+/// The name of the runtime for this host's `node`, and where it is; or why there is none.
+fn node() -> Result<(String, PathBuf), String> {
+    let version = tools::run(Command::new("node").arg("--version"));
+    let version =
+        version.map_err(|_none| "there is no `node` (apt-get install nodejs npm)".to_owned())?;
     let major =
         version.trim().trim_start_matches('v').split('.').next().unwrap_or_default().to_owned();
     let name = format!("nodejs{major}.x");
-    let runtime = match tools::runtime(&name) {
-        Ok(runtime) => runtime,
+    match tools::runtime(&name) {
+        Ok(runtime) => Ok((name, runtime)),
         // The native half of the client needs tools that the error names.
-        Err(error) if error.contains("apt-get install") => return skipped(test, &error),
+        Err(error) if error.contains("apt-get install") => Err(error),
         Err(error) => panic!("{error}"),
+    }
+}
+
+/// A function on Node.js that is one file.
+fn node_code(runtime: String, directory: &str) -> Code {
+    let source = tools::source("functions").join(directory).join("index.mjs");
+    let source = fs::read(source).expect("it is there");
+    Code { runtime, handler: "index.handler", zip: zip(&[("index.mjs", 0o644, &source)]) }
+}
+
+#[test]
+fn node_with_awss_client() {
+    let (name, runtime) = match node() {
+        Ok(node) => node,
+        Err(why) => return skipped("node_with_awss_client", &why),
     };
-    let source = fs::read(tools::source("functions/node_echo/index.mjs")).expect("it is there");
-    let zip = zip(&[("index.mjs", 0o644, &source)]);
     let server = Server::start();
     server.place.link(&name, &runtime); // Found although the server is running.
-    check(&server, "node", &Code { runtime: name, handler: "index.handler", zip });
+    check(&server, "node", &node_code(name, "node_echo"));
+}
+
+/// The payload of an answer in events, and what was said at its end.
+fn streamed(server: &Server, function: &str, event: &Value) -> (String, Value) {
+    let path = format!("/2021-11-15/functions/{function}/response-streaming-invocations");
+    let answer = server.send(&Request::new("POST", path).json(event));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let (mut payload, mut rest) = (Vec::new(), answer.body.as_slice());
+    loop {
+        let decoded = Message::decode(rest).unwrap_or_else(|error| panic!("{event}: {error}"));
+        let (message, length) = decoded.expect("the answer is complete");
+        rest = &rest[length..];
+        if message.event_type() == Some("InvokeComplete") {
+            assert!(rest.is_empty(), "nothing follows the end");
+            let end = serde_json::from_slice(&message.payload).expect("the end is JSON");
+            return (String::from_utf8_lossy(&payload).into_owned(), end);
+        }
+        payload.extend_from_slice(&message.payload);
+    }
+}
+
+#[test]
+fn node_streams_with_awss_client() {
+    let (name, runtime) = match node() {
+        Ok(node) => node,
+        Err(why) => return skipped("node_streams_with_awss_client", &why),
+    };
+    let server = Server::start();
+    server.place.link(&name, &runtime); // Found although the server is running.
+    let settings = json!({ "MemorySize": 512, "Timeout": 30 });
+    server.create("node-stream", &node_code(name, "node_stream"), settings);
+    let event = json!({ "words": ["one ", "two ", "äöü€😀"] });
+    for _cold_and_warm in 0..2 {
+        let told = streamed(&server, "node-stream", &event);
+        assert_eq!(told, ("one two äöü€😀".to_owned(), json!({})));
+    }
+    // Twice, since a function that fails goes on.
+    for _attempt in 0..2 {
+        let failing = json!({ "words": ["one"], "fail": true });
+        let (payload, end) = streamed(&server, "node-stream", &failing);
+        assert_eq!((payload.as_str(), &end["ErrorCode"]), ("one", &json!("Error")), "{end}");
+        let details = end["ErrorDetails"].as_str().unwrap_or_default();
+        assert!(details.contains("of my own"), "{end}");
+    }
+    assert_eq!(streamed(&server, "node-stream", &event).1, json!({}));
 }
 
 #[test]

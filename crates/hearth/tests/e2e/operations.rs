@@ -37,6 +37,7 @@ scripts! {
     names_and_scopes,     SLOW;
     versions_and_aliases, SLOW;
     runtime_management,   &[];
+    streaming,            &[];
     layers,               &[];
     permissions,          &[];
     concurrency,          &[];

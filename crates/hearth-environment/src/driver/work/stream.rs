@@ -7,12 +7,13 @@
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{Current, Driver};
+use super::{Current, Driver, PostReply};
 use crate::failure::Failure;
 use crate::invocation::{Answer, RunResult};
+use crate::lifecycle::Event;
 use crate::mailbox::Taker;
-use crate::runtime_api::session::Refusal;
-use crate::runtime_api::{Streamed, Taking};
+use crate::runtime_api::session::{Refusal, Session};
+use crate::runtime_api::{Posted, Streamed, Taking};
 use crate::stream::{self, Ending, StreamEnd, StreamError};
 
 /// A stream that has begun.
@@ -52,16 +53,23 @@ impl Driver {
         let rate = self.shared.stream_bytes_per_second;
         let work = &mut self.work;
         let taking = work.session.begin(id).map(|streaming| {
-            match work.current.as_mut().and_then(|current| current.open(rate)) {
-                Some(pieces) => {
-                    work.session = streaming;
-                    pieces
-                }
-                None => Taking::Whole,
-            }
+            work.session = streaming;
+            let pieces = work.current.as_mut().and_then(|current| current.open(rate));
+            pieces.unwrap_or(Taking::Whole)
         });
         // A connection that is gone by now has sent nothing; the function's time limit ends it.
         let _ = reply.send(taking);
+    }
+
+    /// The runtime has sent all of its answer, or as much as there will be.
+    pub(in crate::driver) fn end_stream(&mut self, id: &str, posted: Posted, reply: PostReply) {
+        if !self.work.take(self.work.session.end(id), posted, reply) {
+            return;
+        }
+        self.happen(Event::Answered);
+        if self.work.session == Session::Waiting {
+            self.happen(Event::Ready); // It had asked before the end had arrived.
+        }
     }
 }
 

@@ -6,11 +6,13 @@ use aws_sdk_lambda::operation::create_function::{CreateFunctionError, CreateFunc
 use aws_sdk_lambda::operation::delete_function::DeleteFunctionError;
 use aws_sdk_lambda::operation::get_function::GetFunctionError;
 use aws_sdk_lambda::operation::invoke::InvokeError;
+use aws_sdk_lambda::operation::invoke_with_response_stream::InvokeWithResponseStreamError;
 use aws_sdk_lambda::operation::update_function_configuration::UpdateFunctionConfigurationError;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
-    Architecture, Environment, FunctionCode, FunctionVersion, InvocationType, LastUpdateStatus,
-    LastUpdateStatusReasonCode, LogFormat, LogType, PackageType, Runtime, SnapStartApplyOn,
+    Architecture, Environment, FunctionCode, FunctionVersion, InvocationType,
+    InvokeWithResponseStreamResponseEvent, LastUpdateStatus, LastUpdateStatusReasonCode, LogFormat,
+    LogType, PackageType, ResponseStreamingInvocationType, Runtime, SnapStartApplyOn,
     SnapStartOptimizationStatus, State, StateReasonCode, TracingMode,
 };
 use serde_json::json;
@@ -140,6 +142,40 @@ pub(crate) async fn invoke(session: &Session) {
     let nobody = client.invoke().function_name(OTHER).send().await;
     let text = format!("Function not found: {OTHER_ARN}");
     refused(nobody, InvokeError::is_resource_not_found_exception, &text);
+}
+
+/// Invokes the function for an answer in events: it does not stream, so there is one, and the end.
+pub(crate) async fn invoke_with_response_stream(session: &Session) {
+    let client = &session.client;
+    let call = || client.invoke_with_response_stream().function_name(NAME);
+
+    let event = Blob::new(r#"{"from":"a stream"}"#);
+    let mut answer = good(call().log_type(LogType::Tail).payload(event).send().await);
+    assert_eq!((answer.status_code(), answer.executed_version()), (200, Some("$LATEST")));
+    let kind = answer.response_stream_content_type();
+    assert_eq!(kind, Some("application/vnd.amazon.eventstream"));
+    let mut events = Vec::new();
+    while let Some(event) = answer.event_stream.recv().await.expect("the events can be read") {
+        events.push(event);
+    }
+    let [
+        InvokeWithResponseStreamResponseEvent::PayloadChunk(chunk),
+        InvokeWithResponseStreamResponseEvent::InvokeComplete(complete),
+    ] = events.as_slice()
+    else {
+        panic!("other events: {events:?}");
+    };
+    let payload = chunk.payload().expect("there is an answer").as_ref();
+    let payload = parsed(std::str::from_utf8(payload).ok());
+    assert_eq!(payload["event"], json!({ "from": "a stream" }), "{payload}");
+    assert_eq!((complete.error_code(), complete.error_details()), (None, None));
+    assert!(complete.log_result().is_some_and(|log| !log.is_empty()), "{complete:?}");
+
+    let dry = call().invocation_type(ResponseStreamingInvocationType::DryRun).send().await;
+    assert_eq!(good(dry).status_code(), 204);
+    let nobody = client.invoke_with_response_stream().function_name(OTHER).send().await;
+    let text = format!("Function not found: {OTHER_ARN}");
+    refused(nobody, InvokeWithResponseStreamError::is_resource_not_found_exception, &text);
 }
 
 /// Changes the configuration of the function, and waits until it is in use.

@@ -40,7 +40,8 @@ use crate::session::Session;
 #[rustfmt::skip]
 const DRIVEN: &[(&str, &[&str])] = &[
     ("functions",          &["CreateFunction", "GetFunction", "GetFunctionConfiguration", "ListFunctions",
-                             "UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction", "Invoke"]),
+                             "UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction", "Invoke",
+                             "InvokeWithResponseStream"]),
     ("versions",           &["PublishVersion", "ListVersionsByFunction",
                              "CreateAlias", "GetAlias", "UpdateAlias", "DeleteAlias", "ListAliases"]),
     ("tags",               &["TagResource", "UntagResource", "ListTags"]),
@@ -87,6 +88,7 @@ fn main() {
 async fn drive(session: &Session) {
     functions::create(session).await;
     functions::invoke(session).await;
+    functions::invoke_with_response_stream(session).await;
     functions::change_configuration(session).await;
     functions::change_code(session).await;
     functions::list_with_another(session).await;
