@@ -159,6 +159,12 @@ impl Control {
         (limit, limit.saturating_sub(self.catalog.claims(scope).reserved))
     }
 
+    /// How many executions of an account no function has claimed for itself.
+    #[must_use]
+    pub fn unclaimed_concurrency(&self, scope: &Scope) -> u32 {
+        self.parts.concurrency_max.saturating_sub(self.catalog.claims(scope).claimed)
+    }
+
     /// The shares of a version of a function, if there is such a function.
     #[must_use]
     pub fn shares(&self, function: &FunctionArn, version: Version) -> Option<Shares> {

@@ -86,6 +86,8 @@ impl Keeper for Told {
         let _ = self.0.try_send(Said::Idle);
     }
 
+    fn resetting(&self, _id: EnvironmentId) {}
+
     fn gone(&self, _id: EnvironmentId, error: Option<String>) {
         let _ = self.0.try_send(Said::Gone(error));
     }

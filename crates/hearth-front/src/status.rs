@@ -52,13 +52,14 @@ pub(crate) fn status(front: &Front) -> Value {
 }
 
 fn account(front: &Front, host: &HostFigures) -> Value {
-    let (limit, unreserved) = front.control.account_concurrency(&front.scope);
+    let (limit, _) = front.control.account_concurrency(&front.scope);
+    let unclaimed = front.control.unclaimed_concurrency(&front.scope);
     json!({
         "concurrency": host.census.busy + host.census.waiting,
         "concurrencyUnclaimed": front.invoker.running(&front.scope),
         "concurrencyMax": limit,
-        "unreservedMax": unreserved,
-        "requestsPerSecondMax": front.invoker.requests_per_second_max(unreserved),
+        "unreservedMax": unclaimed,
+        "requestsPerSecondMax": front.invoker.requests_per_second_max(unclaimed),
     })
 }
 

@@ -258,7 +258,8 @@ impl Agent {
         // SAFETY: the agent is single-threaded, so the child may do whatever the parent may.
         let pid = unsafe { libc::fork() };
         if pid < 0 {
-            return Err(io::Error::last_os_error());
+            // The function's own processes may have used up all that there may be.
+            return Ok(Err(last_errno()));
         }
         if pid == 0 {
             drop(refused);

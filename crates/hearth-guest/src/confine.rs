@@ -43,9 +43,15 @@ fn set_limits(limits: &Limits) -> io::Result<()> {
         (libc::RLIMIT_STACK,   8 * 1024 * 1024),
     ];
     for (resource, value) in rows {
-        let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
-        // SAFETY: `limit` is a valid structure for the call.
-        check(unsafe { libc::setrlimit(resource, &raw const limit) })?;
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: `limit` is a valid structure for both calls.
+        unsafe {
+            check(libc::getrlimit(resource, &raw mut limit))?;
+            // What the server itself is held to cannot be exceeded.
+            let value = value.min(limit.rlim_max);
+            limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+            check(libc::setrlimit(resource, &raw const limit))?;
+        }
     }
     Ok(())
 }

@@ -82,9 +82,10 @@ const ABSENT: &[libc::c_long] = &[
     libc::SYS_io_uring_register,
 ];
 
-/// Families of sockets that a function may open: local, IPv4, IPv6, and the netlink that the C
-/// library asks for the machine's addresses.
-const SOCKET_FAMILIES: &[i32] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+/// Families of sockets that a function may open: local, IPv4 and IPv6. And the netlink that the C
+/// library asks for the machine's addresses, which is one protocol of a family.
+const SOCKET_FAMILIES: &[i32] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6];
+const NETLINK_ROUTE: u32 = libc::NETLINK_ROUTE.cast_unsigned();
 
 /// One instruction of the classic packet filter.
 #[repr(C)]
@@ -107,6 +108,7 @@ const OFFSET_ARCHITECTURE: u32 = 4;
 /// The low half of the first argument (both architectures are little-endian).
 const OFFSET_ARGUMENT_0: u32 = 16;
 const OFFSET_ARGUMENT_1: u32 = 24;
+const OFFSET_ARGUMENT_2: u32 = 32;
 
 fn load(offset: u32) -> Instruction {
     Instruction { code: LOAD, jump_true: 0, jump_false: 0, value: offset }
@@ -151,14 +153,29 @@ fn argument_checks(filter: &mut Vec<Instruction>) {
         answer(ALLOW),
     ]);
     let families = u8::try_from(SOCKET_FAMILIES.len()).expect("a handful of families");
-    filter.push(unless_skip(JUMP_EQUAL, number(libc::SYS_socket), families + 3));
+    filter.push(unless_skip(JUMP_EQUAL, number(libc::SYS_socket), families + 6));
     filter.push(load(OFFSET_ARGUMENT_0));
     for (position, family) in (0u8..).zip(SOCKET_FAMILIES) {
-        let to_allow = families - position;
+        let to_allow = families + 3 - position;
         let value = family.cast_unsigned();
         filter.push(Instruction { code: JUMP_EQUAL, jump_true: to_allow, jump_false: 0, value });
     }
-    filter.extend([answer(refuse(libc::EAFNOSUPPORT)), answer(ALLOW)]);
+    // Of netlink only what the C library asks for the machine's addresses: through another protocol
+    // the kernel tells of what happens to devices, outside as well.
+    filter.extend([
+        unless_skip(JUMP_EQUAL, libc::AF_NETLINK.cast_unsigned(), 2),
+        load(OFFSET_ARGUMENT_2),
+        Instruction { code: JUMP_EQUAL, jump_true: 1, jump_false: 0, value: NETLINK_ROUTE },
+        answer(refuse(libc::EAFNOSUPPORT)),
+        answer(ALLOW),
+    ]);
+    filter.extend([
+        unless_skip(JUMP_EQUAL, number(libc::SYS_socketpair), 4),
+        load(OFFSET_ARGUMENT_0),
+        unless_skip(JUMP_EQUAL, libc::AF_UNIX.cast_unsigned(), 1),
+        answer(ALLOW),
+        answer(refuse(libc::EAFNOSUPPORT)),
+    ]);
     // Typing into somebody's terminal.
     filter.extend([
         unless_skip(JUMP_EQUAL, number(libc::SYS_ioctl), 5),
@@ -239,7 +256,7 @@ mod tests {
     use super::*;
 
     /// Runs the filter as the kernel would.
-    fn judge(architecture: u32, call: u32, arguments: [u32; 2]) -> u32 {
+    fn judge(architecture: u32, call: u32, arguments: [u32; 3]) -> u32 {
         let filter = program();
         let (mut accumulator, mut at) = (0, 0);
         loop {
@@ -252,6 +269,7 @@ mod tests {
                         OFFSET_ARCHITECTURE => architecture,
                         OFFSET_ARGUMENT_0 => arguments[0],
                         OFFSET_ARGUMENT_1 => arguments[1],
+                        OFFSET_ARGUMENT_2 => arguments[2],
                         other => panic!("loads from {other}"),
                     };
                     continue;
@@ -269,7 +287,11 @@ mod tests {
     #[test]
     fn each_call_gets_its_verdict() {
         let call = |call: libc::c_long, first: i32, second: u32| {
-            judge(ARCHITECTURE, number(call), [first.cast_unsigned(), second])
+            judge(ARCHITECTURE, number(call), [first.cast_unsigned(), second, 0])
+        };
+        let netlink = |protocol: i32| {
+            let family = libc::AF_NETLINK.cast_unsigned();
+            judge(ARCHITECTURE, number(libc::SYS_socket), [family, 3, protocol.cast_unsigned()])
         };
         #[rustfmt::skip]
         let rows = [
@@ -287,7 +309,10 @@ mod tests {
             ("io_uring_setup",       call(libc::SYS_io_uring_setup, 0, 0),                refuse(libc::ENOSYS)),
             ("a local socket",       call(libc::SYS_socket, libc::AF_UNIX, 0),            ALLOW),
             ("an IPv6 socket",       call(libc::SYS_socket, libc::AF_INET6, 0),           ALLOW),
-            ("netlink",              call(libc::SYS_socket, libc::AF_NETLINK, 0),         ALLOW),
+            ("routes",               netlink(libc::NETLINK_ROUTE),                        ALLOW),
+            ("events of devices",    netlink(libc::NETLINK_KOBJECT_UEVENT),               refuse(libc::EAFNOSUPPORT)),
+            ("a local pair",         call(libc::SYS_socketpair, libc::AF_UNIX, 0),        ALLOW),
+            ("a vsock pair",         call(libc::SYS_socketpair, libc::AF_VSOCK, 0),       refuse(libc::EAFNOSUPPORT)),
             ("a packet socket",      call(libc::SYS_socket, libc::AF_PACKET, 0),          refuse(libc::EAFNOSUPPORT)),
             ("a vsock socket",       call(libc::SYS_socket, libc::AF_VSOCK, 0),           refuse(libc::EAFNOSUPPORT)),
             ("kernel cryptography",  call(libc::SYS_socket, libc::AF_ALG, 0),             refuse(libc::EAFNOSUPPORT)),
@@ -302,10 +327,10 @@ mod tests {
 
     #[test]
     fn the_future_is_absent_and_other_interfaces_are_fatal_or_absent() {
-        assert_eq!(judge(ARCHITECTURE, LAST_KNOWN_CALL + 1, [0, 0]), refuse(libc::ENOSYS));
-        assert_eq!(judge(ARCHITECTURE, 0x3FFF_FFFF, [0, 0]), refuse(libc::ENOSYS));
-        assert_eq!(judge(ARCHITECTURE, X32_BIT + 1, [0, 0]), refuse(libc::ENOSYS));
-        assert_eq!(judge(0x4000_0003, 1, [0, 0]), KILL);
+        assert_eq!(judge(ARCHITECTURE, LAST_KNOWN_CALL + 1, [0, 0, 0]), refuse(libc::ENOSYS));
+        assert_eq!(judge(ARCHITECTURE, 0x3FFF_FFFF, [0, 0, 0]), refuse(libc::ENOSYS));
+        assert_eq!(judge(ARCHITECTURE, X32_BIT + 1, [0, 0, 0]), refuse(libc::ENOSYS));
+        assert_eq!(judge(0x4000_0003, 1, [0, 0, 0]), KILL);
     }
 
     #[test]
@@ -313,7 +338,7 @@ mod tests {
         for call in 0..=LAST_KNOWN_CALL {
             let listed = |list: &[libc::c_long]| list.iter().any(|one| number(*one) == call);
             let forbidden = listed(FORBIDDEN) || listed(FORBIDDEN_HERE);
-            let refused = judge(ARCHITECTURE, call, [1, 0]) == refuse(libc::EPERM);
+            let refused = judge(ARCHITECTURE, call, [1, 0, 0]) == refuse(libc::EPERM);
             assert_eq!(refused, forbidden, "call {call}");
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //!  provisioned for its version? ──▶ a provisioned environment is free for it
-//!        │ no, or all in use (spillover)
+//!        │ no, or all in use, or called too often (spillover)
 //!  reserved for its function? ────▶ what is reserved, less what is provisioned of it
 //!        │ no
 //!        ▼
@@ -170,45 +170,54 @@ impl Drop for Execution {
 impl Counts {
     fn enter(&mut self, rules: Rules, asked: Asked<'_>, now: Moment) -> Result<Place, Throttled> {
         self.sweep(now);
-        let (place, executions) = self.place(asked);
-        let limited = rules.concurrency == Concurrency::Limited
-            || matches!(place, Place::Reserved(_) | Place::Provisioned(_));
+        let Asked { function, target, shares } = asked;
+        if shares.provisioned > 0 {
+            // What is provisioned spills over, whether it is all in use or called too often.
+            let provisioned = (Place::Provisioned(target), shares.provisioned);
+            if let Ok(place) = self.count(rules, provisioned, now) {
+                return Ok(place);
+            }
+        }
+        let place = match shares.reserved {
+            Some(reserved) => {
+                let left = reserved.saturating_sub(shares.provisioned_total);
+                (Place::Reserved(function.clone()), left)
+            }
+            None => (Place::Account(function.scope.clone()), shares.unreserved),
+        };
+        self.count(rules, place, now)
+    }
+
+    /// Counts one more in a place that has so many executions.
+    fn count(
+        &mut self,
+        rules: Rules,
+        (place, executions): (Place, u32),
+        now: Moment,
+    ) -> Result<Place, Throttled> {
         let (of_executions, of_rate) = match place {
             Place::Reserved(_) => (Limit::Reserved, Limit::ReservedRate),
             Place::Account(_) | Place::Provisioned(_) => (Limit::Account, Limit::AccountRate),
         };
-        let count = self.places.entry(place.clone()).or_default();
+        let limited =
+            rules.concurrency == Concurrency::Limited || !matches!(place, Place::Account(_));
+        if !self.places.contains_key(&place) {
+            self.places.insert(place.clone(), Count::default());
+        }
+        let count = self.places.get_mut(&place).expect("it is there, or was just made");
         if limited && count.running >= executions {
             // It depends on how long the others take; a second is what AWS's clients wait anyway.
             return Err(Throttled { limit: of_executions, retry_ms: 1_000 });
         }
         if limited && rules.requests_per_execution > 0 {
             let requests = u64::from(executions) * u64::from(rules.requests_per_execution);
-            let rate = Rate { capacity: requests, per_second: requests };
+            let rate = Rate { capacity: requests, per_ten_seconds: 10 * requests };
             let bucket = count.bucket.get_or_insert_with(|| TokenBucket::full(rate, now));
-            bucket.take(rate, now).map_err(|retry_ms| Throttled { limit: of_rate, retry_ms })?;
+            let taken = bucket.take(rate, now);
+            taken.map_err(|retry_ms| Throttled { limit: of_rate, retry_ms })?;
         }
         count.running += 1;
         Ok(place)
-    }
-
-    /// Where an invocation is counted, and how many executions there are.
-    fn place(&self, asked: Asked<'_>) -> (Place, u32) {
-        let Asked { function, target, shares } = asked;
-        if shares.provisioned > 0 {
-            let place = Place::Provisioned(target);
-            let running = self.places.get(&place).map_or(0, |count| count.running);
-            if running < shares.provisioned {
-                return (place, shares.provisioned);
-            }
-        }
-        match shares.reserved {
-            Some(reserved) => {
-                let left = reserved.saturating_sub(shares.provisioned_total);
-                (Place::Reserved(function.clone()), left)
-            }
-            None => (Place::Account(function.scope.clone()), shares.unreserved),
-        }
     }
 
     /// Throws away what would be the same if it were made anew: promise 4.

@@ -68,7 +68,7 @@ pub struct VersionFigures {
     pub figures: Figures,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Kept {
     function: FunctionArn,
     version: Version,
@@ -101,18 +101,14 @@ impl Kept {
         self.next = (self.next + 1) % LATEST;
     }
 
-    fn view(&self) -> VersionFigures {
-        let mut sorted = self.latest.clone();
-        sorted.sort_unstable();
+    fn view(mut self) -> VersionFigures {
+        self.latest.sort_unstable();
         let at = |hundredths: usize| {
-            let index = (sorted.len() * hundredths).div_ceil(100).max(1) - 1;
-            Duration::from_micros(sorted.get(index).copied().unwrap_or(0).into())
+            let index = (self.latest.len() * hundredths).div_ceil(100).max(1) - 1;
+            Duration::from_micros(self.latest.get(index).copied().unwrap_or(0).into())
         };
-        VersionFigures {
-            function: self.function.clone(),
-            version: self.version,
-            figures: Figures { p50: at(50), p99: at(99), ..self.figures },
-        }
+        let figures = Figures { p50: at(50), p99: at(99), ..self.figures };
+        VersionFigures { function: self.function, version: self.version, figures }
     }
 }
 
@@ -145,7 +141,8 @@ impl Statistics {
 
     /// All figures, in no order.
     pub(crate) fn all(&self) -> Vec<VersionFigures> {
-        self.lock().values().map(Kept::view).collect()
+        let kept: Vec<Kept> = self.lock().values().cloned().collect();
+        kept.into_iter().map(Kept::view).collect()
     }
 
     fn note(&self, target: &Target, now: Moment, note: impl FnOnce(&mut Kept)) {

@@ -218,7 +218,7 @@ fn target(name: &str, memory_mb: u32) -> Arc<Target> {
 fn limits(random: &Random) -> Limits {
     let learning = if random.one_in(2) { Learning::On } else { Learning::Off };
     let commitment = if random.one_in(2) { Commitment::Measured } else { Commitment::Configured };
-    let scaling = Rate { capacity: 3 + random.below(5), per_second: 1 + random.below(4) };
+    let scaling = Rate { capacity: 3 + random.below(5), per_ten_seconds: 10 + random.below(40) };
     Limits {
         environments_max: 1 + usize::try_from(random.below(6)).unwrap(),
         memory_mb_max: 300 + random.below(1_500),
@@ -229,6 +229,7 @@ fn limits(random: &Random) -> Limits {
         life_ms_max: 2_000 + random.below(60_000),
         scaling: random.one_in(3).then_some(scaling),
         keep: keep::Rules { idle_ms: 500 + random.below(5_000), learning },
+        look_through_ms: 1_000,
     }
 }
 

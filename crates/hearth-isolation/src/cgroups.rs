@@ -160,7 +160,7 @@ impl Hierarchies {
             Interface::V1 => "memory.limit_in_bytes",
             Interface::V2 => "memory.max",
         };
-        fs::write(directory.join(file), (megabytes * 1024 * 1024).to_string())
+        fs::write(directory.join(file), megabytes.saturating_mul(1024 * 1024).to_string())
     }
 
     fn slots(&self) -> impl Iterator<Item = (Controller, &Place)> {

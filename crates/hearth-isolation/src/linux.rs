@@ -207,6 +207,14 @@ fn close_range(first: i32, last: i32) {
     }
 }
 
+/// Takes a mount away, with all that is mounted below it. That there is none is fine.
+pub fn detach(target: &Path) {
+    if let Ok(target) = path_text(target) {
+        // SAFETY: a terminated string.
+        unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+    }
+}
+
 /// Makes the working directory the root of this process and takes the old root away.
 ///
 /// # Errors

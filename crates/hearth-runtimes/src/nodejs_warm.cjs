@@ -32,16 +32,23 @@ function receive() {
   return Buffer.concat(parts).toString().split('\0').slice(0, -1);
 }
 
-// Whether the function or a layer brings a library in place of one that is loaded already.
-function hasOwn(loaded) {
-  for (const place of (process.env.LD_LIBRARY_PATH ?? '').split(':')) {
-    if (!place.startsWith('/var/task') && !place.startsWith('/opt')) continue;
+// Where the loader looks for libraries of the function and of layers.
+function ownPlaces() {
+  const places = (process.env.LD_LIBRARY_PATH ?? '').split(':');
+  return places.filter((place) => place.startsWith('/var/task') || place.startsWith('/opt'));
+}
+
+// Whether the function or a layer brings a library in place of one that is loaded already, or one
+// that the loader would not find any more: it remembers which places were not there at first.
+function hasOwn(loaded, missing) {
+  for (const place of ownPlaces()) {
     let names = [];
     try {
       names = fs.readdirSync(place);
     } catch {
       continue;
     }
+    if (missing.has(place) && names.some((name) => name.includes('.so'))) return true;
     if (names.some((name) => loaded.has(name.split('.so')[0]))) return true;
   }
   return false;
@@ -49,9 +56,10 @@ function hasOwn(loaded) {
 
 function wait() {
   const loaded = libraries();
+  const missing = new Set(ownPlaces().filter((place) => !fs.existsSync(place)));
   fs.writeSync(0, '\0');
   const variables = receive();
-  if (variables.length === 0 || hasOwn(loaded)) process.exit(0);
+  if (variables.length === 0 || hasOwn(loaded, missing)) process.exit(0);
   fs.writeSync(0, '\0');
   fs.closeSync(0);
   fs.openSync('/dev/null', 'r'); // Gets the lowest number, which is 0.

@@ -15,12 +15,13 @@ def wait(front):
     added = _added_by_the_interpreter()
     searched = _import_client()
     libraries = _libraries()
+    missing = {place for place in _own_places(front) if not os.path.isdir(place)}
     os.write(0, b"\0")
     variables = _receive()
     # The code and the layers were not there yet when these places were looked at.
     for place in front:
         sys.path_importer_cache.pop(place, None)
-    if not variables or _has_own_modules(searched, front) or _has_own_libraries(libraries, front):
+    if not variables or _has_own_modules(searched, front) or _has_own_libraries(libraries, front, missing):
         os._exit(0)
     os.write(0, b"\0")
     _take_null_device()
@@ -92,18 +93,26 @@ def _has_own_modules(searched, front):
     return any(spec is not None and spec.loader is not None for spec in specs)
 
 
-def _has_own_libraries(libraries, front):
-    """Whether it brings a library in place of one that is loaded already."""
+def _own_places(front):
+    """Where the loader looks for libraries of the function and of layers."""
+    places = os.environ.get("LD_LIBRARY_PATH", "").split(":")
+    return [place for place in places if place.startswith((front[0], "/opt"))]
+
+
+def _has_own_libraries(libraries, front, missing):
+    """Whether it brings a library in place of one that is loaded already, or one that the loader
+    would not find any more: it remembers which places were not there when it first looked."""
     # Directories below a library path that the loader looks into by itself.
     libraries = libraries | {"glibc-hwcaps", "tls", "haswell", "x86_64"}
-    for place in os.environ.get("LD_LIBRARY_PATH", "").split(":"):
-        if place.startswith((front[0], "/opt")):
-            try:
-                names = os.listdir(place)
-            except OSError:
-                continue
-            if any(name.partition(".so")[0] in libraries for name in names):
-                return True
+    for place in _own_places(front):
+        try:
+            names = os.listdir(place)
+        except OSError:
+            continue
+        if place in missing and any(".so" in name for name in names):
+            return True
+        if any(name.partition(".so")[0] in libraries for name in names):
+            return True
     return False
 
 

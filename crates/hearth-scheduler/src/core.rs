@@ -57,6 +57,13 @@ use starts::Starts;
 /// How many provisioned environments of a target are started at a time, so that those who wait for
 /// a cold start do not wait for all of them.
 const PROVISIONED_STARTS_MAX: usize = 4;
+/// How long after a failure a provisioned environment is tried again.
+const RETRY_PROVISIONED_MS: u64 = 1_000;
+/// How long after a shortage of memory nothing is started ahead of need.
+const RECOVER_FROM_SHORT_MS: u64 = 60_000;
+/// How long it is remembered that a target was retired: an invocation that was resolved before may
+/// still be on its way.
+const RETIRED_MS: u64 = 60_000;
 /// How long something is remembered of a target that has no environments: longer than any plan.
 const FORGET_MS: u64 = 24 * 3_600_000;
 
@@ -89,6 +96,8 @@ pub struct Limits {
     pub scaling: Option<Rate>,
     /// How long an environment is kept without work.
     pub keep: Rules,
+    /// How often everything is looked through, however often time passes.
+    pub look_through_ms: u64,
 }
 
 /// What a working environment is taken to need of this host's memory.
@@ -118,6 +127,8 @@ pub enum Event {
     Abandoned(WaiterId),
     /// An environment is free.
     Idle(EnvironmentId, Offered),
+    /// An environment has failed at work. What is inside is being ended, and then it is free.
+    Resetting(EnvironmentId),
     /// An environment that was assigned is free, because nobody took it.
     Returned(EnvironmentId),
     /// An environment is gone.
@@ -128,6 +139,8 @@ pub enum Event {
     Provisioned(TargetId, Needs, usize),
     /// Time has passed. The host says whether it is short of memory.
     Tick(Pressure),
+    /// Nothing is started any more, and nobody waits any more: they were told.
+    Closed,
 }
 
 /// Whether the host has memory left.
@@ -168,6 +181,8 @@ enum State {
     Starting,
     Idle(Moment),
     Busy,
+    /// Will be idle soon, so whoever waits need not have another started.
+    Resetting,
     Retiring,
 }
 
@@ -197,6 +212,15 @@ pub struct Core {
     starts: Starts,
     /// How much of its scaling rate each function has left; absent where it is all of it.
     scaling: HashMap<FunctionNumber, TokenBucket>,
+    /// When the host was last short of memory.
+    short: Option<Moment>,
+    /// When everything was last looked through.
+    looked_through: Option<Moment>,
+    /// Targets that were retired lately, and when.
+    retired_lately: HashMap<TargetId, Moment>,
+    /// Targets that nothing is remembered of any more, for whoever remembers more.
+    forgotten: Vec<TargetId>,
+    closed: bool,
 }
 
 /// How many environments there are of something, by what they are doing.
@@ -253,6 +277,11 @@ impl Core {
             room: Room::new(limits.memory_mb_max),
             starts: Starts::new(limits.starts_max, limits.slow_start_ms),
             scaling: HashMap::new(),
+            short: None,
+            looked_through: None,
+            retired_lately: HashMap::new(),
+            forgotten: Vec::new(),
+            closed: false,
         }
     }
 
@@ -269,6 +298,7 @@ impl Core {
             }
             Event::Abandoned(waiter) => self.abandoned(waiter),
             Event::Idle(id, offered) => self.idle(id, offered, &mut actions),
+            Event::Resetting(id) => self.resetting(id),
             Event::Returned(id) => self.returned(id, &mut actions),
             Event::Gone(id) => self.gone(id, &mut actions),
             Event::Retired(target) => self.retired(target, &mut actions),
@@ -276,8 +306,15 @@ impl Core {
                 self.provisioned((target, needs), count, &mut actions);
             }
             Event::Tick(pressure) => self.tick(pressure, &mut actions),
+            Event::Closed => self.close(),
         }
         self.place(&mut actions);
+        if let Event::Idle(id, _) = event
+            && let Some(target) = self.environments.get(&id).map(|one| one.target)
+        {
+            // Behind those who wait.
+            self.top_up(target, &mut actions);
+        }
         actions
     }
 
@@ -285,6 +322,11 @@ impl Core {
     #[must_use]
     pub fn knows(&self, target: TargetId) -> bool {
         self.pools.contains_key(&target)
+    }
+
+    /// The targets that were forgotten since this was last asked.
+    pub fn take_forgotten(&mut self) -> Vec<TargetId> {
+        std::mem::take(&mut self.forgotten)
     }
 
     /// How many environments of a target have been started, and are idle or at work with their
@@ -346,7 +388,12 @@ impl Core {
 
     fn pool(&mut self, target: TargetId, needs: Needs) -> &mut Pool {
         let keep = self.limits.keep;
-        self.pools.entry(target).or_insert_with(|| Pool::new(needs, keep))
+        let retired = self.retired_lately.contains_key(&target);
+        self.pools.entry(target).or_insert_with(|| Pool {
+            // Whoever was on the way here is served, and nothing is kept for others.
+            retired,
+            ..Pool::new(needs, keep)
+        })
     }
 
     /// Takes an invocation in. Returns whether it has an environment already.
@@ -365,7 +412,8 @@ impl Core {
         }
         let pool = self.pool(target, needs);
         let others = pool.waiters.len().saturating_sub(pool.starting);
-        if !self.may_scale(target, others) {
+        // One that is idle and has no memory to work is waited for, and not started again.
+        if pool.idle.is_empty() && !self.may_scale(target, others) {
             actions.push(Action::Refuse(waiter, Refused::Scaling));
             return false;
         }
@@ -393,12 +441,20 @@ impl Core {
         match before {
             State::Starting => {
                 pool.starting -= 1;
-                self.starts.ended(id);
+                pool.at_leisure.retain(|one| *one != id);
                 pool.failing = false;
+                self.starts.ended(id);
+            }
+            State::Resetting => {
+                pool.starting -= 1;
+                pool.at_leisure.retain(|one| *one != id);
+                self.starts.ended(id);
             }
             State::Busy => {
                 pool.busy -= 1;
                 pool.habit.ended(now);
+                // What loading took says nothing about what work takes.
+                pool.peak_mb = pool.peak_mb.max(offered.used_mb);
             }
             State::Idle(since) => {
                 self.by_age.remove(&(since, id));
@@ -408,28 +464,60 @@ impl Core {
         }
         environment.health = offered.health;
         environment.state = State::Idle(now);
-        pool.peak_mb = pool.peak_mb.max(offered.used_mb);
-        let idle_mb = u64::from(offered.used_mb.min(pool.needs.memory_mb));
-        self.room.change(&mut environment.committed_mb, idle_mb);
         pool.idle.push(id);
         self.by_age.insert((now, id));
-        let old = now.millis_since(environment.born) >= self.limits.life_ms_max;
-        let recalled = before == State::Starting && pool.recalled > 0 && pool.waiters.is_empty();
-        pool.recalled -= usize::from(recalled);
         if !pool.waiters.is_empty() {
             self.starts.want(target);
         }
-        let Some(pool) = self.pools.get(&target) else { return };
-        if old || recalled || (pool.retired && pool.waiters.is_empty()) {
+        let was_starting = before == State::Starting;
+        let recalled = was_starting && pool.recalled > 0 && pool.waiters.is_empty();
+        pool.recalled -= usize::from(recalled);
+        let retired = pool.retired && pool.waiters.is_empty();
+        self.set_aside_for_idle(id, offered.used_mb);
+        // One that has just been started is never too old, or starting would never end.
+        let (Some(environment), Some(pool)) = (self.environments.get(&id), self.pools.get(&target))
+        else {
+            return;
+        };
+        let old = !was_starting && self.has_lived(environment) && !pool.is_replacing();
+        if old || recalled || retired {
             self.retire(id, actions);
         }
-        if before == State::Starting {
-            self.top_up(target, actions);
+    }
+
+    /// Sets aside what an idle environment has: it is frozen and cannot grow. Those that are
+    /// provisioned shall be able to work at any time, and of one that cannot be measured nothing is
+    /// known.
+    fn set_aside_for_idle(&mut self, id: EnvironmentId, used_mb: u32) {
+        let Some(target) = self.environments.get(&id).map(|one| one.target) else { return };
+        let needed = self.commitment_mb(target);
+        let keeps_all = self.pools.get(&target).is_some_and(Pool::keeps_all);
+        let Some(pool) = self.pools.get(&target) else { return };
+        let has = u64::from(used_mb.min(pool.needs.memory_mb));
+        let Some(environment) = self.environments.get_mut(&id) else { return };
+        self.room.change(&mut environment.committed_mb, has);
+        if keeps_all || used_mb == 0 {
+            self.room.raise(&mut environment.committed_mb, needed);
         }
+    }
+
+    fn resetting(&mut self, id: EnvironmentId) {
+        let Some(environment) = self.environments.get_mut(&id) else { return };
+        let Some(pool) = self.pools.get_mut(&environment.target) else { return };
+        if environment.state != State::Busy {
+            return;
+        }
+        environment.state = State::Resetting;
+        pool.busy -= 1;
+        pool.starting += 1;
+        pool.at_leisure.push(id);
+        pool.habit.ended(self.now);
+        self.starts.began(id, self.now);
     }
 
     fn returned(&mut self, id: EnvironmentId, actions: &mut Vec<Action>) {
         let Some(environment) = self.environments.get(&id) else { return };
+        // It has not worked, so what was known of it holds.
         let used_mb = self.pools.get(&environment.target).map_or(0, |pool| pool.peak_mb);
         self.idle(id, Offered { used_mb, health: environment.health }, actions);
     }
@@ -442,7 +530,15 @@ impl Core {
         match state {
             State::Starting => {
                 pool.starting -= 1;
+                pool.at_leisure.retain(|one| *one != id);
+                pool.recalled = pool.recalled.min(pool.starting);
                 pool.failing = true;
+                pool.failed = Some(self.now);
+                self.starts.ended(id);
+            }
+            State::Resetting => {
+                pool.starting -= 1;
+                pool.at_leisure.retain(|one| *one != id);
                 self.starts.ended(id);
             }
             State::Busy => {
@@ -471,6 +567,7 @@ impl Core {
     }
 
     fn retired(&mut self, target: TargetId, actions: &mut Vec<Action>) {
+        self.retired_lately.insert(target, self.now);
         let Some(pool) = self.pools.get_mut(&target) else { return };
         pool.retired = true;
         pool.provisioned = 0;
@@ -483,38 +580,42 @@ impl Core {
     fn tick(&mut self, pressure: Pressure, actions: &mut Vec<Action>) {
         self.starts.note_slow(self.now);
         self.refuse_the_patient(actions);
-        self.retire_the_old(actions);
         self.room.pressure = pressure;
-        if pressure == Pressure::Short
-            && let Some(oldest) = self.oldest_spare(None)
+        if self
+            .looked_through
+            .is_some_and(|at| self.now.millis_since(at) < self.limits.look_through_ms)
         {
-            self.retire(oldest, actions);
+            return;
         }
+        self.looked_through = Some(self.now);
+        self.retire_the_old(actions);
+        self.give_up_what_is_too_much(actions);
+        if pressure == Pressure::Short {
+            self.short = Some(self.now);
+            if let Some(oldest) = self.oldest_spare() {
+                self.retire(oldest, actions);
+            }
+        }
+        // Those who wait go first.
+        self.place(actions);
         let targets: Vec<TargetId> = self.pools.keys().copied().collect();
         for target in targets {
             self.top_up(target, actions);
             self.start_ahead(target, actions);
             self.forget_if_unused(target);
         }
+        let now = self.now;
+        self.retired_lately.retain(|_, at| now.millis_since(*at) < RETIRED_MS);
         if let Some(rate) = self.limits.scaling {
-            let now = self.now;
             self.scaling.retain(|_, bucket| bucket.tokens(rate, now) < rate.capacity);
         }
     }
 
-    /// Refuses those who have waited as long as they may without an environment on its way.
-    fn refuse_the_patient(&mut self, actions: &mut Vec<Action>) {
-        let longest = self.limits.room_wait_ms_max;
+    fn close(&mut self) {
+        self.closed = true;
+        self.waiting.clear();
         for pool in self.pools.values_mut() {
-            while pool.waiters.len() > pool.starting
-                && let Some((waiter, since)) = pool.waiters.front().copied()
-                && self.now.millis_since(since) >= longest
-            {
-                pool.waiters.pop_front();
-                self.waiting.remove(&waiter);
-                let why = if pool.failing { Refused::NotStarted } else { Refused::Room };
-                actions.push(Action::Refuse(waiter, why));
-            }
+            pool.waiters.clear();
         }
     }
 
@@ -535,7 +636,7 @@ impl Core {
 
     fn forget_if_retired(&mut self, target: TargetId) {
         if self.pools.get(&target).is_some_and(|pool| pool.retired && pool.is_empty()) {
-            self.pools.remove(&target);
+            self.forget(target);
         }
     }
 
@@ -543,7 +644,12 @@ impl Core {
         let Some(pool) = self.pools.get(&target) else { return };
         let long_ago = pool.habit.elapsed_ms(self.now).is_none_or(|elapsed| elapsed >= FORGET_MS);
         if pool.is_empty() && (pool.retired || long_ago) {
-            self.pools.remove(&target);
+            self.forget(target);
         }
+    }
+
+    fn forget(&mut self, target: TargetId) {
+        self.pools.remove(&target);
+        self.forgotten.push(target);
     }
 }

@@ -71,15 +71,13 @@ pub struct Scheduler {
 #[derive(Debug)]
 struct Inner {
     core: Core,
-    handles: HashMap<EnvironmentId, Handle>,
-    waiting: HashMap<WaiterId, oneshot::Sender<Result<Lease, AcquireError>>>,
+    handles: HashMap<EnvironmentId, (TargetId, Handle)>,
+    waiting: HashMap<WaiterId, (TargetId, oneshot::Sender<Result<Lease, AcquireError>>)>,
     /// What to start for a target that the core knows.
     known: HashMap<TargetId, Known>,
-    /// The numbers that functions of known targets go by.
-    numbers: HashMap<FunctionArn, FunctionNumber>,
+    /// The numbers that functions of known targets go by, and how many targets each has.
+    numbers: HashMap<FunctionArn, (FunctionNumber, usize)>,
     next_number: u64,
-    /// What went wrong with the last start, for the one who waited for it.
-    last_error: String,
     closing: bool,
 }
 
@@ -89,6 +87,8 @@ struct Known {
     target: Arc<Target>,
     runtime: Arc<Runtime>,
     needs: Needs,
+    /// What went wrong with its last start, for the one who waited for it.
+    last_error: String,
 }
 
 /// What is the case with one target, by the names that people know.
@@ -111,25 +111,29 @@ impl Inner {
             return known.needs;
         }
         let Self { numbers, next_number, .. } = self;
-        let function = *numbers.entry(target.function.clone()).or_insert_with(|| {
+        let (function, targets) = numbers.entry(target.function.clone()).or_insert_with(|| {
             *next_number += 1;
-            FunctionNumber(*next_number)
+            (FunctionNumber(*next_number), 0)
         });
-        let needs = Needs { function, memory_mb: target.memory_mb };
-        let known = Known { target: Arc::clone(target), runtime: Arc::clone(runtime), needs };
-        self.known.insert(target.id, known);
+        *targets += 1;
+        let needs = Needs { function: *function, memory_mb: target.memory_mb };
+        let (target, runtime) = (Arc::clone(target), Arc::clone(runtime));
+        let known = Known { target, runtime, needs, last_error: String::new() };
+        self.known.insert(known.target.id, known);
         needs
     }
 
     /// Forgets how to start what the core has forgotten.
     fn forget(&mut self) {
-        let Self { core, known, numbers, .. } = self;
-        let before = known.len();
-        known.retain(|target, _| core.knows(*target));
-        if known.len() < before {
-            numbers.retain(|function, _| {
-                known.values().any(|known| known.target.function == *function)
-            });
+        for target in self.core.take_forgotten() {
+            let Some(known) = self.known.remove(&target) else { continue };
+            let function = &known.target.function;
+            if let Some((_, targets)) = self.numbers.get_mut(function) {
+                *targets -= 1;
+                if *targets == 0 {
+                    self.numbers.remove(function);
+                }
+            }
         }
     }
 }
@@ -147,7 +151,6 @@ impl Scheduler {
                 known: HashMap::new(),
                 numbers: HashMap::new(),
                 next_number: 0,
-                last_error: String::new(),
                 closing: false,
             }),
             waiters: AtomicU64::new(0),
@@ -187,7 +190,7 @@ impl Scheduler {
             if inner.closing {
                 return Err(AcquireError::Closing);
             }
-            inner.waiting.insert(waiter, sender);
+            inner.waiting.insert(waiter, (target.id, sender));
             let needs = inner.needs(target, runtime);
             self.step(inner, Event::Wanted(waiter, target.id, needs));
         }
@@ -270,11 +273,15 @@ impl Scheduler {
             let mut inner = self.lock();
             inner.closing = true;
             // Those who wait for a cold start are told to come back, rather than that it failed.
-            for (_, waiting) in inner.waiting.drain() {
+            for (_, (_, waiting)) in inner.waiting.drain() {
                 let _ = waiting.send(Err(AcquireError::Closing));
             }
-            inner.handles.values().cloned().collect()
+            let handles = inner.handles.values().map(|(_, handle)| handle.clone()).collect();
+            self.step(inner, Event::Closed);
+            handles
         };
+        // Whoever notices the passing of time need not do so any more.
+        self.waited_for.notify_one();
         for handle in retiring {
             handle.retire(&self.shared.tasks);
         }
@@ -308,41 +315,45 @@ impl Scheduler {
                     self.waited_for.notify_one();
                 }
             }
-            Event::Idle(..) | Event::Returned(_) => {}
+            Event::Idle(..) | Event::Returned(_) | Event::Resetting(_) => {}
             Event::Abandoned(_)
             | Event::Gone(_)
             | Event::Retired(_)
             | Event::Provisioned(..)
-            | Event::Tick(_) => inner.forget(),
+            | Event::Tick(_)
+            | Event::Closed => inner.forget(),
         }
     }
 
     fn perform(&self, inner: &mut Inner, action: Action) {
         match action {
             Action::Assign(waiter, id) => {
-                let handle = inner.handles.get(&id).cloned();
-                let waiting = inner.waiting.remove(&waiter);
-                if let (Some(handle), Some(waiting)) = (handle, waiting) {
-                    // If the caller went away at this very moment, the lease gives it back.
-                    let (start, scheduler) = (Start::Warm, self.this.clone());
-                    let _ = waiting.send(Ok(Lease { handle: Some(handle), start, scheduler }));
+                let Some((_, handle)) = inner.handles.get(&id).cloned() else { return };
+                let (start, scheduler) = (Start::Warm, self.this.clone());
+                let lease = Lease { handle: Some(handle), start, scheduler };
+                // If the caller went away at this very moment, the lease gives it back.
+                if let Some((_, waiting)) = inner.waiting.remove(&waiter) {
+                    let _ = waiting.send(Ok(lease));
                 }
             }
             Action::Start(id, target, purpose) => self.start(inner, id, (target, purpose)),
             Action::Retire(id) => {
-                if let Some(handle) = inner.handles.get(&id) {
+                if let Some((_, handle)) = inner.handles.get(&id) {
                     handle.retire(&self.shared.tasks);
                 }
             }
             Action::Refuse(waiter, refused) => {
-                if let Some(waiting) = inner.waiting.remove(&waiter) {
-                    let error = match refused {
-                        Refused::Room => AcquireError::Room,
-                        Refused::Scaling => AcquireError::Scaling,
-                        Refused::NotStarted => AcquireError::NotStarted(inner.last_error.clone()),
-                    };
-                    let _ = waiting.send(Err(error));
-                }
+                let Some((target, waiting)) = inner.waiting.remove(&waiter) else { return };
+                let error = match refused {
+                    Refused::Room => AcquireError::Room,
+                    Refused::Scaling => AcquireError::Scaling,
+                    Refused::NotStarted => {
+                        let known = inner.known.get(&target);
+                        let why = known.map(|known| known.last_error.clone());
+                        AcquireError::NotStarted(why.unwrap_or_default())
+                    }
+                };
+                let _ = waiting.send(Err(error));
             }
         }
     }
@@ -354,8 +365,9 @@ impl Scheduler {
             return;
         };
         let Known { target, runtime, .. } = known;
+        let of = target.id;
         let birth = Birth { id, target, runtime, purpose };
-        inner.handles.insert(id, environment::start(&self.shared, birth, keeper));
+        inner.handles.insert(id, (of, environment::start(&self.shared, birth, keeper)));
     }
 }
 
@@ -382,10 +394,17 @@ impl Keeper for Scheduler {
         self.happen(Event::Idle(id, offered));
     }
 
+    fn resetting(&self, id: EnvironmentId) {
+        self.happen(Event::Resetting(id));
+    }
+
     fn gone(&self, id: EnvironmentId, error: Option<String>) {
         let mut inner = self.lock();
-        inner.handles.remove(&id);
-        inner.last_error = error.unwrap_or_else(|| "it ended before it was ready".to_owned());
+        let target = inner.handles.remove(&id).map(|(target, _)| target);
+        if let Some(known) = target.and_then(|target| inner.known.get_mut(&target)) {
+            let why = error.unwrap_or_else(|| "it ended before it was ready".to_owned());
+            known.last_error = why;
+        }
         self.step(inner, Event::Gone(id));
         self.all_gone.notify_waiters();
     }

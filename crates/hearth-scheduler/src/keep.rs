@@ -12,8 +12,8 @@
 //!
 //! Of all plans the one is taken that would have cost least over the gaps seen so far, where an
 //! environment that waits costs its time, and a cold start costs a fixed time
-//! ([`Rules::idle_ms`]). A fixed time of that length is one of the plans, so what is learned is
-//! better or the same, as far as the future resembles the past. A target that has not shown
+//! ([`Rules::idle_ms`]). A fixed time of that length, in whole minutes, is one of the plans, so what is
+//! learned is better or the same, as far as the future resembles the past. A target that has not shown
 //! enough gaps is kept for the fixed time.
 //!
 //! # Promises
@@ -171,7 +171,9 @@ impl Habit {
             self.short = (self.short + 1).min(SHORT_PER_LONG * (self.long + 1));
             return;
         }
-        self.crowd = (self.crowd + self.crowd_now).div_ceil(2);
+        // Half of the way, and never stuck above what there is.
+        let sum = self.crowd + self.crowd_now;
+        self.crowd = if self.crowd_now > self.crowd { sum.div_ceil(2) } else { sum / 2 }.max(1);
         self.crowd_now = 0;
         self.long += 1;
         let gaps = self.gaps.get_or_insert_with(|| Box::new([0; GAP_MINUTES]));

@@ -138,6 +138,7 @@ impl Host {
             life_ms_max: 100 * HOUR,
             scaling: None,
             keep: Rules { idle_ms: 5 * MINUTE, learning },
+            look_through_ms: 1_000,
         });
         let (future, idle, started_for) = Default::default();
         Self { core, now: 0, future, idle, started_for, waiters: 0, cost: Cost::default() }

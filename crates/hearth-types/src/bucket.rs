@@ -8,22 +8,22 @@
 
 use crate::time::Moment;
 
-/// How fine a token is divided, so that a slow refill is not rounded away.
-const PARTS: u64 = 1_000;
+/// How fine a token is divided: what comes in a millisecond at one token in ten seconds.
+const PARTS: u64 = 10_000;
 
 /// How large a bucket is and how fast it fills.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// Tokens that a full bucket has.
     pub capacity: u64,
-    /// Tokens that come in each second.
-    pub per_second: u64,
+    /// Tokens that come in each ten seconds.
+    pub per_ten_seconds: u64,
 }
 
 /// A bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenBucket {
-    /// In thousandths of a token.
+    /// In parts of a token.
     level: u64,
     at: Moment,
 }
@@ -59,13 +59,12 @@ impl TokenBucket {
             self.level -= PARTS;
             return Ok(());
         }
-        // A thousandth of a token comes in each millisecond for each token of a second.
-        let missing = PARTS - self.level;
-        Err(if rate.per_second == 0 { u64::MAX } else { missing.div_ceil(rate.per_second) })
+        let (missing, each) = (PARTS - self.level, rate.per_ten_seconds);
+        Err(if each == 0 { u64::MAX } else { missing.div_ceil(each) })
     }
 
     fn level_at(&self, rate: Rate, now: Moment) -> u64 {
-        let gained = now.millis_since(self.at).saturating_mul(rate.per_second);
+        let gained = now.millis_since(self.at).saturating_mul(rate.per_ten_seconds);
         self.level.saturating_add(gained).min(rate.capacity.saturating_mul(PARTS))
     }
 }
@@ -76,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_full_bucket_is_emptied_at_once_and_filled_evenly() {
-        let rate = Rate { capacity: 3, per_second: 10 };
+        let rate = Rate { capacity: 3, per_ten_seconds: 100 };
         let begin = Moment(5_000);
         let mut bucket = TokenBucket::full(rate, begin);
         let taken = (0..4).map(|_| bucket.take(rate, begin)).collect::<Vec<_>>();
@@ -88,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_goes_back_gives_nothing_and_takes_nothing() {
-        let rate = Rate { capacity: 1, per_second: 1 };
+        let rate = Rate { capacity: 1, per_ten_seconds: 10 };
         let mut bucket = TokenBucket::full(rate, Moment(9_000));
         assert_eq!(bucket.take(rate, Moment(1)), Ok(()));
         assert_eq!(bucket.take(rate, Moment(9_500)), Err(500));
@@ -97,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_bucket_that_is_never_filled_says_so() {
-        let rate = Rate { capacity: 0, per_second: 0 };
+        let rate = Rate { capacity: 0, per_ten_seconds: 0 };
         assert_eq!(TokenBucket::full(rate, Moment(0)).take(rate, Moment(0)), Err(u64::MAX));
     }
 }

@@ -67,6 +67,8 @@ pub const SCALING_PER_TEN_SECONDS: u64 = 1_000;
 /// From when on a start is not counted among those that are limited: it waits for something else
 /// than a processor of this host.
 pub const SLOW_START_MS: u64 = 500;
+/// How often the scheduler looks at everything that it knows, for what has become old.
+pub const LOOK_THROUGH_MS: u64 = 1_000;
 /// AWS: the decoded client context of an invocation.
 pub const CLIENT_CONTEXT_BYTES_MAX: usize = 3_583;
 /// AWS: the tail of the log that an invocation hands back.
@@ -185,6 +187,9 @@ pub const SHELL_PAUSE_MILLIS: u64 = 25;
 pub const WARM_SECONDS_MAX: u64 = INIT_SECONDS_MAX;
 /// How many file systems for `/tmp` are made ahead: as many as cold starts come at once, mostly.
 pub const SCRATCH_READY_MAX: usize = 2;
+/// Empty file systems for `/tmp` that are kept to be copied, one of each size. Few sizes are in use
+/// at a time, and each takes an open file and some hundred kilobytes of disk.
+pub const SCRATCH_SIZES_MAX: usize = 8;
 /// How long the agent may take to end every process of an environment before it is torn down whole.
 pub const RESET_SECONDS_MAX: u64 = 5;
 /// How long `Stopping` may take before it is reported as a leak.

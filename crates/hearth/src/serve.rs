@@ -57,6 +57,9 @@ const ENDPOINT_INSIDE: &str = "http://169.254.100.1:4566";
 /// How many environments start at a time on each processor. Fewer leave it idle while one of them
 /// waits; more make each slower, and the first one ready may serve those who wait for the others.
 const STARTS_PER_PROCESSOR: usize = 4;
+/// What a shell takes, without and with an interpreter of a few runtimes.
+const SHELL_MB: usize = 8;
+const WARM_SHELL_MB: usize = 64;
 /// What an account without a limit shows as its limit: the most that AWS's wire can carry.
 const CONCURRENCY_UNLIMITED: u32 = i32::MAX.cast_unsigned();
 
@@ -436,7 +439,10 @@ fn control_parts(
 
 fn start_scheduler(config: &Config, host: &Host, shared: Shared) -> Arc<Scheduler> {
     let memory = Memory::of_this_host(config.memory_mb_max, Hierarchies::own_memory().as_ref());
-    if let Err(error) = host.hierarchies.limit_memory(memory.functions_mb) {
+    // What waits in shells is not counted by the scheduler, and is in the same group.
+    let shells = SHELL_MB * config.shells + WARM_SHELL_MB * config.warm_shells;
+    let limit = memory.functions_mb.saturating_add(u64::try_from(shells).unwrap_or(0));
+    if let Err(error) = host.hierarchies.limit_memory(limit) {
         tracing::warn!(%error, "all environments together are not held to a limit of memory");
     }
     Scheduler::new(shared, scheduler_limits(config, memory.functions_mb), Arc::new(memory))
@@ -459,8 +465,7 @@ fn scheduler_limits(config: &Config, memory_mb_max: u64) -> Limits {
         slow_start_ms: limits::SLOW_START_MS,
         room_wait_ms_max: config.room_wait_ms_max,
         life_ms_max: config.life_seconds_max.saturating_mul(1_000),
-        scaling: (scaling > 0)
-            .then(|| Rate { capacity: scaling, per_second: scaling.div_ceil(10) }),
+        scaling: (scaling > 0).then_some(Rate { capacity: scaling, per_ten_seconds: scaling }),
         keep: keep::Rules {
             idle_ms: config.idle_seconds.saturating_mul(1_000),
             learning: match config.keep {
@@ -468,6 +473,7 @@ fn scheduler_limits(config: &Config, memory_mb_max: u64) -> Limits {
                 Keep::Fixed => keep::Learning::Off,
             },
         },
+        look_through_ms: limits::LOOK_THROUGH_MS,
     }
 }
 

@@ -35,7 +35,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::backend::{Backend, Connection, Control, Door, Walls, WallsRequest, accept};
-use crate::lifecycle::{Action, Cause, Event, Runtime as RuntimeState, State};
+use crate::lifecycle::{Action, Cause, Event, Runtime as RuntimeState, State, Then};
 use crate::mailbox::{Assignment, Epoch, Message};
 use crate::runtime_api::{self, Call};
 use crate::telemetry::hub::When;
@@ -53,6 +53,10 @@ pub trait Keeper: Send + Sync + fmt::Debug {
     /// The environment is free.
     fn idle(&self, id: EnvironmentId, offered: Offered);
 
+    /// The environment has failed at its work. It will be idle when everything inside has been ended,
+    /// or gone. Said before its caller knows.
+    fn resetting(&self, id: EnvironmentId);
+
     /// The environment is gone. `error` says why, if it never came to be.
     fn gone(&self, id: EnvironmentId, error: Option<String>);
 }
@@ -60,7 +64,7 @@ pub trait Keeper: Send + Sync + fmt::Debug {
 /// What an environment says when it is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offered {
-    /// The most memory that it ever used.
+    /// The most memory that it ever used; 0 where this host cannot measure it.
     pub used_mb: u32,
     /// Whether its runtime is up.
     pub health: Health,
@@ -455,7 +459,11 @@ impl Driver {
                 return;
             }
         };
-        self.state = state;
+        let before = std::mem::replace(&mut self.state, state);
+        let resets = matches!(state, State::ShuttingDown(Then::Reset) | State::Resetting);
+        if matches!(before, State::Busy(..)) && resets && !self.retiring {
+            self.keeper.resetting(self.birth.id);
+        }
         for action in actions {
             self.perform(action);
         }
@@ -509,7 +517,7 @@ impl Driver {
         self.freeze_at = Some(Instant::now() + FREEZE_AFTER);
         let up = self.state == State::Idle(RuntimeState::Up);
         let health = if up { Health::Ready } else { Health::Failed };
-        let used_mb = self.known_memory();
+        let used_mb = self.offered_memory();
         self.keeper.idle(self.birth.id, Offered { used_mb, health });
     }
 

@@ -51,6 +51,14 @@ pub(super) struct Work {
     introduced: bool,
     /// The most memory seen so far; read once per invocation.
     memory_used_mb: u32,
+    /// Whether this host can measure it.
+    measured: Measured,
+}
+
+/// Whether memory is measured.
+enum Measured {
+    No,
+    Yes,
 }
 
 /// How a runtime ended.
@@ -91,6 +99,7 @@ impl Work {
             init: None,
             introduced: false,
             memory_used_mb: 0,
+            measured: Measured::No,
         }
     }
 
@@ -422,8 +431,18 @@ impl Driver {
     fn read_memory(&mut self) -> u32 {
         let bytes = self.control.memory().unwrap_or_default().peak_bytes;
         let megabytes = u32::try_from(bytes.div_ceil(1024 * 1024)).unwrap_or(u32::MAX);
+        self.work.measured = if bytes > 0 { Measured::Yes } else { Measured::No };
         self.work.memory_used_mb = megabytes.clamp(1, self.birth.target.memory_mb);
         self.work.memory_used_mb
+    }
+
+    /// The same for whoever sets memory aside: 0 where it cannot be measured.
+    pub(super) fn offered_memory(&mut self) -> u32 {
+        let known = self.known_memory();
+        match self.work.measured {
+            Measured::Yes => known,
+            Measured::No => 0,
+        }
     }
 
     /// The figure of the last report, or a new one if there was none.

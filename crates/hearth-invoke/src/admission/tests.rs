@@ -107,6 +107,16 @@ fn requests_come_no_faster_than_ten_times_the_executions() {
 }
 
 #[test]
+fn what_is_provisioned_and_called_too_often_spills_over() {
+    let admission = admission(Rules { requests_per_execution: 10, ..RULES });
+    let shares = Shares { provisioned_total: 1, provisioned: 1, ..SHARES };
+    let call = || enter(&admission, ("a", 1), shares, NOW).map(drop);
+    // Ten a second for what is provisioned, and thirty for the account.
+    assert!((0..40).all(|_| call().is_ok()));
+    assert!(call().is_err());
+}
+
+#[test]
 fn an_account_without_a_limit_still_honours_what_is_reserved() {
     let rules = Rules { concurrency: Concurrency::Unlimited, requests_per_execution: 10 };
     let admission = admission(rules);

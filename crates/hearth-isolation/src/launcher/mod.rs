@@ -187,6 +187,8 @@ struct Launcher {
 /// If it could not be configured, or the socket failed.
 pub fn run(server: UnixStream) -> io::Result<()> {
     linux::name_process(c"hearth-launcher");
+    // As on AWS, whatever the server was started with; and roots must be passable for functions.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     ignore_terminal_signals();
     let mut frames = Frames::default();
     let configuration = loop {

@@ -90,7 +90,12 @@ impl Roots {
             return Ok(template.clone());
         }
         let template = self.directory.join(self.templates.len().to_string());
-        step("build the root file system of the runtime", build(plan, &template))?;
+        let built = build(plan, &template);
+        if built.is_err() {
+            // All that was mounted so far; the next attempt begins anew.
+            linux::detach(&template);
+        }
+        step("build the root file system of the runtime", built)?;
         self.templates.insert(plan.clone(), template.clone());
         Ok(template)
     }

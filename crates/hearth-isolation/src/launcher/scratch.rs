@@ -9,8 +9,7 @@
 //! To make one on disk takes some ten milliseconds, so a few of the size that most functions have are
 //! made while nobody waits.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use hearth_guest::protocol::StepFailed;
-use hearth_types::limits::{EPHEMERAL_STORAGE_MB_MIN, SCRATCH_READY_MAX};
+use hearth_types::limits::{EPHEMERAL_STORAGE_MB_MIN, SCRATCH_READY_MAX, SCRATCH_SIZES_MAX};
 use rustix::fs::{Mode, SeekFrom, seek};
 
 use super::{Configuration, step};
@@ -27,8 +26,8 @@ use crate::linux;
 pub(super) struct Scratch {
     directory: PathBuf,
     on_disk: bool,
-    /// An empty file system of each size that was asked for.
-    templates: HashMap<u32, fs::File>,
+    /// An empty file system of each size that was asked for lately, the latest last.
+    templates: VecDeque<(u32, fs::File)>,
     made: u64,
     /// Made ahead, of the smallest size, which is also the default.
     ready: Vec<OwnedFd>,
@@ -54,7 +53,7 @@ impl Scratch {
         let _ = fs::remove_dir_all(&directory);
         step("make a place for /tmp", fs::create_dir_all(&directory))?;
         let on_disk = configuration.scratch_on_disk;
-        let templates = HashMap::new();
+        let templates = VecDeque::new();
         Ok(Self { directory, on_disk, templates, made: 0, ready: Vec::new(), failing: false })
     }
 
@@ -102,14 +101,19 @@ impl Scratch {
         self.made += 1;
         // With our process id, so that whoever finds a loop device on it knows whose it is.
         let path = self.directory.join(format!("{}-{}", std::process::id(), self.made));
-        let template = match self.templates.entry(megabytes) {
-            Entry::Occupied(made) => made.into_mut(),
-            Entry::Vacant(place) => place.insert(format(&path, megabytes)?),
+        let made = self.templates.iter().position(|(size, _)| *size == megabytes);
+        let template = match made.and_then(|index| self.templates.remove(index)) {
+            Some((_, template)) => template,
+            None => format(&path, megabytes)?,
         };
+        if self.templates.len() >= SCRATCH_SIZES_MAX {
+            self.templates.pop_front();
+        }
         let copy = fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         // Deleted before it is used: nothing is left over, whatever happens next.
         fs::remove_file(&path)?;
-        copy_sparse(template, &copy)?;
+        copy_sparse(&template, &copy)?;
+        self.templates.push_back((megabytes, template));
         let (device, _open_until_mounted) = linux::loop_device(&copy)?;
         linux::detached_mount("ext4", &device, &["discard"])
     }

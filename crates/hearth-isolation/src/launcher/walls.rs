@@ -124,7 +124,7 @@ fn build(plan: &Plan<'_>, inside: &Inside) -> Result<[OwnedFd; 2], StepFailed> {
     step("let go of what is the launcher's", let_go(inside))?;
     // The launcher is spared by the memory killer. That must end here, while we may say so: later
     // a function could give itself back whatever it had inherited.
-    step("be as killable as anybody", fs::write("/proc/self/oom_score_adj", "0"))?;
+    step("be as killable as anybody", be_killable())?;
     step("enter its cgroup", enter(&inside.entrances))?;
     step("make its cgroup namespace", linux::unshare(libc::CLONE_NEWCGROUP))?;
     step("show its files", show_files(plan))?;
@@ -147,6 +147,22 @@ fn let_go(inside: &Inside) -> io::Result<()> {
     let mut kept = vec![inside.control.as_fd(), inside.output.as_fd(), inside.namespace.as_fd()];
     kept.extend(inside.entrances.iter().map(AsFd::as_fd));
     linux::close_all_but(&kept, TELEMETRY_DESCRIPTOR)
+}
+
+fn be_killable() -> io::Result<()> {
+    const SCORE: &str = "/proc/self/oom_score_adj";
+    match fs::write(SCORE, "0") {
+        // Refused where it must stay above that, which is killable enough.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let score = fs::read_to_string(SCORE)?;
+            if score.trim().parse::<i32>().is_ok_and(|score| score >= 0) {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        }
+        other => other,
+    }
 }
 
 fn enter(entrances: &[fs::File]) -> io::Result<()> {

@@ -6,7 +6,11 @@ use hearth_environment::driver::{Health, Purpose};
 use hearth_types::ids::{EnvironmentId, TargetId};
 use hearth_types::time::Moment;
 
-use super::{Action, Census, Core, Needs, PROVISIONED_STARTS_MAX, Pressure, State, WaiterId};
+use super::starts::Started;
+use super::{
+    Action, Census, Core, Environment, Needs, PROVISIONED_STARTS_MAX, Pressure,
+    RECOVER_FROM_SHORT_MS, RETRY_PROVISIONED_MS, State, WaiterId,
+};
 use crate::keep::{Habit, Rules};
 
 #[derive(Debug)]
@@ -15,6 +19,8 @@ pub(super) struct Pool {
     /// The youngest idle one last.
     pub(super) idle: Vec<EnvironmentId>,
     pub(super) starting: usize,
+    /// Those among them that nobody waits for: to be kept, or being reset.
+    pub(super) at_leisure: Vec<EnvironmentId>,
     pub(super) busy: usize,
     pub(super) retiring: usize,
     /// Those who wait, and since when. The longest first.
@@ -24,9 +30,10 @@ pub(super) struct Pool {
     /// How many of those that are starting are not wanted any more.
     pub(super) recalled: usize,
     pub(super) retired: bool,
-    /// Whether the last start failed.
+    /// Whether the last start failed, and when.
     pub(super) failing: bool,
-    /// The most memory that an environment of it was seen to use.
+    pub(super) failed: Option<Moment>,
+    /// The most memory that an environment of it was seen to use for work.
     pub(super) peak_mb: u32,
     pub(super) habit: Habit,
 }
@@ -37,6 +44,7 @@ impl Pool {
             needs,
             idle: Vec::new(),
             starting: 0,
+            at_leisure: Vec::new(),
             busy: 0,
             retiring: 0,
             waiters: VecDeque::new(),
@@ -44,6 +52,7 @@ impl Pool {
             recalled: 0,
             retired: false,
             failing: false,
+            failed: None,
             peak_mb: 0,
             habit: Habit::new(keep),
         }
@@ -57,6 +66,11 @@ impl Pool {
     /// Whether none of its environments may go, because all are provisioned.
     pub(super) fn keeps_all(&self) -> bool {
         self.provisioned > 0 && self.standing() <= self.provisioned
+    }
+
+    /// Whether provisioned environments go at the end of their life one at a time, and one has gone.
+    pub(super) fn is_replacing(&self) -> bool {
+        self.provisioned > 0 && (self.starting > 0 || self.standing() < self.provisioned)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -93,8 +107,24 @@ impl Core {
         for id in oldest {
             self.retire(id, actions);
         }
+        self.set_idle_aside(target);
         self.top_up(target, actions);
         self.forget_if_unused(target);
+    }
+
+    /// Sets aside for idle environments that are provisioned what they will need, as far as there is
+    /// room: they shall be able to work at any time.
+    fn set_idle_aside(&mut self, target: TargetId) {
+        let needed = self.commitment_mb(target);
+        let Some(pool) = self.pools.get(&target) else { return };
+        if !pool.keeps_all() {
+            return;
+        }
+        for id in &pool.idle {
+            if let Some(environment) = self.environments.get_mut(id) {
+                self.room.raise(&mut environment.committed_mb, needed);
+            }
+        }
     }
 
     /// Starts what is missing of the provisioned environments of a target.
@@ -102,10 +132,20 @@ impl Core {
         let Some(pool) = self.pools.get(&target).filter(|pool| pool.provisioned > 0) else {
             return;
         };
+        let just_failed =
+            pool.failed.is_some_and(|at| self.now.millis_since(at) < RETRY_PROVISIONED_MS);
+        if self.room.pressure == Pressure::Short || (pool.failing && just_failed) {
+            return;
+        }
         let at_a_time = if pool.failing { 1 } else { PROVISIONED_STARTS_MAX };
         let missing = pool.provisioned.saturating_sub(pool.standing());
         for _missing in 0..missing.min(at_a_time.saturating_sub(pool.starting)) {
-            if !self.starts.has_place() || !self.start(target, Purpose::Provisioned, actions) {
+            let has_place = if self.is_waited_for() {
+                self.starts.has_place_beside_callers()
+            } else {
+                self.starts.has_place()
+            };
+            if !has_place || self.start(target, Purpose::Provisioned, actions) != Started::Yes {
                 return;
             }
         }
@@ -115,7 +155,10 @@ impl Core {
     pub(super) fn start_ahead(&mut self, target: TargetId, actions: &mut Vec<Action>) {
         let Some(pool) = self.pools.get(&target) else { return };
         let due = pool.habit.elapsed_ms(self.now).is_some_and(|ms| pool.habit.plan().starts(ms));
-        if !due || pool.retired || pool.failing || self.room.pressure == Pressure::Short {
+        // For a while after the host was short of memory what is started would soon be given up.
+        let was_short =
+            self.short.is_some_and(|at| self.now.millis_since(at) < RECOVER_FROM_SHORT_MS);
+        if !due || pool.retired || pool.failing || was_short {
             return;
         }
         let crowd = usize::try_from(pool.habit.crowd()).unwrap_or(usize::MAX);
@@ -124,7 +167,9 @@ impl Core {
             if self.is_waited_for() || !self.fits(target) || !self.starts.has_place() {
                 return;
             }
-            self.start(target, Purpose::OnDemand, actions);
+            if self.start(target, Purpose::OnDemand, actions) != Started::Yes {
+                return;
+            }
         }
     }
 
@@ -134,39 +179,42 @@ impl Core {
         for (since, id) in aged {
             let Some(environment) = self.environments.get(&id) else { continue };
             let Some(pool) = self.pools.get(&environment.target) else { continue };
-            let lived = self.now.millis_since(environment.born) >= self.limits.life_ms_max;
-            if lived || (!pool.keeps_all() && !self.is_kept(pool, id, since)) {
+            let target = environment.target;
+            let lived = self.has_lived(environment) && !pool.is_replacing();
+            if lived || (!pool.keeps_all() && !self.is_kept(pool, since)) {
                 self.retire(id, actions);
+                self.top_up(target, actions);
             }
         }
     }
 
-    fn is_kept(&self, pool: &Pool, id: EnvironmentId, since: Moment) -> bool {
+    pub(super) fn has_lived(&self, environment: &Environment) -> bool {
+        self.now.millis_since(environment.born) >= self.limits.life_ms_max
+    }
+
+    fn is_kept(&self, pool: &Pool, since: Moment) -> bool {
+        let idle_ms = self.now.millis_since(since);
         let Some(elapsed) = pool.habit.elapsed_ms(self.now) else {
-            // Nobody has ever called it.
-            return self.now.millis_since(since) < self.limits.keep.idle_ms;
+            return idle_ms < self.limits.keep.idle_ms; // Nobody has ever called it.
         };
         // The youngest few are what the habit asks for; the others are what a crowd left behind.
         let crowd = usize::try_from(pool.habit.crowd()).unwrap_or(usize::MAX);
-        let older = pool.idle.len().saturating_sub(crowd);
-        let is_left_behind = pool.idle.iter().take(older).any(|one| *one == id);
-        let idle_ms = self.now.millis_since(since);
-        let kept = if pool.busy > 0 {
-            idle_ms < self.limits.keep.idle_ms
-        } else {
-            pool.habit.plan().keeps(elapsed)
-        };
-        kept && (!is_left_behind || idle_ms < self.limits.keep.idle_ms)
+        let oldest_kept = pool.idle.len().checked_sub(crowd).and_then(|older| pool.idle.get(older));
+        let is_left_behind = oldest_kept
+            .and_then(|id| self.environments.get(id))
+            .is_some_and(|one| matches!(one.state, State::Idle(kept) if since < kept));
+        if pool.busy > 0 || is_left_behind {
+            return idle_ms < self.limits.keep.idle_ms
+                && (pool.busy > 0 || pool.habit.plan().keeps(elapsed));
+        }
+        pool.habit.plan().keeps(elapsed)
     }
 
-    /// The environment of another target that was idle longest and may go.
-    pub(super) fn oldest_spare(&self, except: Option<TargetId>) -> Option<EnvironmentId> {
+    /// The environment that was idle longest and may go.
+    pub(super) fn oldest_spare(&self) -> Option<EnvironmentId> {
         self.by_age.iter().map(|(_, id)| *id).find(|id| {
-            let target = self.environments.get(id).map(|one| one.target);
-            target != except
-                && target
-                    .and_then(|target| self.pools.get(&target))
-                    .is_some_and(|pool| !pool.keeps_all())
+            let pool = self.environments.get(id).and_then(|one| self.pools.get(&one.target));
+            pool.is_some_and(|pool| !pool.keeps_all())
         })
     }
 
@@ -181,8 +229,7 @@ impl Core {
         let Some(id) = self.pools.get(&target).and_then(|pool| self.youngest(pool)) else {
             return false;
         };
-        let held_mb = self.environments.get(&id).map_or(0, |one| one.committed_mb);
-        if !self.make_room(target, held_mb, actions) {
+        if !self.make_room(id, actions) {
             return false;
         }
         let needed = self.commitment_mb(target);
@@ -194,7 +241,11 @@ impl Core {
         if let State::Idle(since) = environment.state {
             self.by_age.remove(&(since, id));
         }
-        pool.idle.retain(|one| *one != id);
+        if pool.idle.last() == Some(&id) {
+            pool.idle.pop();
+        } else {
+            pool.idle.retain(|one| *one != id);
+        }
         pool.busy += 1;
         environment.state = State::Busy;
         self.room.change(&mut environment.committed_mb, needed);

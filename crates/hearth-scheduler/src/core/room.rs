@@ -5,7 +5,9 @@
 //! and cannot grow, so it needs what it has. The group that all environments are in is held to the
 //! same sum by the kernel, so that an estimate that was too low costs one of them and not the host.
 
-use hearth_types::ids::TargetId;
+use std::collections::BTreeMap;
+
+use hearth_types::ids::{EnvironmentId, TargetId};
 
 use super::{Action, Commitment, Core, Pressure};
 
@@ -35,6 +37,13 @@ impl Room {
     pub(super) fn change(&mut self, held: &mut u64, to: u64) {
         self.committed_mb = self.committed_mb + to - *held;
         *held = to;
+    }
+
+    /// Sets aside as much as `to` in place of less, if there is room for it.
+    pub(super) fn raise(&mut self, held: &mut u64, to: u64) {
+        if to > *held && self.has(to - *held) {
+            self.change(held, to);
+        }
     }
 
     fn has(&self, more_mb: u64) -> bool {
@@ -67,25 +76,24 @@ impl Core {
         standing < self.limits.environments_max && self.room.has(self.commitment_mb(target))
     }
 
-    /// Makes room for an environment of a target to work that holds `held_mb` already, by retiring
-    /// idle ones of others. If that is not enough, none is retired.
-    pub(super) fn make_room(
-        &mut self,
-        target: TargetId,
-        held_mb: u64,
-        actions: &mut Vec<Action>,
-    ) -> bool {
+    /// Makes room for an idle environment to work, by retiring others. If that is not enough, none is
+    /// retired.
+    pub(super) fn make_room(&mut self, id: EnvironmentId, actions: &mut Vec<Action>) -> bool {
+        let Some(environment) = self.environments.get(&id) else { return false };
+        let (target, held_mb) = (environment.target, environment.committed_mb);
         let needed = self.commitment_mb(target).saturating_sub(held_mb);
-        self.give_up_until(target, actions, |core, freed_mb, _| {
+        // Its own siblings as well: one that works is worth more than others that wait.
+        self.give_up_until((target, Some(id)), actions, |core, freed_mb, _| {
             core.room.committed_mb.saturating_sub(freed_mb).saturating_add(needed)
                 <= core.room.memory_mb_max
         })
     }
 
-    /// The same for one that is to be started.
+    /// Makes room for an environment of a target that is to be started, by retiring idle ones of
+    /// others. If that is not enough, none is retired.
     pub(super) fn make_place(&mut self, target: TargetId, actions: &mut Vec<Action>) -> bool {
         let needed = self.commitment_mb(target);
-        self.give_up_until(target, actions, |core, freed_mb, freed| {
+        self.give_up_until((target, None), actions, |core, freed_mb, freed| {
             let standing = core.environments.len() - core.room.retiring - freed;
             standing < core.limits.environments_max
                 && core.room.committed_mb.saturating_sub(freed_mb).saturating_add(needed)
@@ -95,7 +103,7 @@ impl Core {
 
     fn give_up_until(
         &mut self,
-        target: TargetId,
+        (target, working): (TargetId, Option<EnvironmentId>),
         actions: &mut Vec<Action>,
         enough: impl Fn(&Self, u64, usize) -> bool,
     ) -> bool {
@@ -103,13 +111,18 @@ impl Core {
             return true;
         }
         let (mut given_up, mut freed_mb) = (Vec::new(), 0);
-        let mut left: std::collections::BTreeMap<TargetId, usize> =
-            std::collections::BTreeMap::new();
+        let mut left: BTreeMap<TargetId, usize> = BTreeMap::new();
         for (_, id) in &self.by_age {
             let Some(environment) = self.environments.get(id) else { continue };
             let Some(pool) = self.pools.get(&environment.target) else { continue };
             let standing = left.entry(environment.target).or_insert_with(|| pool.standing());
-            if environment.target == target || *standing <= pool.provisioned {
+            let is_own = environment.target == target;
+            let stays = if is_own {
+                working.is_none() || working == Some(*id)
+            } else {
+                *standing <= pool.provisioned
+            };
+            if stays {
                 continue;
             }
             *standing -= 1;
@@ -123,5 +136,15 @@ impl Core {
             }
         }
         false
+    }
+
+    /// Gives up idle environments while more is in use than there is: what was set aside may turn
+    /// out to have been too little.
+    pub(super) fn give_up_what_is_too_much(&mut self, actions: &mut Vec<Action>) {
+        while self.room.committed_mb > self.room.memory_mb_max
+            && let Some(oldest) = self.oldest_spare()
+        {
+            self.retire(oldest, actions);
+        }
     }
 }

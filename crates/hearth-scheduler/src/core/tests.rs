@@ -45,6 +45,7 @@ fn limits() -> Limits {
         life_ms_max: 1_000_000,
         scaling: None,
         keep: Rules { idle_ms: 100, learning: Learning::Off },
+        look_through_ms: 0,
     }
 }
 
@@ -211,11 +212,69 @@ fn memory_is_set_aside_as_configured_until_it_was_seen_and_then_as_needed() {
     assert_eq!(core.step(NOW, wanted(A, t)).len(), 1);
     assert_eq!(core.step(NOW, wanted(B, t)).len(), 1);
     assert_eq!(core.step(NOW, wanted(C, t)), [], "three times 100 are more than 250");
+    // What loading took, 20 MB, says nothing about what work takes.
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), [Action::Assign(A, FIRST)]);
+    assert_eq!(core.host().committed_mb, 200);
+    // But it has worked now: 41 MB for it and for each that starts.
+    let back = core.step(NOW, Event::Idle(FIRST, FREE));
+    assert_eq!(back, [Action::Assign(B, FIRST)]);
+    assert_eq!(core.host().committed_mb, 41 + 100);
+    core.step(NOW, Event::Idle(SECOND, FREE));
+    assert_eq!(core.host().committed_mb, 41 + 41);
+}
+
+#[test]
+fn a_function_is_not_kept_from_working_by_its_own_idle_environments() {
+    let mut core = core(|limits| limits.memory_mb_max = 1_000);
+    let (t, needs) = (target(1), Needs { memory_mb: 512, ..NEEDS });
+    let call = |core: &mut Core, waiter| core.step(NOW, Event::Wanted(WaiterId(waiter), t, needs));
+    let free = |core: &mut Core, id, used_mb| {
+        core.step(NOW, Event::Idle(EnvironmentId(id), Offered { used_mb, ..FREE }))
+    };
+    call(&mut core, 1);
+    free(&mut core, 1, 80);
+    free(&mut core, 1, 80);
+    // 116 MB each, as far as is known: eight of them work at once.
+    (2..=9).for_each(|waiter| drop(call(&mut core, waiter)));
+    (2..=8).for_each(|id| drop(free(&mut core, id, 80)));
+    // One needed more. Idle they have 300 and seven times 80 MB, and work takes 391 from now on.
+    free(&mut core, 1, 300);
+    (2..=8).for_each(|id| drop(free(&mut core, id, 80)));
+    assert_eq!(core.host().committed_mb, 860);
+    let given = call(&mut core, 10);
+    assert!(matches!(given.last(), Some(Action::Assign(WaiterId(10), _))), "{given:?}");
+    assert!(core.host().committed_mb <= 1_000, "others made room for it");
+}
+
+#[test]
+fn one_that_is_being_reset_is_waited_for_unless_it_takes_long() {
+    let mut core = core(|_| {});
+    let t = target(1);
+    core.step(NOW, wanted(A, t));
     core.step(NOW, Event::Idle(FIRST, FREE));
-    // 20 MB were seen: 41 MB for the busy one and for each that starts.
-    assert_eq!(core.host().committed_mb, 41 + 100 + 41);
-    assert_eq!(core.step(NOW, Event::Idle(SECOND, FREE)).len(), 1);
-    assert_eq!(core.host().committed_mb, 3 * 41);
+    core.step(NOW, Event::Resetting(FIRST));
+    assert_eq!(core.step(NOW, wanted(B, t)), []);
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, BROKEN)), [Action::Assign(B, FIRST)]);
+    core.step(NOW, Event::Resetting(FIRST));
+    core.step(NOW, wanted(C, t));
+    assert_eq!(core.step(NOW.plus_millis(200), TICK), [start(SECOND, t)]);
+}
+
+#[test]
+fn more_than_was_set_aside_makes_idle_environments_go() {
+    let mut core = core(|limits| limits.memory_mb_max = 210);
+    let t = target(1);
+    for (waiter, id) in [(A, FIRST), (B, SECOND)] {
+        core.step(NOW, wanted(waiter, t));
+        core.step(NOW, Event::Idle(id, FREE));
+    }
+    let much = Offered { used_mb: 100, ..FREE };
+    core.step(NOW, Event::Idle(FIRST, much));
+    core.step(NOW, wanted(C, target(2)));
+    core.step(NOW, Event::Idle(THIRD, FREE));
+    core.step(NOW, Event::Idle(SECOND, much));
+    core.step(NOW.plus_millis(50), TICK);
+    assert!(core.host().committed_mb <= 210, "{:?}", core.host());
 }
 
 #[test]
@@ -249,8 +308,88 @@ fn idle_ones_go_in_time_with_their_target_and_at_the_end_of_their_life() {
 }
 
 #[test]
+fn one_that_takes_longer_to_start_than_it_may_live_serves_all_the_same() {
+    let mut core = core(|limits| limits.life_ms_max = 1);
+    core.step(NOW, wanted(A, target(1)));
+    let up = core.step(NOW.plus_millis(6_000), Event::Idle(FIRST, FREE));
+    assert_eq!(up, [Action::Assign(A, FIRST)]);
+}
+
+#[test]
+fn whoever_has_a_start_on_its_way_is_not_refused_for_want_of_room() {
+    let mut core = core(|limits| limits.environments_max = 1);
+    let t = target(1);
+    core.step(NOW, wanted(A, t));
+    core.step(NOW.plus_millis(900), wanted(B, t));
+    assert_eq!(core.step(NOW.plus_millis(1_500), TICK), []);
+    let refused = [Action::Refuse(B, Refused::Room)];
+    assert_eq!(core.step(NOW.plus_millis(1_900), TICK), refused, "it has none of its own");
+    assert_eq!(
+        core.step(NOW.plus_millis(3_000), Event::Idle(FIRST, FREE)),
+        [Action::Assign(A, FIRST)]
+    );
+}
+
+#[test]
+fn one_that_cannot_start_does_not_hold_up_the_others() {
+    let mut core = core(|_| {});
+    let (bad, good) = (target(1), target(2));
+    for waiter in [A, B, C] {
+        core.step(NOW, wanted(waiter, bad));
+    }
+    for id in [FIRST, SECOND] {
+        core.step(NOW, Event::Gone(id));
+    }
+    // It has waited for long, and only one of it starts at a time.
+    let later = NOW.plus_millis(600);
+    core.step(later, TICK);
+    assert_eq!(core.step(later, wanted(WaiterId(9), good)).len(), 1, "it is started at once");
+}
+
+#[test]
+fn nothing_is_started_any_more_when_all_is_closed() {
+    let mut core = core(|limits| limits.starts_max = 1);
+    let t = target(1);
+    for waiter in [A, B, C] {
+        core.step(NOW, wanted(waiter, t));
+    }
+    core.step(NOW, Event::Closed);
+    assert_eq!(core.step(NOW, Event::Gone(FIRST)), [], "nobody is told twice, and nothing starts");
+    assert!(!core.is_waited_for());
+}
+
+#[test]
+fn provisioned_environments_are_replaced_one_at_a_time() {
+    let mut core = core(|limits| limits.life_ms_max = 500);
+    let t = target(1);
+    core.step(NOW, Event::Provisioned(t, NEEDS, 2));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    core.step(NOW, Event::Idle(SECOND, FREE));
+    let old = NOW.plus_millis(2_000);
+    let replaced = core.step(old, TICK);
+    let expected = [Action::Retire(FIRST), Action::Start(THIRD, t, Purpose::Provisioned)];
+    assert_eq!(replaced, expected);
+    assert_eq!(core.step(old.plus_millis(1_000), TICK), [], "the other stays until it stands");
+    core.step(old, Event::Idle(THIRD, FREE));
+    let replaced = core.step(old.plus_millis(2_000), TICK);
+    assert_eq!(replaced[0], Action::Retire(SECOND));
+}
+
+#[test]
+fn a_call_that_was_on_its_way_to_a_retired_target_leaves_nothing_of_it() {
+    let mut core = core(|_| {});
+    let t = target(1);
+    core.step(NOW, Event::Retired(t));
+    core.step(NOW, wanted(A, t));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), [Action::Retire(FIRST)]);
+    core.step(NOW, Event::Gone(FIRST));
+    assert!(!core.knows(t));
+}
+
+#[test]
 fn a_function_gains_environments_no_faster_than_its_rate() {
-    let mut core = core(|limits| limits.scaling = Some(Rate { capacity: 2, per_second: 1 }));
+    let mut core = core(|limits| limits.scaling = Some(Rate { capacity: 2, per_ten_seconds: 10 }));
     let (t, other) = (target(1), target(2));
     core.step(NOW, wanted(A, t));
     core.step(NOW, wanted(B, t));
@@ -380,11 +519,11 @@ proptest! {
             limits.environments_max = 4;
             limits.memory_mb_max = 600;
             limits.starts_max = 2;
-            limits.scaling = Some(Rate { capacity: 6, per_second: 3 });
+            limits.scaling = Some(Rate { capacity: 6, per_ten_seconds: 30 });
             limits.keep = Rules { idle_ms: 1_000, learning: Learning::On };
         });
         let mut world = World::default();
-        let mut now = NOW;
+        let (mut now, mut most) = (NOW, 0);
         for (choice, which, pick, passed) in choices {
             now = now.plus_millis(passed);
             let Some(event) = world.event(choice, which, pick) else { continue };
@@ -394,6 +533,13 @@ proptest! {
             prop_assert_eq!(core.waiting.len(), world.waiting.len());
             let standing = world.live.len() - world.retiring.len();
             prop_assert!(standing <= 4, "promise 4, environments: {}", standing);
+            if !matches!(event, Event::Idle(..)) {
+                // An environment may come back with more than was set aside; a tick sees to that.
+                let before = std::mem::replace(&mut most, core.host().committed_mb);
+                prop_assert!(most <= before.max(600), "promise 4, memory: {}", most);
+            } else {
+                most = core.host().committed_mb;
+            }
             let brisk = world.starting.iter().filter(|id| core.environments[id].born == now);
             prop_assert!(brisk.count() <= 2, "promise 5");
             let held: u64 = core.environments.values().map(|one| one.committed_mb).sum();

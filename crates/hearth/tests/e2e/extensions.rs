@@ -1,17 +1,24 @@
 //! Extensions: processes beside the runtime, threads within it, what they hear of, and what becomes
 //! of a function whose extension fails.
 
+use std::fs;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::functions::{behaves, extension_layer, with_internal_extension};
+use crate::functions::{behaves, extension_layer, with_internal_extension, zip};
 use crate::harness::{Server, eventually, now};
 use crate::http::Request;
+use crate::tools;
 
 /// Publishes the layer with the extension, and returns its ARN.
 fn publish_layer(server: &Server, mode: u32) -> String {
-    let content = json!({ "ZipFile": STANDARD.encode(extension_layer(mode)) });
+    publish(server, &extension_layer(mode))
+}
+
+fn publish(server: &Server, layer: &[u8]) -> String {
+    let content = json!({ "ZipFile": STANDARD.encode(layer) });
     let request = Request::new("POST", "/2018-10-31/layers/extension/versions");
     let answer = server.send(&request.json(&json!({ "Content": content })));
     assert_eq!(answer.status, 201, "the layer was not published: {}", answer.text());
@@ -192,4 +199,24 @@ fn a_subscriber_is_sent_what_the_platform_does_and_what_the_function_writes() {
     }
     let written = server.logs("observed").concat();
     assert!(written.contains("\nline 0\n") || written.starts_with("line 0\n"), "{written}");
+}
+
+#[test]
+fn an_extension_with_awss_crate_hears_of_everything() {
+    let program = fs::read(tools::rust_watcher()).expect("it was built");
+    let server = Server::start();
+    let layer = publish(&server, &zip(&[("extensions/watcher", 0o755, &program)]));
+    let settings = json!({ "Layers": [layer], "MemorySize": 512, "Timeout": 10 });
+    server.create("watched", &behaves(), settings);
+    for _call in 0..2 {
+        let answer = server.invoke("watched", &json!({ "do": "write", "lines": 1 }));
+        assert_eq!(answer.status, 200, "{}", answer.payload);
+    }
+    for line in
+        ["watcher hears INVOKE ", "watcher is sent `line 0", "watcher is sent the report of "]
+    {
+        server.wait_for_line("watched", line);
+    }
+    server.update_code("watched", &behaves());
+    server.wait_for_line("watched", "watcher hears SHUTDOWN spindown");
 }

@@ -25,7 +25,8 @@ fn check(deed: &Deed) {
     if deed.needs.is_some_and(|subject| !enforces(subject)) {
         return;
     }
-    let server = Server::start();
+    // Without shells, so that every process is somebody's.
+    let server = Server::start_set(Place::new(), &["shells=0", "warm_shells=0"]);
     server.create("neighbour", &hello_compiled(), json!({}));
     server.invoke("neighbour", &json!({})).good();
     let quiet = server.run.processes().len();

@@ -148,10 +148,20 @@ pub(crate) fn hello_compiled() -> PathBuf {
 
 /// The function that is written with the `lambda_runtime` crate.
 pub(crate) fn rust_echo() -> PathBuf {
+    rust_programs().join("bootstrap")
+}
+
+/// The extension that is written with the `lambda-extension` crate.
+pub(crate) fn rust_watcher() -> PathBuf {
+    rust_programs().join("watcher")
+}
+
+fn rust_programs() -> PathBuf {
     let project = source("functions/rust_echo");
     let key = [contents(&project), contents(&project.join("src"))].concat();
     let place = made("rust-echo", &key, |building| {
-        copy(&project, building, &["Cargo.toml", "Cargo.lock", "src/main.rs"])?;
+        let files = ["Cargo.toml", "Cargo.lock", "src/main.rs", "src/watcher.rs"];
+        copy(&project, building, &files)?;
         let mut command = Command::new(tool("CARGO", "cargo"));
         command.current_dir(building).args(["build", "--release", "--target-dir"]);
         command.arg(building.join("target"));
@@ -159,9 +169,11 @@ pub(crate) fn rust_echo() -> PathBuf {
             command.arg("--locked");
         }
         run(&mut command)?;
+        let watcher = fs::rename(building.join("target/release/watcher"), building.join("watcher"));
+        watcher.map_err(|error| format!("there is no watcher: {error}"))?;
         keep_only(building, "target/release/rust_echo")
     });
-    place.unwrap_or_else(|error| panic!("{error}")).join("bootstrap")
+    place.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The function that is written with Go's `aws-lambda-go`.
