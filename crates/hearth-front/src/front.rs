@@ -66,6 +66,8 @@ pub struct Front {
     pub admission: watch::Receiver<Admission>,
     /// The owner of changes, which outlive the connection that asked for them.
     pub tasks: Tasks,
+    /// Connections at a time.
+    pub connections_max: usize,
     /// Memory for the bodies of all requests together.
     pub body_room: BodyRoom,
 }

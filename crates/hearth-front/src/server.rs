@@ -34,7 +34,7 @@ pub async fn serve(
     mut admission: watch::Receiver<Admission>,
     tasks: Tasks,
 ) {
-    let places = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(front.connections_max));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {

@@ -82,7 +82,7 @@ pub(crate) struct Server {
 
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
-    prepare_process();
+    let descriptors = prepare_process();
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().context("the listening socket has no address")?;
     let directories = Directories::prepare(&config.data_dir)?;
@@ -106,7 +106,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         stream_bytes_per_second: config.stream_bytes_per_second,
         tasks: tasks.clone(),
     };
-    let scheduler = start_scheduler(config, &host, shared);
+    let scheduler = start_scheduler(config, &host, (shared, descriptors));
     let watcher = Arc::new(Watcher::default());
     let _ = watcher.0.set(Arc::clone(&scheduler));
     let parts = control_parts(config, &tasks, &scheduler, (&store, packages, &runtimes));
@@ -129,6 +129,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         admission: admitted.clone(),
         tasks: tasks.clone(),
+        connections_max: descriptors.connections(),
         body_room: BodyRoom::default(),
     });
     gateway.open(Arc::clone(&front));
@@ -186,19 +187,43 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Settings of this process that no other part of it may change.
-fn prepare_process() {
-    raise_descriptor_limit();
+fn prepare_process() -> Descriptors {
     // The memory killer should take a function before it takes us; without privilege it may not.
     let _ = fs::write("/proc/self/oom_score_adj", "-900");
     hearth_isolation::linux::give_large_memory_back();
+    Descriptors::raised()
 }
 
-/// An environment takes some ten descriptors, and a usual limit is 1,024.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
+/// How many files this process may have open. Whoever comes when there are none left must wait, and
+/// not make those fail who are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Descriptors(usize);
+
+impl Descriptors {
+    /// What one environment takes at the most: sockets, a pipe, files of its group, connections.
+    const PER_ENVIRONMENT: usize = 14;
+    /// The store, the logs, the launcher.
+    const OWN: usize = 64;
+
+    /// Raises the limit as far as it goes: a usual one is 1,024.
+    fn raised() -> Self {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+        if let Err(error) = &raised {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+        }
+        let limit = if raised.is_ok() { maximum } else { current };
+        Self(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX))
+    }
+
+    fn connections(self) -> usize {
+        (self.0 / 4).clamp(1, limits::CONNECTIONS_MAX)
+    }
+
+    fn environments(self) -> usize {
+        let left = self.0.saturating_sub(self.connections() + Self::OWN);
+        (left / Self::PER_ENVIRONMENT).max(1)
     }
 }
 
@@ -437,7 +462,11 @@ fn control_parts(
     }
 }
 
-fn start_scheduler(config: &Config, host: &Host, shared: Shared) -> Arc<Scheduler> {
+fn start_scheduler(
+    config: &Config,
+    host: &Host,
+    (shared, descriptors): (Shared, Descriptors),
+) -> Arc<Scheduler> {
     let memory = Memory::of_this_host(config.memory_mb_max, Hierarchies::own_memory().as_ref());
     // What waits in shells is not counted by the scheduler, and is in the same group.
     let shells = SHELL_MB * config.shells + WARM_SHELL_MB * config.warm_shells;
@@ -445,7 +474,15 @@ fn start_scheduler(config: &Config, host: &Host, shared: Shared) -> Arc<Schedule
     if let Err(error) = host.hierarchies.limit_memory(limit) {
         tracing::warn!(%error, "all environments together are not held to a limit of memory");
     }
-    Scheduler::new(shared, scheduler_limits(config, memory.functions_mb), Arc::new(memory))
+    let mut limits = scheduler_limits(config, memory.functions_mb);
+    if descriptors.environments() < limits.environments_max {
+        limits.environments_max = descriptors.environments();
+        tracing::warn!(
+            environments_max = limits.environments_max,
+            "fewer environments than configured, for want of open files (ulimit -n)"
+        );
+    }
+    Scheduler::new(shared, limits, Arc::new(memory))
 }
 
 fn scheduler_limits(config: &Config, memory_mb_max: u64) -> Limits {

@@ -1,12 +1,14 @@
 //! What is admitted, what is refused and why, and what this host holds: seen by callers.
 
+use std::net::TcpStream;
+use std::process::Command;
 use std::thread;
 
 use serde_json::{Value, json};
 
 use crate::functions::{behaves, behaves_as_version, hello_compiled, import_error, slow_init};
 use crate::harness::{Place, Server, eventually};
-use crate::http::{Answer, Request};
+use crate::http::{Answer, Connection, Request};
 
 fn server(settings: &[&str]) -> Server {
     Server::start_set(Place::new(), settings)
@@ -118,6 +120,32 @@ fn a_function_that_this_host_can_never_hold_is_refused_at_once() {
     assert_eq!(host["memoryMbMax"], 200, "{seen}");
     let committed = host["memoryMbCommitted"].as_u64().unwrap_or_default();
     assert!((1..64).contains(&committed), "an idle one takes what it uses: {seen}");
+}
+
+#[test]
+fn a_server_with_few_descriptors_serves_all_the_same() {
+    let place = Place::new();
+    let mut command = Command::new("prlimit");
+    command.args(["--nofile=400:400", env!("CARGO_BIN_EXE_hearth"), "serve"]);
+    command.args(["--listen", "127.0.0.1:0", "--set", "drain_seconds=5", "--data-dir"]);
+    command.arg(place.data());
+    let server = Server::start_with(place, command);
+    let most = status(&server)["host"]["environmentsMax"].as_u64().expect("it is a number");
+    assert!((8..40).contains(&most), "{most}");
+    let code = hello_compiled();
+    for number in 0..most + 8 {
+        let name = format!("f{number}");
+        server.create(&name, &code, json!({}));
+        assert_eq!(call(&server, &name, &json!({})).status, 200, "{name}");
+    }
+    // A crowd that only takes connections does not take those of the others.
+    let mut connection = Connection::open(server.address).expect("there is one");
+    let request = Request::invocation("f0", &json!({}));
+    assert_eq!(connection.send(&request).expect("it answers").status, 200);
+    let crowd: Vec<_> = (0..300).map(|_| TcpStream::connect(server.address)).collect();
+    assert_eq!(connection.send(&request).expect("it answers").status, 200);
+    drop(crowd);
+    assert_eq!(call(&server, "f1", &json!({})).status, 200);
 }
 
 #[test]
