@@ -23,12 +23,20 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_types::limits::{LOG_EVENT_BYTES_MAX, LOG_PENDING_BYTES_MAX};
 use hearth_types::logs::{LogEvent, LogStream};
 use hearth_types::names::Scope;
 use tokio::sync::Notify;
+
+/// How long the writer lets events come together before it writes the first of them: a busy function
+/// writes some lines in each millisecond, and to be woken for each costs more than to write them.
+/// Queries do not wait for it.
+const GATHER: Duration = Duration::from_millis(5);
+/// How much of one stream is too much to be waited for.
+const HURRY_BYTES: usize = LOG_PENDING_BYTES_MAX / 4;
 
 /// How much of one stream is written before it is the next one's turn.
 pub(crate) const TURN_BYTES_MAX: usize = LOG_PENDING_BYTES_MAX;
@@ -84,12 +92,14 @@ impl StreamBuffer {
         }
     }
 
-    fn add(&self, events: Vec<LogEvent>) {
+    /// Adds events. Returns what the buffer weighs then.
+    fn add(&self, events: Vec<LogEvent>) -> usize {
         let mut pending = lock(&self.pending);
         for event in events.into_iter().flat_map(split) {
             pending.bytes += weight(&event);
             pending.events.push_back(event);
         }
+        pending.bytes
     }
 
     /// Takes the oldest events, up to that weight but at least one. They count as pending until
@@ -181,6 +191,7 @@ fn is_continuation(byte: u8) -> bool {
 pub(crate) struct Queue {
     state: Mutex<QueueState>,
     filled: Condvar,
+    hurried: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -188,6 +199,8 @@ struct QueueState {
     waiting: VecDeque<Arc<StreamBuffer>>,
     /// The buffer whose turn it is. A query must find it as well.
     in_hand: Option<Arc<StreamBuffer>>,
+    /// Whether the writer shall not wait for more.
+    urgent: bool,
     closing: bool,
 }
 
@@ -213,7 +226,19 @@ impl Queue {
             if state.closing {
                 return None;
             }
+            state.urgent = false;
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let gathers = |state: &mut QueueState| !state.urgent && !state.closing;
+            let gathered = self.hurried.wait_timeout_while(state, GATHER, gathers);
+            state = gathered.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Has the writer begin, if it waits for more.
+    fn hurry(&self) {
+        let mut state = lock(&self.state);
+        if !std::mem::replace(&mut state.urgent, true) {
+            self.hurried.notify_one();
         }
     }
 
@@ -228,6 +253,7 @@ impl Queue {
     pub(crate) fn close(&self) {
         lock(&self.state).closing = true;
         self.filled.notify_all();
+        self.hurried.notify_all();
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -254,8 +280,11 @@ impl LogStream for StreamHandle {
             );
             return;
         }
-        self.buffer.add(events);
+        let bytes = self.buffer.add(events);
         self.queue.enter(&self.buffer);
+        if bytes >= HURRY_BYTES {
+            self.queue.hurry();
+        }
     }
 
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

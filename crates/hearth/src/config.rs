@@ -96,7 +96,7 @@ pub(crate) struct Config {
     pub(crate) log_group_bytes_max: u64,
     /// How fast a streamed answer may pass when its burst is used up; 0 means as fast as it can.
     pub(crate) stream_bytes_per_second: u64,
-    /// Threads of the server; 0 means one per processor.
+    /// Threads of the server; 0 means one for two processors.
     pub(crate) worker_threads: usize,
     /// The first of the user ids that environments run as.
     pub(crate) uid_base: u32,

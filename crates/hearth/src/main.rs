@@ -109,15 +109,16 @@ fn launcher() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a future on a reactor with this many threads; 0 is one per CPU.
+/// Runs a future on a reactor with this many threads; 0 is one for two processors. The functions need
+/// the others, and a call that stays on one thread is not handed between processors, which takes
+/// longer than all that the server does for it.
 fn on_runtime(
     threads: usize,
     work: impl Future<Output = anyhow::Result<ExitCode>>,
 ) -> anyhow::Result<ExitCode> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if threads > 0 {
-        builder.worker_threads(threads);
-    }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    builder.worker_threads(if threads > 0 { threads } else { processors.div_ceil(2) });
     builder.enable_all().build()?.block_on(work)
 }
 

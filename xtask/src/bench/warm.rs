@@ -17,8 +17,6 @@ use super::tools::Tools;
 const CONNECTIONS: usize = 16;
 /// Of these the one that gives most is taken.
 const CONNECTIONS_TRIED: [usize; 4] = [4, 8, 16, 32];
-/// Enough of a processor for its share of the load, and 32 of them fit into a small machine.
-const THROUGHPUT_MB: u32 = 512;
 
 /// Python on one connection, beside the emulator.
 pub(super) fn python(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
@@ -100,14 +98,14 @@ pub(super) fn connections(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Ro
 pub(super) fn throughput(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
     on_few_processors(|| {
         let program = compiled_package(&tools.bootstrap)?;
-        let function = compiled_function(&program, THROUGHPUT_MB);
+        let function = compiled_function(&program, ONE_PROCESSOR_MB);
         let server = Server::start(tools, Runtimes::ProvidedOnly)?;
         let wanted = Wanted { of: "compiled Rust", rate: 8_000.0 };
         let mut rows = most(&server, &function, rounds, wanted)?;
         drop(server);
 
         let script = package("app.py", NO_OP.as_bytes())?;
-        let function = python_function(tools, &script, THROUGHPUT_MB);
+        let function = python_function(tools, &script, ONE_PROCESSOR_MB);
         let server = Server::start(tools, Runtimes::WithPython)?;
         let wanted = Wanted { of: "Python", rate: 3_000.0 };
         rows.extend(most(&server, &function, rounds, wanted)?);

@@ -63,7 +63,7 @@ settings! {
     scaling_per_ten_seconds, str::parse,     plain, "how many environments a function may gain at once, and in ten seconds; 0 means any number";
     log_group_bytes_max,   str::parse,       plain, "how much of one log group is kept on disk";
     stream_bytes_per_second, str::parse,     plain, "how fast a streamed answer may pass after its first 6 MiB; 0 means as fast as it can";
-    worker_threads,        str::parse,       plain, "threads of the server; 0 means one per processor";
+    worker_threads,        str::parse,       plain, "threads of the server; 0 means one for two processors";
     uid_base,              str::parse,       plain, "first of the user ids that environments run as";
     shells,                str::parse,       plain, "how many environments without a function are kept ready for each root file system; 0 means none";
     warm_shells,           str::parse,       plain, "how many started interpreters wait for a function, for each runtime that was used; 0 means none";
