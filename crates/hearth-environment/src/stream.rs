@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hearth_types::limits::{STREAM_PIECE_BYTES_MAX, STREAM_PIECES_MAX};
+use hearth_types::limits::{STREAM_PIECE_BYTES_MAX, STREAM_PIECE_COST_BYTES, STREAM_PIECES_MAX};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -139,7 +139,8 @@ impl Feed {
     pub(crate) async fn push(&mut self, mut bytes: Bytes) {
         while !bytes.is_empty() && !self.pieces.is_closed() {
             let piece = bytes.split_to(bytes.len().min(STREAM_PIECE_BYTES_MAX));
-            self.wait_for_bandwidth(piece.len() as u64).await;
+            // A flood of tiny pieces is a flood as well.
+            self.wait_for_bandwidth((piece.len() as u64).max(STREAM_PIECE_COST_BYTES)).await;
             let _ = self.pieces.send(piece).await;
         }
     }

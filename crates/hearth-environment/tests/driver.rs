@@ -54,6 +54,10 @@ impl LogStream for Lines {
         self.0.lock().unwrap().extend(events.into_iter().map(text));
     }
 
+    fn has_room(&self) -> bool {
+        true
+    }
+
     fn room(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(std::future::ready(()))
     }

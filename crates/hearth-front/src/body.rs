@@ -26,6 +26,8 @@ pub(crate) enum BodyError {
 
 /// What the room is counted in.
 const PAGE_BYTES: usize = 4096;
+/// From which size on the room of a body follows its bytes: below, that costs more than it keeps.
+const ROOM_FOLLOWS_BYTES: usize = 64 * 1024;
 
 /// Memory for the bodies of all requests together. It is taken for what has arrived, so that a
 /// client which only promises a large body keeps nobody else out.
@@ -80,7 +82,19 @@ async fn read_within(mut body: Incoming, limit: usize, room: &BodyRoom) -> Resul
     Ok(held)
 }
 
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Held {
+    /// The bytes alone. A large body gives its room back when the last of them is let go of, which is
+    /// when a runtime has it; a small one at once.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        if self.bytes.len() < ROOM_FOLLOWS_BYTES { self.bytes } else { Bytes::from_owner(self) }
+    }
+
     fn take(&mut self, room: &BodyRoom, bytes: usize) -> bool {
         let pages = u32::try_from(bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX);
         let Ok(taken) = Arc::clone(&room.0).try_acquire_many_owned(pages) else { return false };

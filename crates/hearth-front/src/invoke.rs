@@ -51,7 +51,7 @@ pub(crate) async fn answer(
     let limit = limits::PAYLOAD_SYNC_BYTES_MAX;
     let held = body::read(arrived.body, limit, &front.body_room).await;
     let held = held.map_err(|error| AwsError::of_body(error, limit, "InvokeFunction"))?;
-    let payload = held.bytes.clone();
+    let payload = held.into_bytes();
     let request = InvokeRequest { id, function, qualifier, payload, client_context, trace, log };
     if matches!(invocation_type, InvocationType::DryRun) {
         front.invoker.dry_run(&request).map_err(|error| AwsError::from(&error))?;

@@ -134,6 +134,10 @@ impl LogSink for Silent {
 impl LogStream for Silent {
     fn append(&self, _events: Vec<LogEvent>) {}
 
+    fn has_room(&self) -> bool {
+        true
+    }
+
     fn room(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(std::future::ready(()))
     }

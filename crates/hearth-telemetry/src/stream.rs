@@ -287,6 +287,10 @@ impl LogStream for StreamHandle {
         }
     }
 
+    fn has_room(&self) -> bool {
+        self.buffer.has_room()
+    }
+
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             loop {

@@ -16,6 +16,9 @@ pub const STREAM_BYTES_PER_SECOND_MIN: u64 = 32 * 1024;
 pub const STREAM_REFILL_MILLIS: u64 = 125;
 /// The largest piece of a streamed answer: what the default rate lets through at a time.
 pub const STREAM_PIECE_BYTES_MAX: usize = 256 * 1024;
+/// What a piece of a streamed answer costs at least of its byte rate: each is a message in the server
+/// and a frame on the wire, however small it is.
+pub const STREAM_PIECE_COST_BYTES: u64 = 256;
 /// How much of an error's description is told at the end of a streamed answer. It must fit into one
 /// frame of the wire, which has 16 MB, also when each byte of it is escaped.
 pub const STREAM_ERROR_BYTES_MAX: usize = 1024 * 1024;

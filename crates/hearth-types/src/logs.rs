@@ -43,6 +43,9 @@ pub trait LogStream: Send + Sync + fmt::Debug {
     /// Hands events over, in order.
     fn append(&self, events: Vec<LogEvent>);
 
+    /// Whether the stream may be given more output now.
+    fn has_room(&self) -> bool;
+
     /// Waits until the stream may be given more output.
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }

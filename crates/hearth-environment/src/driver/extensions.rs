@@ -116,7 +116,8 @@ impl Beside {
 impl Driver {
     /// Starts what runs inside: the runtime, or the extensions that the agent finds before it.
     pub(super) fn start_inside(&mut self, mut program: Program) {
-        self.beside.init_at = self.shared.clock.now();
+        // What those before said while they were being ended is not said by these.
+        self.beside = Beside { init_at: self.shared.clock.now(), ..Beside::default() };
         // Extensions come with layers. Without any, nobody has to look for them.
         if self.birth.target.layers.is_some() {
             program.extensions = Some(variables::for_extensions(&program.variables));
@@ -197,6 +198,9 @@ impl Driver {
     }
 
     pub(super) fn extension_called(&mut self, call: ExtensionCall) {
+        if call.is_abandoned() {
+            return; // Its connection is gone: perhaps it is from before a reset.
+        }
         if self.beside.looking {
             // Beyond that it is dropped, which is an answer as well.
             if self.beside.early.len() < RUNTIME_CONNECTIONS_MAX {

@@ -193,7 +193,7 @@ impl Log {
     }
 
     fn has_room(&mut self) -> bool {
-        self.full = std::pin::pin!(self.stream.room()).as_mut().poll_once().is_none();
+        self.full = !self.stream.has_room();
         !self.full
     }
 
@@ -277,19 +277,6 @@ impl Allowance {
         Some(self.at + Duration::from_micros(micros))
     }
 }
-
-/// Asks a future once, without waiting.
-trait PollOnce: Future {
-    fn poll_once(self: std::pin::Pin<&mut Self>) -> Option<Self::Output> {
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match self.poll(&mut context) {
-            std::task::Poll::Ready(output) => Some(output),
-            std::task::Poll::Pending => None,
-        }
-    }
-}
-
-impl<F: Future> PollOnce for F {}
 
 #[cfg(test)]
 mod tests {

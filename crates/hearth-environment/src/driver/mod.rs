@@ -32,7 +32,7 @@ use hearth_types::logs::LogSink;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::Clock;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::backend::{Backend, Connection, Control, Door, Walls, WallsRequest, accept};
 use crate::lifecycle::{Action, Cause, Event, Runtime as RuntimeState, State, Then};
@@ -86,6 +86,17 @@ pub enum Purpose {
     OnDemand,
     /// To be kept ready, because that was asked for.
     Provisioned,
+}
+
+impl Purpose {
+    /// AWS's word for it.
+    #[must_use]
+    pub fn initialization(self) -> &'static str {
+        match self {
+            Self::OnDemand => "on-demand",
+            Self::Provisioned => "provisioned-concurrency",
+        }
+    }
 }
 
 /// Serves connections that code inside makes to this server's API.
@@ -226,8 +237,30 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What is to be done at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    Deadline,
+    Freeze,
+    FullSpeedOver,
+    Telemetry,
+}
+
+impl From<Due> for Woken {
+    fn from(due: Due) -> Self {
+        match due {
+            Due::Deadline => Self::Deadline,
+            Due::Freeze => Self::Freeze,
+            Due::FullSpeedOver => Self::FullSpeedOver,
+            Due::Telemetry => Self::Telemetry,
+        }
+    }
+}
+
 /// What woke the task.
 enum Woken {
+    /// A time that was put off since.
+    Nothing,
     Message(Message),
     Report(std::io::Result<Report>),
     Output,
@@ -251,6 +284,8 @@ struct Driver {
     work: Work,
     beside: Beside,
     log: Log,
+    /// Wakes the task for what is due next, or earlier.
+    timer: Pin<Box<Sleep>>,
     /// Init, the invocation, or a reset must be over by then.
     deadline: Option<Instant>,
     /// When an idle environment is frozen.
@@ -294,6 +329,7 @@ impl Driver {
             work,
             beside: Beside::default(),
             log,
+            timer: Box::pin(sleep_until(Instant::now())),
             deadline: None,
             freeze_at: None,
             full_speed_until: None,
@@ -323,6 +359,7 @@ impl Driver {
                 Woken::Freeze => self.freeze(),
                 Woken::FullSpeedOver => self.end_full_speed(),
                 Woken::Telemetry => self.send_telemetry(When::Due),
+                Woken::Nothing => {}
                 Woken::Abandoned => self.happen(Event::Retired),
             }
         }
@@ -331,33 +368,39 @@ impl Driver {
 
     /// Waits for whatever comes first. Every branch may be dropped while it waits.
     async fn wait(&mut self) -> Woken {
-        let Self {
-            messages,
-            control,
-            log,
-            deadline,
-            freeze_at,
-            full_speed_until,
-            telemetry_at,
-            ..
-        } = self;
-        let never = || Instant::now() + Duration::from_secs(86_400);
+        let due = self.due();
+        // The timer is only ever moved to an earlier time, and may wake for nothing: a busy
+        // environment puts its times off with each call, and to tell the reactor costs more than that.
+        if let Some((at, _)) = due
+            && (self.timer.is_elapsed() || at < self.timer.deadline())
+        {
+            self.timer.as_mut().reset(at);
+        }
+        let Self { messages, control, log, timer, .. } = self;
         tokio::select! {
             biased;
             // Time comes first: code inside that is never silent must not be able to stop it.
-            () = sleep_until(deadline.unwrap_or_else(never)), if deadline.is_some() => Woken::Deadline,
-            () = sleep_until(freeze_at.unwrap_or_else(never)), if freeze_at.is_some() => Woken::Freeze,
-            () = sleep_until(full_speed_until.unwrap_or_else(never)), if full_speed_until.is_some() => {
-                Woken::FullSpeedOver
-            }
-            () = sleep_until(telemetry_at.unwrap_or_else(never)), if telemetry_at.is_some() => {
-                Woken::Telemetry
-            }
+            () = timer.as_mut(), if due.is_some() => match due {
+                Some((at, due)) if at <= Instant::now() => due.into(),
+                Some(_) | None => Woken::Nothing,
+            },
             // An answer that was posted before the runtime ended is seen before its end.
             message = messages.recv() => message.map_or(Woken::Abandoned, Woken::Message),
             report = control.report() => Woken::Report(report),
             () = log.ready() => Woken::Output,
         }
+    }
+
+    /// What is due next.
+    fn due(&self) -> Option<(Instant, Due)> {
+        let all = [
+            (self.deadline, Due::Deadline),
+            (self.freeze_at, Due::Freeze),
+            (self.full_speed_until, Due::FullSpeedOver),
+            (self.telemetry_at, Due::Telemetry),
+        ];
+        let set = all.into_iter().filter_map(|(at, due)| Some((at?, due)));
+        set.min_by_key(|(at, _)| *at)
     }
 
     fn told(&mut self, message: Message) {

@@ -68,6 +68,7 @@ impl Driver {
         let now = Instant::now();
         let ends = now + Duration::from_millis(whole);
         self.beside.shutdown = Some(Shutdown { stage: Stage::Runtime, reason, ends });
+        self.log.drain(self.shared.clock.now());
         self.send_telemetry(When::Now);
         if self.beside.runtime_runs {
             self.deadline = Some(now + Duration::from_millis(runtimes));
@@ -108,6 +109,7 @@ impl Driver {
         let (ends, reason) = (shutdown.ends, name(shutdown.reason));
         self.deadline = Some(ends);
         // Their last chance to hear of what the runtime did.
+        self.log.drain(self.shared.clock.now());
         self.send_telemetry(When::Now);
         let left = ends.saturating_duration_since(Instant::now()).as_millis();
         let left = u64::try_from(left).unwrap_or(u64::MAX);

@@ -13,7 +13,7 @@ use crate::mailbox::Message;
 use crate::report::{Report, ReportStatus};
 use crate::runtime_api::extensions::{ExtensionId, ExtensionRefusal};
 use crate::telemetry::deliver::{self, Delivered, Parcel, Sent};
-use crate::telemetry::events::{Event, Metrics, Outcome, Phase, Record, Span};
+use crate::telemetry::events::{Event, Init, Metrics, Outcome, Phase, Record, Span};
 use crate::telemetry::hub::{Errand, Hub, When};
 use crate::telemetry::subscription::Subscription;
 
@@ -38,7 +38,9 @@ impl Driver {
         if self.log.telemetry.is_none() {
             return;
         }
-        let event = Event { at: self.shared.clock.now(), record: record(self) };
+        let now = self.shared.clock.now();
+        self.log.drain(now); // What was written until now comes first.
+        let event = Event { at: now, record: record(self) };
         if let Some(hub) = &mut self.log.telemetry {
             hub.push(event, Instant::now());
         }
@@ -58,7 +60,7 @@ impl Driver {
     fn init_start(&self) -> Record {
         let (target, runtime) = (&self.birth.target, &self.birth.runtime);
         Record::InitStart {
-            phase: self.init_phase(),
+            init: self.init_phase(),
             function_name: target.function.name.to_string(),
             function_version: target.version.to_string(),
             runtime_version: runtime.manifest.version.clone(),
@@ -68,8 +70,9 @@ impl Driver {
         }
     }
 
-    fn init_phase(&self) -> Phase {
-        if self.work.times().is_some() { Phase::Invoke } else { Phase::Init }
+    fn init_phase(&self) -> Init {
+        let phase = if self.work.times().is_some() { Phase::Invoke } else { Phase::Init };
+        Init { phase, purpose: self.birth.purpose }
     }
 
     /// An extension subscribes, which it may do in the init phase only.
@@ -95,8 +98,8 @@ impl Driver {
     /// The init phase went well, and nobody else may subscribe.
     pub(super) fn init_observed(&mut self) {
         let took = self.work.init_took();
-        let phase = self.init_phase();
-        self.observe(|_| Record::InitReport { phase, outcome: Outcome::Success, duration: took });
+        let init = self.init_phase();
+        self.observe(|_| Record::InitReport { init, outcome: Outcome::Success, duration: took });
         if self.log.telemetry.as_mut().is_some_and(|hub| !hub.close()) {
             self.log.telemetry = None;
         }
@@ -113,12 +116,12 @@ impl Driver {
             Cause::InitError => Outcome::Error("Runtime.InitError".to_owned()),
             Cause::Exited | Cause::Walls => Outcome::Error("Runtime.ExitError".to_owned()),
         };
-        let (took, phase) = (self.work.init_took(), self.init_phase());
+        let (took, init) = (self.work.init_took(), self.init_phase());
         if !self.beside.observed.init_done {
             let outcome = outcome.clone();
-            self.observe(|_| Record::InitRuntimeDone { phase, outcome });
+            self.observe(|_| Record::InitRuntimeDone { init, outcome });
         }
-        self.observe(|_| Record::InitReport { phase, outcome, duration: took });
+        self.observe(|_| Record::InitReport { init, outcome, duration: took });
     }
 
     /// An invocation is about to be delivered.
@@ -149,8 +152,8 @@ impl Driver {
         match self.state {
             State::Loading | State::Busy(_, Progress::Loading) => {
                 self.beside.observed.init_done = true;
-                let phase = self.init_phase();
-                self.observe(|_| Record::InitRuntimeDone { phase, outcome: Outcome::Success });
+                let init = self.init_phase();
+                self.observe(|_| Record::InitRuntimeDone { init, outcome: Outcome::Success });
             }
             State::Busy(_, Progress::Finishing) => self.invocation_observed(),
             State::Busy(_, Progress::Handling)

@@ -122,6 +122,9 @@ impl Work {
 
     /// The runtime asks for an event. Returns whether that is news.
     pub(super) fn next(&mut self, reply: NextReply) -> bool {
+        if reply.is_closed() {
+            return false; // Its connection is gone: perhaps it is from before a reset.
+        }
         match self.session.next() {
             Ok(next) => {
                 let news = next == Session::Waiting && self.session != Session::Waiting;
@@ -252,10 +255,7 @@ impl Driver {
             log_stream: self.log.name(),
             credentials: &session_credentials(),
             endpoint: self.shared.endpoint.as_deref(),
-            initialization: match self.birth.purpose {
-                Purpose::OnDemand => "on-demand",
-                Purpose::Provisioned => "provisioned-concurrency",
-            },
+            initialization: self.birth.purpose.initialization(),
         };
         let runtime = &self.birth.runtime;
         let mut candidates = runtime.candidates(target.memory_mb, &target.handler);
@@ -471,7 +471,7 @@ impl Driver {
         // Its place is free before the caller knows, who may come back at once.
         drop(current.hold.take());
         match (current.stream.take(), current.outcome.take()) {
-            (Some(stream), _) => stream.end(current.failure.as_ref(), log_tail),
+            (Some(stream), _) => stream.end(log_tail),
             (None, Some(caller)) => {
                 caller.complete(Completed { payload, result, log_tail, timeline });
             }
@@ -555,6 +555,9 @@ impl Work {
 impl Current {
     fn fail(&mut self, failure: Failure) -> (Bytes, RunResult) {
         let body = Bytes::from(failure.body());
+        if let Some(stream) = &mut self.stream {
+            stream.fail(&failure);
+        }
         self.failure = Some(failure);
         (body, RunResult::Unhandled)
     }

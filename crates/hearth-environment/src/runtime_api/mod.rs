@@ -53,6 +53,19 @@ pub enum ExtensionCall {
     Subscribe(ExtensionId, Subscription, oneshot::Sender<Result<(), ExtensionRefusal>>),
 }
 
+impl ExtensionCall {
+    /// Whether nobody waits for the verdict any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Register(_, reply) => reply.is_closed(),
+            Self::Next(_, reply) => reply.is_closed(),
+            Self::InitError(_, _, reply)
+            | Self::ExitError(_, _, reply)
+            | Self::Subscribe(_, _, reply) => reply.is_closed(),
+        }
+    }
+}
+
 /// An event on its way to the runtime.
 #[derive(Debug)]
 pub struct Delivery {

@@ -76,19 +76,21 @@ async fn serve_connection(
     line: Line,
     mut epochs: watch::Receiver<Epoch>,
 ) {
-    let (gone, epoch) = (line.mailbox.clone(), line.epoch);
+    let epoch = line.epoch;
     let service = service_fn(move |request| answer(request, line.clone()));
     let serving = hyper::server::conn::http1::Builder::new()
         .max_buf_size(RUNTIME_API_HEADER_BYTES_MAX)
+        // Of trailers as well: an error of a stream comes in them.
+        .max_header_size(RUNTIME_API_HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(connection), service);
     let over = async move {
+        // Also when nobody counts any more, because the environment is gone.
         let _ = epochs.wait_for(|now| *now != epoch).await;
     };
     tokio::select! {
         // How the connection of a runtime ends says nothing that its process does not say.
         _ended = serving => {}
         () = over => {}
-        () = gone.closed() => {}
     }
 }
 

@@ -26,20 +26,24 @@ use hearth_types::limits::{RESPONSE_BYTES_MAX, STREAM_BYTES_MAX};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderMap;
+use tokio::sync::oneshot;
 
 use super::server::{Answer, Line, accepted, ask, drain, read_within, refused};
 use super::{Call, Posted, Streamed, Taking};
+use crate::mailbox::Message;
 use crate::stream::{Feed, StreamError};
 
 /// Answers a call that streams an answer.
 pub(super) async fn respond(line: &Line, id: &str, mut body: Incoming) -> Answer {
     let request_id = id.to_owned();
+    let mut cut = Cut { line, id: Some(id.to_owned()) };
     let posted = match ask(line, |reply| Call::BeginStream(request_id, reply)).await {
         Ok(Taking::Pieces(feed)) => {
             Posted::Streamed(pass_on(&mut body, feed, STREAM_BYTES_MAX).await)
         }
         Ok(Taking::Whole) => read_within(&mut body, RESPONSE_BYTES_MAX).await,
         Err(refusal) => {
+            cut.id = None;
             drain(body).await;
             return refused(refusal);
         }
@@ -50,10 +54,27 @@ pub(super) async fn respond(line: &Line, id: &str, mut body: Incoming) -> Answer
         Ok(()) => accepted(),
         Err(refusal) => refused(refusal),
     };
+    cut.id = None;
     if is_cut {
         drain(body).await;
     }
     answer
+}
+
+/// Says that a stream is cut off if its connection goes before its end is known.
+struct Cut<'a> {
+    line: &'a Line,
+    id: Option<String>,
+}
+
+impl Drop for Cut<'_> {
+    fn drop(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        let (reply, _nobody) = oneshot::channel();
+        let call = Call::EndStream(id, Posted::Streamed(Streamed::Truncated), reply);
+        // If the mailbox is full the function's time limit ends it.
+        let _ = self.line.mailbox.try_send(Message::Call(self.line.epoch, call));
+    }
 }
 
 /// Passes a body on, up to a limit. Says how it ended.

@@ -15,9 +15,7 @@ use hearth_types::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::subscription::{Interface, Schema, Subscription, Topic};
-
-/// AWS: how an environment came to be. There is no other way here yet.
-const INITIALIZATION_TYPE: &str = "on-demand";
+use crate::driver::Purpose;
 
 /// Something that happened, and when.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +31,8 @@ pub struct Event {
 pub enum Record {
     /// The init phase began.
     InitStart {
-        /// When it takes place.
-        phase: Phase,
+        /// Which one.
+        init: Init,
         /// The function's name.
         function_name: String,
         /// The function's version.
@@ -51,14 +49,14 @@ pub enum Record {
     /// The runtime's part of the init phase is over.
     InitRuntimeDone {
         /// When it took place.
-        phase: Phase,
+        init: Init,
         /// How it went.
         outcome: Outcome,
     },
     /// The init phase is over.
     InitReport {
         /// When it took place.
-        phase: Phase,
+        init: Init,
         /// How it went.
         outcome: Outcome,
         /// How long it took.
@@ -127,6 +125,15 @@ pub enum Record {
     Function(Bytes),
     /// An extension wrote something.
     ExtensionLine(Bytes),
+}
+
+/// An init phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Init {
+    /// When it takes place.
+    pub phase: Phase,
+    /// What the environment was started for.
+    pub purpose: Purpose,
 }
 
 /// When an init phase takes place.
@@ -317,10 +324,13 @@ impl Record {
     }
 
     fn init(&self) -> Value {
-        let common = |phase: &Phase| json!({ "initializationType": INITIALIZATION_TYPE, "phase": phase.name() });
+        let common = |init: &Init| {
+            let kind = init.purpose.initialization();
+            json!({ "initializationType": kind, "phase": init.phase.name() })
+        };
         match self {
             Self::InitStart {
-                phase,
+                init,
                 function_name,
                 function_version,
                 runtime_version,
@@ -328,7 +338,7 @@ impl Record {
                 instance_id,
                 memory_bytes,
             } => {
-                let mut record = common(phase);
+                let mut record = common(init);
                 record["functionName"] = json!(function_name);
                 record["functionVersion"] = json!(function_version);
                 record["runtimeVersion"] = json!(runtime_version);
@@ -337,9 +347,9 @@ impl Record {
                 record["instanceMaxMemory"] = json!(memory_bytes);
                 record
             }
-            Self::InitRuntimeDone { phase, outcome } => with_outcome(common(phase), outcome),
-            Self::InitReport { phase, outcome, duration } => {
-                let mut record = with_outcome(common(phase), outcome);
+            Self::InitRuntimeDone { init, outcome } => with_outcome(common(init), outcome),
+            Self::InitReport { init, outcome, duration } => {
+                let mut record = with_outcome(common(init), outcome);
                 record["metrics"] = json!({ "durationMs": millis(*duration) });
                 record
             }
@@ -501,7 +511,7 @@ mod tests {
             }],
         };
         let init_report = Record::InitReport {
-            phase: Phase::Invoke,
+            init: Init { phase: Phase::Invoke, purpose: Purpose::Provisioned },
             outcome: Outcome::Success,
             duration: Duration::from_millis(90),
         };
@@ -523,7 +533,7 @@ mod tests {
         let rows = [
             (report(),     "platform.report",                json!({ "requestId": "8f5e", "status": "timeout", "metrics": metrics, "spans": [] })),
             (runtime_done, "platform.runtimeDone",           json!({ "requestId": "8f5e", "status": "error", "errorType": "Runtime.ExitError", "metrics": { "durationMs": 1.5, "producedBytes": 7 }, "spans": [span], "tracing": tracing })),
-            (init_report,  "platform.initReport",            json!({ "initializationType": "on-demand", "phase": "invoke", "status": "success", "metrics": { "durationMs": 90.0 } })),
+            (init_report,  "platform.initReport",            json!({ "initializationType": "provisioned-concurrency", "phase": "invoke", "status": "success", "metrics": { "durationMs": 90.0 } })),
             (extension,    "platform.extension",             json!({ "name": "outer", "state": "Ready", "events": ["INVOKE"] })),
             (subscribed,   "platform.telemetrySubscription", json!({ "name": "outer", "state": "Subscribed", "types": ["platform"] })),
         ];
@@ -543,7 +553,10 @@ mod tests {
             .map(|mut one| one["type"].take())
             .collect();
         assert_eq!(kinds, ["platform.end", "platform.report"]);
-        let init = Record::InitRuntimeDone { phase: Phase::Init, outcome: Outcome::Success };
+        let init = Record::InitRuntimeDone {
+            init: Init { phase: Phase::Init, purpose: Purpose::OnDemand },
+            outcome: Outcome::Success,
+        };
         assert_eq!(rendered(init, &subscription), Vec::<Value>::new());
     }
 

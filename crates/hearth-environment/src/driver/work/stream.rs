@@ -25,10 +25,14 @@ pub(super) struct Streaming {
 }
 
 impl Streaming {
+    /// The invocation failed before the runtime had sent the end. What came first counts.
+    pub(super) fn fail(&mut self, failure: &Failure) {
+        self.error.get_or_insert_with(|| seen_in_a_stream(failure));
+    }
+
     /// Tells the caller how it ended.
-    pub(super) fn end(self, failure: Option<&Failure>, log_tail: Option<Vec<u8>>) {
-        let seen = failure.map(seen_in_a_stream);
-        self.ending.end(StreamEnd { error: self.error.or(seen), log_tail });
+    pub(super) fn end(self, log_tail: Option<Vec<u8>>) {
+        self.ending.end(StreamEnd { error: self.error, log_tail });
     }
 }
 
@@ -68,7 +72,7 @@ impl Driver {
         }
         self.happen(Event::Answered);
         if self.work.session == Session::Waiting {
-            self.happen(Event::Ready); // It had asked before the end had arrived.
+            self.runtime_asks(); // It had asked before the end had arrived. Extensions count as ever.
         }
     }
 }
