@@ -30,7 +30,7 @@ pub(super) fn python(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
     let beside = format!("emulator {}", both(&theirs));
     Ok(vec![
         Row::beside(&format!("{name}: p50, beside the emulator"), &ours, &theirs, 0.6),
-        Row::steady(&format!("{name}: p99"), &ours, &beside, 2.0),
+        Row::steady(&format!("{name}: p99"), &ours, &beside, 3.0),
         Row::reported(
             &format!("{name}: rate"),
             per_second(ours.requests_per_second),
