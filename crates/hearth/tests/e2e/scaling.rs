@@ -79,6 +79,8 @@ fn a_function_that_grows_too_fast_is_refused_and_one_that_stands_is_not() {
     let answer = beside(&server, "busy", || call(&server, "busy", &json!({ "do": "echo" })));
     let expected = (429, "ConcurrentInvocationLimitExceeded".to_owned(), 1);
     assert_eq!(refused(&answer), expected, "{}", answer.text());
+    // Its caller has had its answer a moment before it is free.
+    eventually("it is idle", 30, || (status(&server)["host"]["idle"] == 1).then_some(()));
     assert_eq!(call(&server, "busy", &json!({ "do": "echo" })).status, 200);
 }
 
@@ -115,11 +117,11 @@ fn a_function_that_this_host_can_never_hold_is_refused_at_once() {
     server.create("small", &hello_compiled(), json!({ "MemorySize": 128 }));
     assert_eq!(call(&server, "large", &json!({})).status, 429);
     assert_eq!(call(&server, "small", &json!({})).status, 200);
-    let seen = status(&server);
-    let host = &seen["host"];
-    assert_eq!(host["memoryMbMax"], 200, "{seen}");
-    let committed = host["memoryMbCommitted"].as_u64().unwrap_or_default();
-    assert!((1..64).contains(&committed), "an idle one takes what it uses: {seen}");
+    assert_eq!(status(&server)["host"]["memoryMbMax"], 200);
+    eventually("an idle one takes what it uses", 30, || {
+        let committed = status(&server)["host"]["memoryMbCommitted"].as_u64().unwrap_or_default();
+        (1..64).contains(&committed).then_some(())
+    });
 }
 
 #[test]
@@ -138,11 +140,12 @@ fn a_server_with_few_descriptors_serves_all_the_same() {
         server.create(&name, &code, json!({}));
         assert_eq!(call(&server, &name, &json!({})).status, 200, "{name}");
     }
-    // A crowd that only takes connections does not take those of the others.
+    // A crowd that only takes connections does not take those of the others. More of it than there
+    // are places, and no more than wait for one without being turned away.
     let mut connection = Connection::open(server.address).expect("there is one");
     let request = Request::invocation("f0", &json!({}));
     assert_eq!(connection.send(&request).expect("it answers").status, 200);
-    let crowd: Vec<_> = (0..300).map(|_| TcpStream::connect(server.address)).collect();
+    let crowd: Vec<_> = (0..150).map(|_| TcpStream::connect(server.address)).collect();
     assert_eq!(connection.send(&request).expect("it answers").status, 200);
     drop(crowd);
     assert_eq!(call(&server, "f1", &json!({})).status, 200);
