@@ -44,7 +44,7 @@ struct Source {
     rename_all: &'static str,
 }
 
-static SOURCES: [Source; 2] = [
+static SOURCES: [Source; 4] = [
     Source {
         module: "lambda",
         botocore: "data/lambda/2015-03-31/service-2.json",
@@ -59,6 +59,72 @@ static SOURCES: [Source; 2] = [
         typed_operations: &LOGS_OPERATIONS,
         rename_all: "camelCase",
     },
+    Source {
+        module: "sqs",
+        botocore: "data/sqs/2012-11-05/service-2.json",
+        operations: &[],
+        typed_operations: &SQS_OPERATIONS,
+        rename_all: "PascalCase",
+    },
+    Source {
+        module: "events",
+        botocore: "data/events/2015-10-07/service-2.json",
+        operations: &EVENTS_OPERATIONS,
+        typed_operations: &EVENTS_OPERATIONS,
+        rename_all: "PascalCase",
+    },
+];
+
+/// All of them.
+const SQS_OPERATIONS: [&str; 23] = [
+    "AddPermission",
+    "CancelMessageMoveTask",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+    "CreateQueue",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "DeleteQueue",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "ListMessageMoveTasks",
+    "ListQueueTags",
+    "ListQueues",
+    "PurgeQueue",
+    "ReceiveMessage",
+    "RemovePermission",
+    "SendMessage",
+    "SendMessageBatch",
+    "SetQueueAttributes",
+    "StartMessageMoveTask",
+    "TagQueue",
+    "UntagQueue",
+];
+
+/// Those of buses, rules and targets.
+const EVENTS_OPERATIONS: [&str; 21] = [
+    "CreateEventBus",
+    "DeleteEventBus",
+    "DeleteRule",
+    "DescribeEventBus",
+    "DescribeRule",
+    "DisableRule",
+    "EnableRule",
+    "ListEventBuses",
+    "ListRuleNamesByTarget",
+    "ListRules",
+    "ListTagsForResource",
+    "ListTargetsByRule",
+    "PutEvents",
+    "PutPermission",
+    "PutRule",
+    "PutTargets",
+    "RemovePermission",
+    "RemoveTargets",
+    "TagResource",
+    "TestEventPattern",
+    "UntagResource",
 ];
 
 /// Extended as operations are built.

@@ -5,6 +5,8 @@
 //!          ◀── remote    of any S3-compatible endpoint
 //! ```
 //!
+//! [`delivery`] is what one service hands to another, [`targets`] are those who take it.
+//!
 //! # Deliberately absent
 //!
 //! No wire: S3's requests and answers are read and written by `hearth-front`.
@@ -12,4 +14,6 @@
 pub mod objects;
 pub mod buckets;
 pub mod remote;
+pub mod delivery;
+pub mod targets;
 pub mod limits;

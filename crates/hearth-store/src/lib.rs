@@ -1,7 +1,7 @@
 //! What survives a restart.
 //!
 //! [`records`] is the trait of whoever keeps documents; [`sqlite`] is the embedded engine, and
-//! [`collection`] holds all records of one kind in memory. [`packages`] keeps code, by its digest,
+//! [`collection`] holds all records of one kind in memory. [`queue`] is what waits to be done. [`packages`] keeps code, by its digest,
 //! in a directory.
 //!
 //! # Deliberately absent
@@ -11,5 +11,6 @@
 pub mod records;
 pub mod collection;
 pub mod sqlite;
+pub mod queue;
 pub mod packages;
 pub mod error;

@@ -1,7 +1,8 @@
 //! The vocabulary of Hearth: what everybody talks about, and nobody's work.
 //!
 //! Names and ARNs ([`names`]), ids ([`ids`]), time ([`time`]), token buckets ([`bucket`]), what a
-//! function version needs to run ([`function`]), where its log lines go ([`logs`]), supervised tasks ([`tasks`]) and every
+//! function version needs to run ([`function`]), where its log lines go ([`logs`]),
+//! what is counted ([`metrics`]), supervised tasks ([`tasks`]) and every
 //! bound of the system ([`limits`]).
 //!
 //! # Deliberately absent
@@ -14,5 +15,6 @@ pub mod time;
 pub mod bucket;
 pub mod function;
 pub mod logs;
+pub mod metrics;
 pub mod tasks;
 pub mod limits;

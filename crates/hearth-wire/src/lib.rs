@@ -35,3 +35,5 @@ pub mod blob;
 mod query;
 pub mod lambda;
 pub mod logs;
+pub mod sqs;
+pub mod events;

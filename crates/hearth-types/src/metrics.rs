@@ -1,0 +1,119 @@
+//! What is counted, by AWS's names, and whoever counts it.
+//!
+//! Those who work hold a [`Metrics`]; `hearth-telemetry` keeps the figures and shows them.
+
+use std::fmt;
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $name:ident, $namespace:literal, $dimension:literal, $kind:ident;)+) => {
+        /// One metric, under the name that CloudWatch has for it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Metric {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Metric {
+            /// Every metric, in the order in which they are shown.
+            pub const ALL: &[Metric] = &[$(Metric::$name,)+];
+
+            /// AWS's name of it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// AWS's namespace of it, such as `AWS/Lambda`.
+            #[must_use]
+            pub fn namespace(self) -> &'static str {
+                match self { $(Self::$name => $namespace,)+ }
+            }
+
+            /// AWS's name of what the resource is, such as `FunctionName`.
+            #[must_use]
+            pub fn dimension(self) -> &'static str {
+                match self { $(Self::$name => $dimension,)+ }
+            }
+
+            /// Whether it is counted or measured.
+            #[must_use]
+            pub fn kind(self) -> MetricKind {
+                match self { $(Self::$name => MetricKind::$kind,)+ }
+            }
+        }
+    };
+}
+
+/// How a metric comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// It is counted: [`Metrics::add`].
+    Count,
+    /// Each occurrence has a duration: [`Metrics::observe`].
+    Duration,
+}
+
+metrics! {
+    /// Events that were accepted for asynchronous invocation.
+    AsyncEventsReceived, "AWS/Lambda", "FunctionName", Count;
+    /// From the acceptance of an event to the attempt to run it.
+    AsyncEventAge, "AWS/Lambda", "FunctionName", Duration;
+    /// Events that were given up without a run that succeeded.
+    AsyncEventsDropped, "AWS/Lambda", "FunctionName", Count;
+    /// Events that could not be sent to their dead-letter queue.
+    DeadLetterErrors, "AWS/Lambda", "FunctionName", Count;
+    /// Records that could not be sent to their destination.
+    DestinationDeliveryFailures, "AWS/Lambda", "FunctionName", Count;
+    /// Invocations that were stopped because their function invoked itself in a loop.
+    RecursiveInvocationsDropped, "AWS/Lambda", "FunctionName", Count;
+    /// Messages that were put into a queue.
+    NumberOfMessagesSent, "AWS/SQS", "QueueName", Count;
+    /// Messages that were handed out by a queue.
+    NumberOfMessagesReceived, "AWS/SQS", "QueueName", Count;
+    /// Messages that were deleted from a queue.
+    NumberOfMessagesDeleted, "AWS/SQS", "QueueName", Count;
+    /// Messages that were published to a topic.
+    NumberOfMessagesPublished, "AWS/SNS", "TopicName", Count;
+    /// Notifications that reached their endpoint.
+    NumberOfNotificationsDelivered, "AWS/SNS", "TopicName", Count;
+    /// Notifications that were given up.
+    NumberOfNotificationsFailed, "AWS/SNS", "TopicName", Count;
+    /// Notifications that a filter policy kept back.
+    NumberOfNotificationsFilteredOut, "AWS/SNS", "TopicName", Count;
+    /// Notifications that went to the dead-letter queue of their subscription.
+    NumberOfNotificationsRedrivenToDlq, "AWS/SNS", "TopicName", Count;
+    /// Events that matched a rule.
+    TriggeredRules, "AWS/Events", "RuleName", Count;
+    /// Attempts to hand an event to a target.
+    InvocationAttempts, "AWS/Events", "RuleName", Count;
+    /// Events that a target took.
+    Invocations, "AWS/Events", "RuleName", Count;
+    /// Events that were given up for a target.
+    FailedInvocations, "AWS/Events", "RuleName", Count;
+    /// Events that went to the dead-letter queue of their target.
+    InvocationsSentToDlq, "AWS/Events", "RuleName", Count;
+    /// Events that could not be sent to the dead-letter queue of their target.
+    InvocationsFailedToBeSentToDlq, "AWS/Events", "RuleName", Count;
+}
+
+/// Counts.
+///
+/// # Promises
+///
+/// Nothing here waits or fails.
+pub trait Metrics: Send + Sync + fmt::Debug {
+    /// `count` more of it, for the resource of this name.
+    fn add(&self, metric: Metric, resource: &str, count: u64);
+
+    /// One more occurrence, which took so many milliseconds.
+    fn observe(&self, metric: Metric, resource: &str, milliseconds: u64);
+}
+
+/// For whoever does not want to know.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoMetrics;
+
+impl Metrics for NoMetrics {
+    fn add(&self, _metric: Metric, _resource: &str, _count: u64) {}
+
+    fn observe(&self, _metric: Metric, _resource: &str, _milliseconds: u64) {}
+}
