@@ -15,7 +15,8 @@
 //!
 //! 1. There are shells only for what was used since the start, and for no more than
 //!    [`SHELL_KINDS_MAX`] plans; the one whose use was longest ago goes first.
-//! 2. No shell is built while environments are.
+//! 2. No shell is built while environments are, unless that goes on without a pause: then there is
+//!    a new one now and then.
 //! 3. What could not be built is not tried again before it is used again.
 //!
 //! # Deliberately absent
@@ -30,7 +31,7 @@ use hearth_environment::backend::WallsRequest;
 use hearth_environment::variables;
 use hearth_guest::protocol::Program;
 use hearth_runtimes::{Runtime, Warm};
-use hearth_types::limits::{SHELL_KINDS_MAX, SHELL_PAUSE_MILLIS};
+use hearth_types::limits::{SHELL_KINDS_MAX, SHELL_PAUSE_MILLIS, SHELL_PAUSES_MAX};
 use tokio::sync::Notify;
 
 use crate::launcher::RootPlan;
@@ -191,9 +192,10 @@ impl Shells {
         }
     }
 
-    /// Waits until no environment has been built for a moment.
+    /// Waits until no environment has been built for a moment, or for as long as a shell may be
+    /// missing.
     async fn quiet(&self) {
-        loop {
+        for _ in 0..SHELL_PAUSES_MAX {
             let before = self.activity.load(Ordering::Acquire);
             tokio::time::sleep(Duration::from_millis(SHELL_PAUSE_MILLIS)).await;
             let idle = self.building.load(Ordering::Acquire) == 0;

@@ -63,8 +63,6 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
         let bootstrap = build.runtime.join("bootstrap.mjs");
         fs::write(&bootstrap, BOOTSTRAP).map_err(RuntimeError::writing(&bootstrap))?;
     }
-    let warm = build.runtime.join("warm.cjs");
-    fs::write(&warm, WARM).map_err(RuntimeError::writing(&warm))?;
     let flags = ["--max-http-header-size=81920", "--max-old-space-size={memory_mb_for_heap}"];
     let command = [program, flags[0], flags[1], entry];
     manifest.command = command.map(str::to_owned).to_vec();
@@ -75,12 +73,22 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
     );
     manifest.environment.insert("NODE_PATH".to_owned(), path);
     manifest.client = Some(Client::new(clients::NODEJS, version));
-    let told = [("_HEARTH_WARM", "1"), ("NODE_OPTIONS", "--require=/var/runtime/warm.cjs")];
-    manifest.warm = Some(Warm::new(DECIDED_BY, &["NODE_ENV"], &told));
+    if major >= WARM_FROM {
+        let warm = build.runtime.join("warm.mjs");
+        fs::write(&warm, WARM).map_err(RuntimeError::writing(&warm))?;
+        // The current client is the entry itself: to import it is to start it.
+        let client = if is_current { "1" } else { "/var/runtime/index.mjs" };
+        let told = [("_HEARTH_WARM", client), ("NODE_OPTIONS", "--import=/var/runtime/warm.mjs")];
+        manifest.warm = Some(Warm::new(DECIDED_BY, &["NODE_ENV"], &told));
+    }
     Ok(manifest)
 }
 
-/// What the loader, the C library or the interpreter reads once. The time zone is not among them.
+/// The first major version that can import a module before its entry.
+const WARM_FROM: u32 = 20;
+
+/// What the loader, the C library, the interpreter or the client's modules read once. The time zone
+/// is not among them.
 const DECIDED_BY: &[&str] = &[
     "NODE_",
     "LD_",
@@ -93,6 +101,8 @@ const DECIDED_BY: &[&str] = &[
     "OPENSSL_",
     "SSL_",
     "AWS_LAMBDA_EXEC_WRAPPER",
+    "AWS_LAMBDA_NODEJS_",
+    "AWS_LAMBDA_RUNTIME_VERBOSE",
 ];
 
 /// Every interpreter of Node.js on this host, best first.
@@ -207,4 +217,4 @@ await run(process.env.LAMBDA_TASK_ROOT ?? '/var/task', process.env._HANDLER);
 
 /// Loaded before the client by an interpreter that is to wait. The client itself reads variables
 /// when it is imported, so it comes when there is a function.
-const WARM: &str = include_str!("nodejs_warm.cjs");
+const WARM: &str = include_str!("nodejs_warm.mjs");

@@ -184,8 +184,12 @@ pub const SHELL_KINDS_MAX: usize = 8;
 /// How many shells of one kind may be asked for. More would be built than are ever used at once.
 pub const SHELLS_MAX: usize = 64;
 /// How long no environment must have been built before a shell is built ahead: longer than the gaps
-/// in a burst of cold starts, short enough to be ready for the next one.
-pub const SHELL_PAUSE_MILLIS: u64 = 25;
+/// in a burst of cold starts and than most inits, which would share the processors with it; short
+/// enough to be ready for the next one.
+pub const SHELL_PAUSE_MILLIS: u64 = 150;
+/// How often that is waited for before a shell is built all the same. A stream of cold starts
+/// without a pause must not mean that there are never any shells.
+pub const SHELL_PAUSES_MAX: usize = 8;
 /// How long an interpreter may take to import its client before it waits. As long as an init.
 pub const WARM_SECONDS_MAX: u64 = INIT_SECONDS_MAX;
 /// How many file systems for `/tmp` are made ahead: as many as cold starts come at once, mostly.

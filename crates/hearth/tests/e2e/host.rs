@@ -46,7 +46,8 @@ impl Run {
         let waits = |process: &Process| {
             let process = PathBuf::from(format!("/proc/{}", process.id));
             let variables = fs::read(process.join("environ")).unwrap_or_default();
-            let told = variables.split(|byte| *byte == 0).any(|one| one == b"_HEARTH_WARM=1");
+            let told =
+                variables.split(|byte| *byte == 0).any(|one| one.starts_with(b"_HEARTH_WARM="));
             let input = fs::read_link(process.join("fd/0")).unwrap_or_default();
             told && input.to_string_lossy().starts_with("socket:")
         };

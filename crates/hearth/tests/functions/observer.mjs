@@ -26,7 +26,7 @@ function descriptors() {
 }
 
 export const handler = async () => ({
-  waited: fs.readFileSync('/proc/self/environ', 'utf8').split('\0').includes('_HEARTH_WARM=1'),
+  waited: fs.readFileSync('/proc/self/environ', 'utf8').split('\0').some((one) => one.startsWith('_HEARTH_WARM=')),
   chance: [Math.random(), randomUUID()],
   variables: { ...process.env },
   same: {

@@ -1,14 +1,17 @@
 // Waits in a started interpreter until there is a function. Written by `hearth runtime add`.
 //
-// It is loaded before the client, by NODE_OPTIONS, and blocks there. The other end of descriptor 0
+// It is imported before the entry, by NODE_OPTIONS, and blocks there. By then the loader of ES
+// modules is at work, and the client is imported if that starts nothing: its path is the value of
+// _HEARTH_WARM. The other end of descriptor 0
 // is Hearth's agent. It is sent one byte when the interpreter waits. It sends the function's
 // variables, each with a NUL behind it, and closes its direction. It is sent one more byte if the
 // interpreter goes on; if not, the interpreter ends and is started in the plain way.
 //
 // Whatever a function can see afterwards has to be as after a plain start.
-'use strict';
+import { createRequire } from 'node:module';
 
-const fs = require('fs');
+// An import of it would load parts that a function may never ask for.
+const fs = createRequire(import.meta.url)('node:fs');
 
 // Libraries that the interpreter has loaded, by the start of their names, and the directories below
 // a library path that the loader looks into by itself.
@@ -63,20 +66,31 @@ function wait() {
   fs.writeSync(0, '\0');
   fs.closeSync(0);
   fs.openSync('/dev/null', 'r'); // Gets the lowest number, which is 0.
-  for (const name of Object.keys(process.env)) delete process.env[name];
+  // A change of the time zone costs 40 ms: Node.js then compares all zones with that of the host.
+  const isZone = (name) => name === 'TZ' && variables.includes(`TZ=${process.env.TZ}`);
+  for (const name of Object.keys(process.env)) if (!isZone(name)) delete process.env[name];
   for (const variable of variables) {
     const at = variable.indexOf('=');
-    process.env[variable.slice(0, at)] = variable.slice(at + 1);
+    const name = variable.slice(0, at);
+    if (!isZone(name)) process.env[name] = variable.slice(at + 1);
   }
   // The code was not there yet when the interpreter was started.
   process.chdir('/var/task');
 }
 
-// A worker thread of the function loads this file as well, long after it was of use.
-if (process.env._HEARTH_WARM !== undefined) wait();
+// What every function needs. The native part of the client asks for this variable when it is loaded,
+// which is the same for all functions.
+async function prepare(client) {
+  if (!client.startsWith('/')) return;
+  await import(client);
+  if (process.env.AWS_LAMBDA_RUNTIME_API !== undefined) {
+    createRequire(client)('./rapid-client.node');
+  }
+}
 
-// Nothing shall tell that this file was loaded.
-const cache = module.constructor._pathCache;
-for (const key of Object.keys(cache)) if (cache[key] === __filename) delete cache[key];
-delete require.cache[__filename];
-if (process._preload_modules) process._preload_modules.length = 0;
+// A worker thread of the function imports this file as well, long after it was of use.
+const client = process.env._HEARTH_WARM;
+if (client !== undefined) {
+  await prepare(client);
+  wait();
+}
