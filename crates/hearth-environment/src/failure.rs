@@ -196,11 +196,18 @@ fn signal_name(signal: i32) -> String {
     name.to_owned()
 }
 
+/// Whether the kernel refused a program because this host has no processes or memory left, which is
+/// nothing that its function can help.
+pub(crate) fn is_of_the_host(reason: &NotRunning) -> bool {
+    matches!(reason, NotRunning::Refused { errno: 11 | 12, .. })
+}
+
 fn errno_name(errno: i32) -> String {
     let name = match errno {
         1 => "operation not permitted",
         2 => "no such file or directory",
         8 => "exec format error",
+        11 => "resource temporarily unavailable",
         12 => "cannot allocate memory",
         13 => "permission denied",
         20 => "not a directory",

@@ -148,6 +148,12 @@ impl Hierarchies {
         Self::of_this_process().ok()?.memory
     }
 
+    /// The group of this process that counts processes, before anything is made below it.
+    #[must_use]
+    pub fn own_pids() -> Option<Place> {
+        Self::of_this_process().ok()?.pids
+    }
+
     /// Holds all environments together to so much memory: what each of them may have is not the
     /// whole truth when there are many.
     ///

@@ -6,6 +6,7 @@
 mod config;
 mod serve;
 mod host_memory;
+mod host_processes;
 mod client;
 mod commands;
 mod timeline;

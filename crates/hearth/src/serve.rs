@@ -50,6 +50,7 @@ use tokio::sync::watch;
 
 use crate::config::{Config, Keep, MemoryCommitment};
 use crate::host_memory::Memory;
+use crate::host_processes::Processes;
 
 /// Where code inside an environment finds this server.
 const ENDPOINT_INSIDE: &str = "http://169.254.100.1:4566";
@@ -475,12 +476,18 @@ fn start_scheduler(
         tracing::warn!(%error, "all environments together are not held to a limit of memory");
     }
     let mut limits = scheduler_limits(config, memory.functions_mb);
-    if descriptors.environments() < limits.environments_max {
-        limits.environments_max = descriptors.environments();
-        tracing::warn!(
-            environments_max = limits.environments_max,
-            "fewer environments than configured, for want of open files (ulimit -n)"
-        );
+    let processes = Processes::of_this_host(Hierarchies::own_pids().as_ref());
+    for (most, what) in [
+        (descriptors.environments(), "open files (ulimit -n)"),
+        (processes.environments(), "processes (pids.max of a control group, kernel.pid_max)"),
+    ] {
+        if most < limits.environments_max {
+            limits.environments_max = most;
+            tracing::warn!(
+                environments_max = most,
+                "fewer environments than configured, for want of {what}"
+            );
+        }
     }
     Scheduler::new(shared, limits, Arc::new(memory))
 }

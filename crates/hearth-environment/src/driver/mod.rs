@@ -35,6 +35,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::backend::{Backend, Connection, Control, Door, Walls, WallsRequest, accept};
+use crate::failure;
 use crate::lifecycle::{Action, Cause, Event, Runtime as RuntimeState, State, Then};
 use crate::mailbox::{Assignment, Epoch, Message};
 use crate::runtime_api::{self, Call};
@@ -462,6 +463,10 @@ impl Driver {
             // What waits does so before there is a driver.
             Ok(Report::WallsUp | Report::Waiting | Report::NotWaiting) => {}
             Ok(Report::Running) => self.runtime_up(),
+            Ok(Report::NotRunning(reason)) if failure::is_of_the_host(&reason) => {
+                tracing::error!(environment = %self.birth.id, ?reason, "this host is exhausted");
+                self.happen(Event::Lost(Cause::Walls));
+            }
             Ok(Report::NotRunning(reason)) => {
                 self.work.not_running(reason);
                 self.runtime_down();

@@ -1,13 +1,15 @@
 //! What is admitted, what is refused and why, and what this host holds: seen by callers.
 
+use std::fs;
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
 use serde_json::{Value, json};
 
 use crate::functions::{behaves, behaves_as_version, hello_compiled, import_error, slow_init};
-use crate::harness::{Place, Server, eventually};
+use crate::harness::{Place, Server, eventually, skipped};
 use crate::http::{Answer, Connection, Request};
 
 fn server(settings: &[&str]) -> Server {
@@ -149,6 +151,72 @@ fn a_server_with_few_descriptors_serves_all_the_same() {
     assert_eq!(connection.send(&request).expect("it answers").status, 200);
     drop(crowd);
     assert_eq!(call(&server, "f1", &json!({})).status, 200);
+}
+
+/// A group for a server, in which there may be only so many processes and threads.
+struct FewProcesses(PathBuf);
+
+impl FewProcesses {
+    /// `None` if this host has no such groups, or does not let us make one.
+    fn of(most: usize) -> Option<Self> {
+        let own = std::process::id();
+        let parents = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"].map(Path::new);
+        let parent = parents.into_iter().find(|parent| {
+            let delegated = fs::read_to_string(parent.join("cgroup.subtree_control"));
+            parent.ends_with("pids") && parent.exists()
+                || delegated.is_ok_and(|controllers| controllers.contains("pids"))
+        })?;
+        let group = parent.join(format!("hearth-test-{own}-{most}"));
+        fs::create_dir(&group).ok()?;
+        let made = Self(group);
+        fs::write(made.0.join("pids.max"), most.to_string()).ok()?;
+        Some(made)
+    }
+}
+
+impl Drop for FewProcesses {
+    fn drop(&mut self) {
+        // The server removes its own groups below this one.
+        eventually("the group is empty", 30, || fs::remove_dir(&self.0).ok());
+    }
+}
+
+#[test]
+fn a_host_without_processes_to_spare_refuses_and_recovers() {
+    let test = "a_host_without_processes_to_spare_refuses_and_recovers";
+    let Some(few) = FewProcesses::of(100) else {
+        return skipped(test, "there are no groups in which processes are counted");
+    };
+    let place = Place::new();
+    let join = format!("echo $$ > {}/cgroup.procs && exec \"$0\" \"$@\"", few.0.display());
+    let mut command = Command::new("sh");
+    command.args(["-c", &join, env!("CARGO_BIN_EXE_hearth"), "serve"]);
+    command.args(["--listen", "127.0.0.1:0", "--set", "drain_seconds=5"]);
+    command.args(["--set", "room_wait_ms_max=500", "--data-dir"]);
+    command.arg(place.data());
+    let server = Server::start_with(place, command);
+    server.create("busy", &behaves(), json!({ "Timeout": 30 }));
+    let event = json!({ "do": "sleep", "seconds": 3 });
+    let most = status(&server)["host"]["environmentsMax"].as_u64().expect("it is a number");
+    assert!((2..20).contains(&most), "{most}");
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let calls = (0..40).map(|_| scope.spawn(|| call(&server, "busy", &event)));
+        let calls: Vec<_> = calls.collect();
+        calls.into_iter().map(|call| call.join().expect("it is answered")).collect()
+    });
+    for answer in &answers {
+        let no_room = answer.status == 429 && answer.text().contains("no room");
+        assert!(answer.status == 200 || no_room, "{} {}", answer.status, answer.text());
+    }
+    assert!(answers.iter().any(|answer| answer.status == 200), "those in front are served");
+    // Nobody is left out: those that are idle make room for others.
+    for number in 0..most + 2 {
+        let name = format!("after-{number}");
+        server.create(&name, &hello_compiled(), json!({}));
+        assert_eq!(call(&server, &name, &json!({})).status, 200, "{name}");
+    }
+    assert_eq!(status(&server)["account"]["concurrency"], 0);
+    drop(server);
 }
 
 #[test]
