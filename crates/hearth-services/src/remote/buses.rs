@@ -192,7 +192,7 @@ mod tests {
     fn the_time_of_an_event_is_a_number_on_the_wire() {
         #[rustfmt::skip]
         let rows = [
-            ("1970-01-01T00:00:00Z",     Some(0)),
+            ("1970-01-01T00:00:00Z",     Some(0_u64)),
             ("2026-11-23T03:20:35Z",     Some(1_795_404_035)),
             ("2026-11-23T03:20:35.123Z", Some(1_795_404_035)),
             ("2000-02-29T00:00:00Z",     Some(951_782_400)),
