@@ -140,6 +140,12 @@ impl AwsError {
         }
     }
 
+    /// The service is served by somebody else.
+    pub(crate) fn elsewhere(message: String) -> Self {
+        let status = StatusCode::NOT_IMPLEMENTED.as_u16();
+        Self { status, ..Self::new("UnsupportedOperationException", message) }
+    }
+
     pub(crate) fn draining() -> Self {
         let message = "The server is shutting down; try again when it is back.";
         Self { status: 503, whose: None, ..Self::new("ServiceUnavailableException", message) }

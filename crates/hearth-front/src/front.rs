@@ -30,6 +30,7 @@ use hyper::{Request, Response};
 use tokio::sync::{oneshot, watch};
 
 use crate::body::{self, BodyRoom, Held};
+use crate::elsewhere::Elsewhere;
 use crate::error::{AwsError, Protocol};
 use crate::invoke_stream::{self, EventStream};
 use crate::s3::{self, ObjectBody};
@@ -62,6 +63,8 @@ pub struct Front {
     pub runtimes: Arc<Runtimes>,
     /// The account and region of callers who name none.
     pub scope: Scope,
+    /// The services that are served by others.
+    pub elsewhere: Elsewhere,
     /// Whether new work is taken.
     pub admission: watch::Receiver<Admission>,
     /// The owner of changes, which outlive the connection that asked for them.
@@ -177,6 +180,9 @@ impl Front {
     }
 
     async fn aws_json(&self, arrived: Arrived, target: &str) -> Result<Answer, AwsError> {
+        if let Some(said) = self.elsewhere.of_target(target) {
+            return Err(AwsError::elsewhere(said));
+        }
         let operation = match aws_json::find(&logs::SERVICE, target) {
             Ok(operation) => operation,
             Err(aws_json::TargetError::NotBuilt(name)) => {

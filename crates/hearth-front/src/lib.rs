@@ -16,6 +16,7 @@
 pub mod server;
 mod stall;
 pub mod front;
+pub mod elsewhere;
 mod caller;
 pub mod body;
 mod invoke;

@@ -76,6 +76,9 @@ async fn read(front: &Front, body: hyper::body::Incoming) -> Result<(Service, Re
     let held = body::read(body, BODY_BYTES_MAX, &front.body_room).await;
     let held = held.map_err(|error| Refusal::of_body(error, BODY_BYTES_MAX))?;
     let request = aws_query::input(&held.bytes).map_err(|error| Refusal::of_form(&error))?;
+    if let Some(said) = front.elsewhere.of_version(&request.version) {
+        return Err(Refusal::elsewhere(said));
+    }
     let service = Service::of(&request)?;
     Ok((service, request))
 }

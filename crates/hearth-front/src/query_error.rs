@@ -40,6 +40,11 @@ impl Refusal {
         Self::new((501, "UnsupportedOperationException"), message)
     }
 
+    /// The service is served by somebody else.
+    pub(crate) fn elsewhere(message: String) -> Self {
+        Self::new((501, "UnsupportedOperationException"), message)
+    }
+
     pub(crate) fn unknown_action(action: &str, version: &str) -> Self {
         let version = if version.is_empty() { "NO_VERSION_SPECIFIED" } else { version };
         let message = format!("Could not find operation {action} for version {version}");

@@ -3,13 +3,15 @@
 //! ```text
 //!  objects ◀── buckets   our own, in records and files
 //!          ◀── remote    of any S3-compatible endpoint
+//!  targets ◀── remote    queues, topics and buses of any endpoint, and HTTP endpoints
 //! ```
 //!
 //! [`delivery`] is what one service hands to another, [`targets`] are those who take it.
 //!
 //! # Deliberately absent
 //!
-//! No wire: S3's requests and answers are read and written by `hearth-front`.
+//! No wire of our own services: their requests and answers are read and written by `hearth-front`.
+//! [`remote`] is a client, and writes and reads what it needs as one.
 
 pub mod objects;
 pub mod buckets;

@@ -26,3 +26,26 @@ pub const FETCH_SECONDS_MAX: u64 = 300;
 pub const CONNECT_SECONDS_MAX: u64 = 10;
 /// What a remote endpoint may say about why it refused.
 pub const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+/// How long one call of a remote service may take, waiting for a connection included. As long as
+/// AWS's own services may take for such a call.
+pub const CALL_SECONDS_MAX: u64 = 30;
+/// What a remote service may answer to a call: ids and checksums of one message.
+pub const CALL_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// AWS: how long an HTTP endpoint that has subscribed to a topic may take to answer.
+pub const POST_SECONDS_MAX: u64 = 15;
+/// How long the rest of an answer is waited for whose status has said everything. Whoever sends
+/// more slowly gets another connection the next time.
+pub const IGNORED_MILLIS_MAX: u64 = 500;
+/// How much of such an answer is read, for the same reason.
+pub const IGNORED_BYTES_MAX: usize = 64 * 1024;
+/// Connections to one remote service at a time. Each call has one; more calls wait for their turn.
+pub const CALL_CONNECTIONS_MAX: usize = 64;
+/// Connections to HTTP endpoints at a time, of all subscriptions together. Each may be taken for as
+/// long as [`POST_SECONDS_MAX`] by an endpoint that does not answer.
+pub const POST_CONNECTIONS_MAX: usize = 256;
+/// Connections that are kept for the next request.
+pub const KEPT_CONNECTIONS_MAX: usize = 16;
+/// How long one is kept: less than servers usually keep theirs.
+pub const KEPT_SECONDS_MAX: u64 = 15;
+/// Addresses of remote queues that are remembered. More are asked for again.
+pub const QUEUE_URLS_MAX: usize = 1_000;

@@ -1,5 +1,5 @@
 //! Whoever takes what is delivered: the embedded queues, topics and buses, or others with the same
-//! protocol.
+//! protocol, and HTTP endpoints.
 
 use std::fmt;
 
@@ -58,4 +58,17 @@ pub trait Publish: Send + Sync + fmt::Debug {
 pub trait PutEvent: Send + Sync + fmt::Debug {
     /// When it returns without an error, the bus has the event durably.
     async fn put(&self, sent: Sent<'_>, event: &BusEvent) -> Result<(), NotTaken>;
+}
+
+/// Takes posts for HTTP endpoints.
+#[async_trait]
+pub trait HttpPost: Send + Sync + fmt::Debug {
+    /// When it returns without an error, the endpoint has answered that it took the body. The usual
+    /// headers (`Host`, `Content-Length`) are added to the given ones.
+    async fn post(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        body: &Bytes,
+    ) -> Result<(), NotTaken>;
 }

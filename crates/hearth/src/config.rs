@@ -114,6 +114,16 @@ pub(crate) struct Config {
     pub(crate) s3_access_key_id: String,
     /// Its secret.
     pub(crate) s3_secret_access_key: Secret,
+    /// What speaks SQS in place of Hearth's own queues; empty for those.
+    pub(crate) sqs_endpoint: String,
+    /// What speaks SNS in place of Hearth's own topics; empty for those.
+    pub(crate) sns_endpoint: String,
+    /// What speaks EventBridge in place of Hearth's own event buses; empty for those.
+    pub(crate) events_endpoint: String,
+    /// The access key for those three.
+    pub(crate) endpoints_access_key_id: String,
+    /// Its secret.
+    pub(crate) endpoints_secret_access_key: Secret,
 }
 
 /// A text that is never shown.
@@ -370,6 +380,11 @@ impl Loading {
             s3_endpoint: String::new(),
             s3_access_key_id: String::new(),
             s3_secret_access_key: Secret::default(),
+            sqs_endpoint: String::new(),
+            sns_endpoint: String::new(),
+            events_endpoint: String::new(),
+            endpoints_access_key_id: String::new(),
+            endpoints_secret_access_key: Secret::default(),
         };
         let origins = SETTINGS.iter().map(|setting| (setting.key, Origin::Default)).collect();
         Loading { config, origins: Origins(origins) }

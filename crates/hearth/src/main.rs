@@ -5,6 +5,7 @@
 
 mod config;
 mod serve;
+mod targets;
 mod host_memory;
 mod host_processes;
 mod client;

@@ -17,6 +17,7 @@ use hearth_control::control::{Control, Parts, TargetWatcher};
 use hearth_control::mapping::NoPollers;
 use hearth_environment::driver::Shared;
 use hearth_front::body::BodyRoom;
+use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::server::{self, Admission};
 use hearth_iam::Iam;
@@ -33,7 +34,7 @@ use hearth_scheduler::driver::Scheduler;
 use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
-use hearth_services::remote::RemoteBuckets;
+use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_store::packages::Packages;
 use hearth_store::sqlite::Sqlite;
 use hearth_telemetry::{LogLimits, LogStore};
@@ -51,6 +52,7 @@ use tokio::sync::watch;
 use crate::config::{Config, Keep, MemoryCommitment};
 use crate::host_memory::Memory;
 use crate::host_processes::Processes;
+use crate::targets::{self, Remotes};
 
 /// Where code inside an environment finds this server.
 const ENDPOINT_INSIDE: &str = "http://169.254.100.1:4566";
@@ -84,6 +86,8 @@ pub(crate) struct Server {
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let descriptors = prepare_process();
+    let elsewhere = targets::elsewhere(config);
+    let _remotes = remotes(config, &elsewhere)?;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().context("the listening socket has no address")?;
     let directories = Directories::prepare(&config.data_dir)?;
@@ -128,6 +132,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         logs: Arc::clone(&logs),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
+        elsewhere,
         admission: admitted.clone(),
         tasks: tasks.clone(),
         connections_max: descriptors.connections(),
@@ -315,6 +320,12 @@ fn objects(config: &Config, own: &Arc<Buckets>) -> anyhow::Result<Arc<dyn Object
         &config.s3_secret_access_key.0,
     );
     Ok(Arc::new(remote.context("`s3_endpoint` cannot be used")?))
+}
+
+/// The services that are asked in place of our own queues, topics and buses.
+fn remotes(config: &Config, elsewhere: &Elsewhere) -> anyhow::Result<Remotes> {
+    let secret = config.endpoints_secret_access_key.0.as_str();
+    Remotes::at(elsewhere, (config.endpoints_access_key_id.as_str(), secret))
 }
 
 /// What a data directory consists of.

@@ -1,6 +1,7 @@
 //! Signature version 4: a request that proves who sends it.
 //!
-//! Pure; the time is an argument. Paths and queries come encoded as they are sent.
+//! Pure; the time is an argument. Paths and queries come encoded as they are sent. One signer for
+//! all services: they differ in their name alone.
 
 use std::fmt;
 
@@ -8,17 +9,13 @@ use hearth_types::time::Timestamp;
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 of a request without a body.
-pub const SHA256_OF_NOTHING: &str =
-    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
 /// Who signs.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub(super) struct Credentials {
     /// Which goes along with the request.
-    pub access_key_id: String,
+    pub(super) access_key_id: String,
     /// Which does not.
-    pub secret_access_key: String,
+    pub(super) secret_access_key: String,
 }
 
 impl fmt::Debug for Credentials {
@@ -29,33 +26,33 @@ impl fmt::Debug for Credentials {
 
 /// What is signed.
 #[derive(Debug, Clone, Copy)]
-pub struct Signing<'a> {
+pub(super) struct Signing<'a> {
     /// Such as `GET`.
-    pub method: &'a str,
+    pub(super) method: &'a str,
     /// The path, encoded.
-    pub path: &'a str,
+    pub(super) path: &'a str,
     /// The query, encoded, in the order of its names.
-    pub query: &'a str,
+    pub(super) query: &'a str,
     /// The headers that are signed, with lower-case names, in order.
-    pub headers: &'a [(&'a str, &'a str)],
+    pub(super) headers: &'a [(&'a str, &'a str)],
     /// The SHA-256 of the body in hexadecimal digits.
-    pub payload_sha256: &'a str,
+    pub(super) payload_sha256: &'a str,
     /// Such as `20130524T000000Z`; also in a header.
-    pub time: &'a str,
+    pub(super) time: &'a str,
     /// Such as `us-east-1`.
-    pub region: &'a str,
+    pub(super) region: &'a str,
     /// Such as `s3`.
-    pub service: &'a str,
+    pub(super) service: &'a str,
 }
 
 /// The value of the `Authorization` header.
 #[must_use]
-pub fn sign(signing: &Signing<'_>, credentials: &Credentials) -> String {
+pub(super) fn sign(signing: &Signing<'_>, credentials: &Credentials) -> String {
     let Signing { method, path, query, headers, payload_sha256, time, region, service } = *signing;
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
     let names = names.join(";");
     let lines: String =
-        headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+        headers.iter().map(|(name, value)| format!("{name}:{}\n", trimmed(value))).collect();
     let canonical = format!("{method}\n{path}\n{query}\n{lines}\n{names}\n{payload_sha256}");
     let date = time.get(..8).unwrap_or(time);
     let scope = format!("{date}/{region}/{service}/aws4_request");
@@ -78,6 +75,17 @@ pub(super) fn time(at: Timestamp) -> String {
     format!("{}Z", whole_seconds.replace(['-', ':'], ""))
 }
 
+/// The SHA-256 of a body in hexadecimal digits.
+pub(super) fn sha256(body: &[u8]) -> String {
+    hex(&Sha256::digest(body))
+}
+
+/// A value as it is signed: without spaces around it, and with one where there are several.
+fn trimmed(value: &str) -> String {
+    let words: Vec<&str> = value.split(' ').filter(|word| !word.is_empty()).collect();
+    words.join(" ")
+}
+
 fn keyed(key: &[u8], text: &str) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key may have any length");
     mac.update(text.as_bytes());
@@ -91,6 +99,59 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SHA256_OF_NOTHING: &str =
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    /// From AWS's signing test suite, whose service is called `service`.
+    #[test]
+    fn the_published_vectors() {
+        let time = "20150830T123600Z";
+        let host = ("host", "example.amazonaws.com");
+        let date = ("x-amz-date", time);
+        let form = "9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e";
+        assert_eq!(sha256(b"Param1=value1"), form);
+        assert_eq!(sha256(b""), SHA256_OF_NOTHING);
+        let posted = [
+            ("content-length", "13"),
+            ("content-type", "application/x-www-form-urlencoded"),
+            host,
+            ("x-amz-content-sha256", form),
+            date,
+        ];
+        let spaces = [host, ("my-header1", " value1"), ("my-header2", " \"a   b   c\""), date];
+        let other = [host, ("my-header1", "value1"), date];
+        let two = "Param1=value1&Param2=value2";
+        #[rustfmt::skip]
+        let rows: [(&str, &str, &str, &[(&str, &str)], &str); 6] = [
+            ("get-vanilla",                      "GET",  "",              &[host, date], "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+            ("get-vanilla-query-order-key-case", "GET",  two,             &[host, date], "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"),
+            ("get-header-value-trim",            "GET",  "",              &spaces,       "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736"),
+            ("post-header-key-sort",             "POST", "",              &other,        "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c"),
+            ("post-vanilla-query",               "POST", "Param1=value1", &[host, date], "28038455d6de14eafc1f9222cf5aa6f1a96197d7deb8263271d420d138af7f11"),
+            ("post-x-www-form-urlencoded",       "POST", "",              &posted,       "d3875051da38690788ef43de4db0d8f280229d82040bfac253562e56c3f20e0b"),
+        ];
+        let credentials = Credentials {
+            access_key_id: "AKIDEXAMPLE".to_owned(),
+            secret_access_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
+        };
+        for (name, method, query, headers, expected) in rows {
+            let payload_sha256 = if headers == posted { form } else { SHA256_OF_NOTHING };
+            let region = "us-east-1";
+            let signing = Signing {
+                method,
+                path: "/",
+                query,
+                headers,
+                payload_sha256,
+                time,
+                region,
+                service: "service",
+            };
+            let signed = sign(&signing, &credentials);
+            assert!(signed.ends_with(&format!(" Signature={expected}")), "{name}: {signed}");
+        }
+    }
 
     /// From AWS's documentation of S3: a GET of a part of an object.
     #[test]

@@ -72,6 +72,11 @@ settings! {
     s3_endpoint,           str::parse,       plain, "S3-compatible endpoint that code comes from, such as http://127.0.0.1:9000; empty for Hearth's own buckets";
     s3_access_key_id,      str::parse,       plain, "access key for `s3_endpoint`";
     s3_secret_access_key,  Secret::parse,    plain, "secret key for `s3_endpoint`; give it in the file or as a variable";
+    sqs_endpoint,          str::parse,       plain, "endpoint that speaks SQS, such as http://127.0.0.1:9324, in place of Hearth's own queues; empty for those";
+    sns_endpoint,          str::parse,       plain, "endpoint that speaks SNS, in place of Hearth's own topics; empty for those";
+    events_endpoint,       str::parse,       plain, "endpoint that speaks EventBridge, in place of Hearth's own event buses; empty for those";
+    endpoints_access_key_id, str::parse,     plain, "access key for `sqs_endpoint`, `sns_endpoint` and `events_endpoint`";
+    endpoints_secret_access_key, Secret::parse, plain, "secret key for those three; give it in the file or as a variable";
 }
 
 /// The setting of a name.

@@ -42,6 +42,9 @@ fn without_anything_the_defaults_hold() {
         ("shells",           "2"),
         ("warm_shells",      "2"),
         ("auth",             "off"),
+        ("sqs_endpoint",     ""),
+        ("sns_endpoint",     ""),
+        ("events_endpoint",  ""),
     ];
     for (key, value) in rows {
         assert_eq!(shown(key, &loaded), (value.to_owned(), "default".to_owned()), "{key}");
@@ -85,6 +88,17 @@ fn the_file_is_the_one_of_the_flag_then_of_the_variable_then_of_the_system() {
     around.variables.clear();
     assert_eq!(around.file(&Flags::default()), Some(PathBuf::from("/c")));
     assert_eq!(surroundings(&[]).file(&Flags::default()), None);
+}
+
+#[test]
+fn secrets_are_read_and_not_shown() {
+    for key in ["s3_secret_access_key", "endpoints_secret_access_key"] {
+        let variable = format!("HEARTH_{}", key.to_ascii_uppercase());
+        let variables = surroundings(&[(variable.as_str(), "hidden")]);
+        let loaded = Config::load_in(&variables, &Flags::default()).unwrap();
+        assert_eq!(shown(key, &loaded), ("(set)".to_owned(), format!("variable {variable}")));
+        assert!(!format!("{:?}", loaded.0).contains("hidden"), "{key}");
+    }
 }
 
 #[test]

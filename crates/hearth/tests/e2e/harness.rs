@@ -153,6 +153,14 @@ impl Permit {
         *enough.unwrap_or_else(PoisonError::into_inner) -= count;
         Self(count)
     }
+
+    /// Two rights to have one place each, taken at once: two tests that have one each and wait for
+    /// a second would wait for ever.
+    fn two() -> [Self; 2] {
+        let mut both = Self::take(2);
+        both.0 = 1;
+        [both, Self(1)]
+    }
 }
 
 impl Drop for Permit {
@@ -178,6 +186,11 @@ impl Place {
     /// The only place of this process while it exists: for measurements.
     pub(crate) fn alone() -> Self {
         Self::with(Permit::take(2))
+    }
+
+    /// Two places for one test: for servers that talk to each other.
+    pub(crate) fn two() -> [Self; 2] {
+        Permit::two().map(Self::with)
     }
 
     fn with(permit: Permit) -> Self {

@@ -33,6 +33,7 @@ mod shells;
 mod weaker;
 mod hostile;
 mod restart;
+mod elsewhere;
 mod two_writers;
 mod leaks;
 mod cli;
