@@ -59,3 +59,22 @@ pub trait PutEvent: Send + Sync + fmt::Debug {
     /// When it returns without an error, the bus has the event durably.
     async fn put(&self, sent: Sent<'_>, event: &BusEvent) -> Result<(), NotTaken>;
 }
+
+/// Takes what is sent with a POST.
+#[async_trait]
+pub trait HttpPost: Send + Sync + fmt::Debug {
+    /// When it returns without an error, the endpoint has answered with a status of 200 to 299.
+    async fn post(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        body: &Bytes,
+    ) -> Result<(), NotTaken>;
+}
+
+/// Takes events for groups of logs.
+#[async_trait]
+pub trait AppendLog: Send + Sync + fmt::Debug {
+    /// When it returns without an error, the group has the event, or will have it in a moment.
+    async fn append(&self, sent: Sent<'_>) -> Result<(), NotTaken>;
+}
