@@ -56,7 +56,10 @@ impl SubmitEvent for Invoker {
     async fn submit(&self, sent: Sent<'_>) -> Result<(), NotTaken> {
         let Some((function, qualifier)) = named(sent.arn) else {
             let message = format!("{} is not a function", sent.arn);
-            return Err(NotTaken::Refused { code: "InvalidParameterValueException".into(), message });
+            return Err(NotTaken::Refused {
+                code: "InvalidParameterValueException".into(),
+                message,
+            });
         };
         let request = InvokeRequest {
             id: RequestId::random(),
@@ -173,8 +176,9 @@ fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
                 (Leg::First, Step::Taken) => Metric::NumberOfNotificationsDelivered,
                 (Leg::First, Step::GivenUp) => Metric::NumberOfNotificationsFailed,
                 (Leg::DeadLetter, Step::Taken) => Metric::NumberOfNotificationsRedrivenToDlq,
-                (Leg::First | Leg::DeadLetter, Step::Tried)
-                | (Leg::DeadLetter, Step::GivenUp) => return None,
+                (Leg::First | Leg::DeadLetter, Step::Tried) | (Leg::DeadLetter, Step::GivenUp) => {
+                    return None;
+                }
             };
             (metric, topic.rsplit(':').next().unwrap_or(topic))
         }
@@ -218,7 +222,8 @@ fn to_dead_letters(
         | Parcel::Http { .. } => QueueMessage::default(),
     };
     if let Origin::Target { rule, target, .. } = &delivery.origin {
-        message.attributes = of_target((rule.as_str(), target.as_str()), delivery, not_taken, exhausted);
+        message.attributes =
+            of_target((rule.as_str(), target.as_str()), delivery, not_taken, exhausted);
     }
     Some(Delivery {
         origin: delivery.origin.clone(),

@@ -308,7 +308,10 @@ mod tests {
         let delivery = Delivery::read(&entry.head).unwrap();
         let Parcel::Queue { message, .. } = delivery.parcel else { panic!("another parcel") };
         let shown = json!(message.attributes);
-        assert_eq!(shown["ErrorCode"], json!({ "data_type": "Number", "value": { "Text": "200" } }));
+        assert_eq!(
+            shown["ErrorCode"],
+            json!({ "data_type": "Number", "value": { "Text": "200" } })
+        );
         assert_eq!(shown["ErrorMessage"]["value"]["Text"], "no");
         assert_eq!(shown["RequestID"]["value"]["Text"], head.id.to_string());
 
@@ -321,7 +324,9 @@ mod tests {
         let long = format!(r#"{{"errorMessage":"x{}"}}"#, "ä".repeat(600));
         let error = error_of(&Bytes::from(long));
         assert_eq!((error.code, error.message.len()), (200, 1_023));
-        for (answer, expected) in [("{}", "Unhandled"), ("x", "Unhandled"), (r#"{"errorMessage":""}"#, "Unhandled")] {
+        for (answer, expected) in
+            [("{}", "Unhandled"), ("x", "Unhandled"), (r#"{"errorMessage":""}"#, "Unhandled")]
+        {
             assert_eq!(error_of(&Bytes::from(answer)).message, expected, "{answer}");
         }
     }

@@ -49,7 +49,8 @@ impl Delays {
     /// How long to wait after so many failures in a row.
     #[must_use]
     pub fn backoff_ms(&self, failures: u32) -> u64 {
-        let doubled = self.backoff_ms_min.saturating_mul(1_u64 << failures.saturating_sub(1).min(32));
+        let doubled =
+            self.backoff_ms_min.saturating_mul(1_u64 << failures.saturating_sub(1).min(32));
         doubled.min(self.backoff_ms_max)
     }
 

@@ -220,8 +220,8 @@ impl Turns {
             let line = self.lines.get_mut(&lane).expect("who is in line is known");
             let most = line.window.min(self.limits.of_lane).min(capacity(&lane).max(1));
             let entries = most.saturating_sub(line.out).min(room).min(limits::ENTRIES_OF_TURN_MAX);
-            if entries == 0 {
-                // Its news are kept until an entry of it comes back.
+            if entries == 0 || line.held.is_some() {
+                // Its news are kept until an entry of it comes back, or its rest is over.
                 line.place = Place::Out;
                 continue;
             }

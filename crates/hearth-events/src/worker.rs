@@ -430,6 +430,9 @@ fn chains(entries: Vec<Leased>) -> Vec<Vec<Leased>> {
             None => chains.push(vec![entry]),
         }
     }
+    for chain in &mut chains {
+        chain.sort_by_key(|entry| entry.receipt.entry);
+    }
     chains
 }
 
@@ -488,4 +491,4 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -34,7 +34,9 @@ use crate::error::{AwsError, Protocol};
 use crate::invoke_stream::{self, EventStream};
 use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
-use crate::{caller, invoke, lambda as lambda_operations, logs as log_operations, own, query};
+use crate::{
+    caller, events, invoke, lambda as lambda_operations, logs as log_operations, own, query,
+};
 
 /// What the front door answers, most of the time.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -53,7 +55,7 @@ pub struct Front {
     /// Where code comes from that is named by bucket and key.
     pub objects: Arc<dyn ObjectSource>,
     /// What runs functions.
-    pub invoker: Invoker,
+    pub invoker: Arc<Invoker>,
     /// What has their environments.
     pub scheduler: Arc<Scheduler>,
     /// The logs.
@@ -111,6 +113,9 @@ impl Front {
     }
 
     async fn route(self: &Arc<Self>, arrived: Arrived) -> Response<AnyBody> {
+        if events::is_ours(arrived.head.uri.path()) {
+            return whole(events::answer(self, arrived).await);
+        }
         if arrived.head.uri.path().starts_with(own::PREFIX) {
             return whole(own::answer(self, &arrived).await);
         }
@@ -141,6 +146,9 @@ impl Front {
         let operation = Operation::of(matched.operation);
         if operation == Operation::Invoke {
             return invoke::answer(self, arrived, &matched).await.map(whole);
+        }
+        if operation == Operation::InvokeAsync {
+            return invoke::answer_async(self, arrived, &matched).await.map(whole);
         }
         if operation == Operation::InvokeWithResponseStream {
             return invoke_stream::answer(self, arrived, &matched).await;

@@ -142,7 +142,15 @@ impl EventHead {
     }
 
     fn entry_in(&self, lane: Lane, body: Bytes, now: Timestamp) -> NewEntry {
-        NewEntry { lane, group: None, put_at: now, due: now, sameness: None, head: self.text(), body }
+        NewEntry {
+            lane,
+            group: None,
+            put_at: now,
+            due: now,
+            sameness: None,
+            head: self.text(),
+            body,
+        }
     }
 
     /// Reads the head of an entry.

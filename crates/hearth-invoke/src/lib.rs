@@ -17,6 +17,7 @@
 
 pub mod admission;
 pub mod asynchronous;
+pub mod waiting;
 pub mod lineage;
 pub mod statistics;
 

@@ -267,9 +267,8 @@ const _: () = assert!(PAYLOAD_SYNC_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_ASYNC_BYTES_MAX <= PAYLOAD_SYNC_BYTES_MAX);
 // A lane that gave less than it was asked for, and less than half of the bytes, has no more: the
 // largest entry is the record of an invocation, with its payload and its answer.
-const _: () = assert!(
-    2 * (PAYLOAD_ASYNC_BYTES_MAX + RESPONSE_BYTES_MAX) <= ENTRIES_OF_TURN_BYTES_MAX
-);
+const _: () =
+    assert!(2 * (PAYLOAD_ASYNC_BYTES_MAX + RESPONSE_BYTES_MAX) <= ENTRIES_OF_TURN_BYTES_MAX);
 const _: () = assert!(ENTRIES_OF_TURN_BYTES_MAX <= EVENTS_RUNNING_BYTES_MAX);
 const _: () = assert!(ENTRIES_OF_TURN_BYTES_MAX <= DELIVERIES_RUNNING_BYTES_MAX);
 // A lease is extended in time also if one look is missed.

@@ -5,6 +5,7 @@
 
 mod config;
 mod serve;
+mod events;
 mod host_memory;
 mod client;
 mod commands;
