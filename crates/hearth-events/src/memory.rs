@@ -61,7 +61,13 @@ impl Memory {
 
     /// What is in the lanes of a kind.
     pub(crate) fn of_kind(&self, kind: &str) -> Vec<Row> {
-        self.rows().into_iter().filter(|row| row.lane.kind == kind).collect()
+        let locked = self.lock();
+        locked.1.values().filter(|row| row.lane.kind == kind).cloned().collect()
+    }
+
+    /// Whether there is something in the lanes of a kind.
+    pub(crate) fn has(&self, kind: &str) -> bool {
+        self.lock().1.values().any(|row| row.lane.kind == kind)
     }
 
     fn check(&self) -> Result<(), StoreError> {

@@ -41,7 +41,7 @@ impl Functions for Fake {
             of_event.len() - 1
         };
         let words: Vec<String> = serde_json::from_slice(&payload).unwrap();
-        let word = words.get(attempt).or(words.last()).unwrap().as_str();
+        let word = words.get(attempt).or_else(|| words.last()).unwrap().as_str();
         let ran = |verdict, payload: &'static str| Ran {
             verdict,
             payload: Bytes::from_static(payload.as_bytes()),
@@ -116,8 +116,8 @@ impl World {
     /// Waits until no event waits or runs.
     async fn over(&self) {
         let over = async {
-            while !self.queue.of_kind(LANE_KIND).is_empty() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+            while self.queue.has(LANE_KIND) {
+                tokio::time::sleep(Duration::from_millis(500)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(100_000), over).await.expect("it is stuck");
