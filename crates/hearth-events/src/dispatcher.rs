@@ -101,6 +101,14 @@ pub(crate) struct Dispatcher<F> {
     pub(crate) delays: Delays,
 }
 
+/// An event, and what is configured for it.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    rules: &'a Rules,
+    head: &'a EventHead,
+    entry: &'a Leased,
+}
+
 /// How an attempt went.
 struct Tried {
     attempt: Attempt,
@@ -133,11 +141,11 @@ impl<F: Functions> Work for Dispatcher<F> {
         let age_ms = self.age_ms(&head);
         let judge = Judge { rules: &rules, delays: &self.delays, age_ms, now };
         if let Some(condition) = judge.before() {
-            return self.give_up(&rules, head, entry, (condition, None));
+            return self.give_up(Case { rules: &rules, head: &head, entry }, condition, None);
         }
         self.common.metrics.observe(Metric::AsyncEventAge, head.function.name.as_str(), age_ms);
         let tried = self.attempt(&head, entry.body.clone()).await;
-        self.conclude(lane, head, entry, tried).await
+        self.conclude((lane, entry), head, tried).await
     }
 }
 
@@ -165,7 +173,14 @@ impl<F: Functions> Dispatcher<F> {
                     Cause::Gone => (Pace::Smooth, 404),
                     Cause::Recursive | Cause::Refused => (Pace::Smooth, 400),
                 };
-                let message = cut(&causes(&error)).to_owned();
+                let message = match cause {
+                    Cause::Throttled => "Rate Exceeded.".to_owned(),
+                    Cause::Unavailable
+                    | Cause::Closing
+                    | Cause::Gone
+                    | Cause::Recursive
+                    | Cause::Refused => cut(&causes(&error)).to_owned(),
+                };
                 let error = Some(LastError { code, message });
                 Tried { attempt: Attempt::NotRun(cause), ran: None, pace, error }
             }
@@ -175,9 +190,8 @@ impl<F: Functions> Dispatcher<F> {
     /// Decides what follows from an attempt.
     async fn conclude(
         &self,
-        lane: &Lane,
+        (lane, entry): (&Lane, &Leased),
         mut head: EventHead,
-        entry: &Leased,
         tried: Tried,
     ) -> Done {
         let Tried { attempt, ran, pace, error } = tried;
@@ -187,7 +201,11 @@ impl<F: Functions> Dispatcher<F> {
             return Done::returned(now, None, Pace::Untried);
         }
         // What is configured may have changed meanwhile.
-        let Some(rules) = self.functions.rules(&head) else { return self.forget(lane, now).await };
+        let rules = match self.functions.rules(&head) {
+            Some(rules) => rules,
+            None if attempt == Attempt::Succeeded => return Done::removed(pace),
+            None => return self.forget(lane, now).await,
+        };
         let age_ms = self.age_ms(&head);
         let judge = Judge { rules: &rules, delays: &self.delays, age_ms, now };
         let decision = judge.after(attempt, &head);
@@ -197,8 +215,9 @@ impl<F: Functions> Dispatcher<F> {
             Attempt::NotRun(_) => head.setbacks = head.setbacks.saturating_add(1),
             Attempt::Succeeded => {}
         }
+        let case = Case { rules: &rules, head: &head, entry };
         match decision {
-            Decision::Done => self.succeed(&rules, &head, entry, (ran.as_ref(), pace)),
+            Decision::Done => self.succeed(case, ran.as_ref(), pace),
             Decision::Again { due } => Done::returned(due, Some(head.text()), pace),
             Decision::PutBack => Done::returned(now, None, Pace::Untried),
             Decision::Forget => {
@@ -211,19 +230,14 @@ impl<F: Functions> Dispatcher<F> {
                 done
             }
             Decision::GiveUp(condition) => {
-                let done = self.give_up(&rules, head, entry, (condition, ran.as_ref()));
+                let done = self.give_up(case, condition, ran.as_ref());
                 Done { pace, ..done }
             }
         }
     }
 
-    fn succeed(
-        &self,
-        rules: &Rules,
-        head: &EventHead,
-        entry: &Leased,
-        (ran, pace): (Option<&Ran>, Pace),
-    ) -> Done {
+    fn succeed(&self, case: Case<'_>, ran: Option<&Ran>, pace: Pace) -> Done {
+        let Case { rules, head, entry } = case;
         let mut done = Done::removed(pace);
         if let Some(arn) = &rules.on_success {
             let over = Over {
@@ -240,24 +254,11 @@ impl<F: Functions> Dispatcher<F> {
         done
     }
 
-    fn give_up(
-        &self,
-        rules: &Rules,
-        mut head: EventHead,
-        entry: &Leased,
-        (condition, ran): (Condition, Option<&Ran>),
-    ) -> Done {
+    fn give_up(&self, case: Case<'_>, condition: Condition, ran: Option<&Ran>) -> Done {
+        let Case { rules, head, entry } = case;
         let now = self.common.time.now();
-        if head.last_error.is_none() {
-            let code = match condition {
-                Condition::ZeroReservedConcurrency => 429,
-                Condition::Success
-                | Condition::RetriesExhausted
-                | Condition::EventAgeExceeded
-                | Condition::RecursiveInvocation => 500,
-            };
-            head.last_error = Some(LastError { code, message: condition.to_string() });
-        }
+        let mut head = head.clone();
+        head.last_error.get_or_insert_with(|| never_ran(condition));
         let over = Over {
             head: &head,
             payload: &entry.body,
@@ -308,6 +309,18 @@ impl<F: Functions> Dispatcher<F> {
         done.counts.push((Metric::AsyncEventsDropped, resource));
         done
     }
+}
+
+/// What is said of an event of which no attempt has gone wrong.
+fn never_ran(condition: Condition) -> LastError {
+    let code = match condition {
+        Condition::ZeroReservedConcurrency => 429,
+        Condition::Success
+        | Condition::RetriesExhausted
+        | Condition::EventAgeExceeded
+        | Condition::RecursiveInvocation => 500,
+    };
+    LastError { code, message: condition.to_string() }
 }
 
 /// Adds a delivery, or counts that there can be none.

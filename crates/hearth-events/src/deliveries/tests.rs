@@ -1,3 +1,5 @@
+//! Deliveries to receivers that take, refuse, or are down.
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Events from their acceptance to their end, on a queue in memory and functions that are played.
+
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;

@@ -1,3 +1,5 @@
+//! Turns, windows and rests, one by one and in any order.
+
 use super::*;
 
 const LIMITS: Limits = Limits { entries: 40, of_lane: 20, bytes: 1 << 30, hold_ms: 1_000 };

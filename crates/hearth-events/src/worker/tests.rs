@@ -1,3 +1,5 @@
+//! The worker on a queue in memory, with a clock that the tests move.
+
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use bytes::Bytes;
