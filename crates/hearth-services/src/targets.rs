@@ -60,10 +60,11 @@ pub trait PutEvent: Send + Sync + fmt::Debug {
     async fn put(&self, sent: Sent<'_>, event: &BusEvent) -> Result<(), NotTaken>;
 }
 
-/// Takes what is sent with a POST.
+/// Takes posts for HTTP endpoints.
 #[async_trait]
 pub trait HttpPost: Send + Sync + fmt::Debug {
-    /// When it returns without an error, the endpoint has answered with a status of 200 to 299.
+    /// When it returns without an error, the endpoint has answered that it took the body. The usual
+    /// headers (`Host`, `Content-Length`) are added to the given ones.
     async fn post(
         &self,
         url: &str,

@@ -32,24 +32,47 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) invoker: &'a Arc<Invoker>,
     pub(crate) queue: &'a Arc<dyn Queue>,
     pub(crate) logs: &'a Arc<LogStore>,
+    pub(crate) services: Services,
     pub(crate) metrics: &'a Arc<dyn Metrics>,
     pub(crate) tasks: &'a Tasks,
 }
 
+/// Who takes what is delivered, beside functions and logs.
+#[derive(Debug, Clone)]
+pub(crate) struct Services {
+    pub(crate) queues: Arc<dyn SendMessage>,
+    pub(crate) topics: Arc<dyn Publish>,
+    pub(crate) buses: Arc<dyn PutEvent>,
+    pub(crate) http: Arc<dyn HttpPost>,
+}
+
+impl Services {
+    /// None of them: whatever is for one is refused, and counted.
+    pub(crate) fn absent() -> Self {
+        let absent = Arc::new(Absent);
+        Self {
+            queues: Arc::clone(&absent) as _,
+            topics: Arc::clone(&absent) as _,
+            buses: Arc::clone(&absent) as _,
+            http: absent,
+        }
+    }
+}
+
 /// Begins to run events and to carry out deliveries.
 pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
-    let Surroundings { control, invoker, queue, logs, metrics, tasks } = surroundings;
-    let absent = Arc::new(Absent);
+    let Surroundings { control, invoker, queue, logs, services, metrics, tasks } = surroundings;
+    let Services { queues, topics, buses, http } = services;
     Events::start(Parts {
         control: Arc::clone(control),
         invoker: Arc::clone(invoker),
         queue: Arc::clone(queue),
         receivers: Receivers {
             functions: Arc::clone(invoker) as _,
-            queues: Arc::clone(&absent) as _,
-            topics: Arc::clone(&absent) as _,
-            buses: Arc::clone(&absent) as _,
-            http: absent,
+            queues,
+            topics,
+            buses,
+            http,
             logs: Arc::new(Logs(Arc::clone(logs))),
         },
         metrics: Arc::clone(metrics),

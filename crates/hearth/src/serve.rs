@@ -548,6 +548,7 @@ fn start_events(
         invoker: &front.invoker,
         queue,
         logs: &front.logs,
+        services: events::Services::absent(),
         metrics,
         tasks: &front.tasks,
     };
