@@ -29,7 +29,7 @@ use tokio::sync::RwLock;
 
 use crate::catalog::{Catalog, Entry};
 use crate::code_signing::CodeSigningConfig;
-use crate::concurrency::{Provisioner, Shares};
+use crate::concurrency::{Provisioner, RecursiveLoop, Shares};
 use crate::error::ControlError;
 use crate::layer::Layer;
 use crate::mapping::{Mapping, Pollers};
@@ -125,6 +125,8 @@ pub struct Resolved {
     pub invoked_arn: String,
     /// How many executions there may be at a time.
     pub shares: Shares,
+    /// What happens when it is invoked by itself without end.
+    pub recursive_loop: RecursiveLoop,
 }
 
 /// A page of functions.
@@ -236,7 +238,8 @@ impl Control {
         };
         let unreserved = self.parts.concurrency_max.saturating_sub(claims.claimed);
         let shares = record.shares(found.version, unreserved);
-        Ok(Resolved { target: Arc::clone(target), runtime, invoked_arn, shares })
+        let recursive_loop = record.recursive_loop;
+        Ok(Resolved { target: Arc::clone(target), runtime, invoked_arn, shares, recursive_loop })
     }
 
     /// A function or a version of it.

@@ -34,11 +34,9 @@ pub fn offer(operation: Operation) -> Offer {
         Operation::CreateFunction
         | Operation::UpdateFunctionConfiguration
         | Operation::UpdateFunctionCode => Offer::Partial(SETTINGS),
-        Operation::Invoke => Offer::Partial(
-            "`RequestResponse` and `DryRun`; not yet `Event`, tenants and durable executions",
-        ),
+        Operation::Invoke => Offer::Partial("not yet tenants and durable executions"),
         Operation::PutFunctionEventInvokeConfig | Operation::UpdateFunctionEventInvokeConfig => {
-            Offer::Partial("kept; there is no asynchronous invocation yet")
+            Offer::Partial("buckets are kept as destinations, and get nothing yet")
         }
         Operation::CreateFunctionUrlConfig | Operation::UpdateFunctionUrlConfig => {
             Offer::Partial("kept; the URL is not served yet")
@@ -59,7 +57,6 @@ pub fn offer(operation: Operation) -> Offer {
         Operation::PutFunctionConcurrency => Offer::Partial(
             "a limit of the function; what it reserves is not yet kept free of others",
         ),
-        Operation::PutFunctionRecursionConfig => Offer::Partial("kept; loops are not detected yet"),
         Operation::PutRuntimeManagementConfig => {
             Offer::Partial("kept; runtimes change only when `hearth runtime add` is run")
         }
@@ -70,7 +67,6 @@ pub fn offer(operation: Operation) -> Offer {
             Offer::Partial("belongs to capacity providers, of which there are none")
         }
         Operation::InvokeWithResponseStream => Offer::Partial("not yet tenants"),
-        Operation::InvokeAsync => Offer::NotYet("asynchronous invocation"),
         Operation::CheckpointDurableExecution
         | Operation::DeleteDurableExecution
         | Operation::GetDurableExecution
@@ -119,6 +115,7 @@ pub fn offer(operation: Operation) -> Offer {
         | Operation::GetProvisionedConcurrencyConfig
         | Operation::GetResourcePolicy
         | Operation::GetRuntimeManagementConfig
+        | Operation::InvokeAsync
         | Operation::ListAliases
         | Operation::ListCodeSigningConfigs
         | Operation::ListEventSourceMappings
@@ -134,6 +131,7 @@ pub fn offer(operation: Operation) -> Offer {
         | Operation::PublishLayerVersion
         | Operation::PublishVersion
         | Operation::PutFunctionCodeSigningConfig
+        | Operation::PutFunctionRecursionConfig
         | Operation::RemoveLayerVersionPermission
         | Operation::RemovePermission
         | Operation::TagResource
@@ -146,7 +144,6 @@ pub fn offer(operation: Operation) -> Offer {
 #[rustfmt::skip]
 const KEPT: &[(&str, &str)] = &[
     ("`Role`",                          "not assumed: callers are not authenticated yet, so any well-formed ARN is taken"),
-    ("`DeadLetterConfig`",              "used by asynchronous invocation, which is not built yet"),
     ("`VpcConfig`",                     "no effect: functions have no network beside this server's endpoint"),
     ("`FileSystemConfigs`",             "not mounted"),
     ("`KMSKeyArn`",                     "variables are kept as they are: Hearth has no keys"),

@@ -249,6 +249,16 @@ impl From<&InvokeError> for AwsError {
         match error {
             InvokeError::NotResolved(error) => error.into(),
             InvokeError::PayloadTooLarge { limit, .. } => Self::too_large(*limit, "InvokeFunction"),
+            InvokeError::EventTooLarge { size, limit } => Self {
+                status: 413,
+                whose: Some("User"),
+                ..Self::new(
+                    "RequestEntityTooLargeException",
+                    format!(
+                        "{size} byte payload is too large for the Event invocation type (limit {limit} bytes)"
+                    ),
+                )
+            },
             InvokeError::PayloadNotJson(error) => Self::new(
                 "InvalidRequestContentException",
                 format!(
@@ -282,7 +292,8 @@ impl From<&InvokeError> for AwsError {
                 let message = format!("The execution environment could not be started: {why}");
                 Self { whose: Some("Service"), ..Self::new("ServiceException", message) }
             }
-            InvokeError::NotTaken => Self::internal(error),
+            InvokeError::Recursive => Self::new("RecursiveInvocationException", error.to_string()),
+            InvokeError::NotTaken | InvokeError::NotAccepted(_) => Self::internal(error),
         }
     }
 }

@@ -35,7 +35,9 @@ use crate::error::{AwsError, Protocol};
 use crate::invoke_stream::{self, EventStream};
 use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
-use crate::{caller, invoke, lambda as lambda_operations, logs as log_operations, own, query};
+use crate::{
+    caller, events, invoke, lambda as lambda_operations, logs as log_operations, own, query,
+};
 
 /// What the front door answers, most of the time.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -54,7 +56,7 @@ pub struct Front {
     /// Where code comes from that is named by bucket and key.
     pub objects: Arc<dyn ObjectSource>,
     /// What runs functions.
-    pub invoker: Invoker,
+    pub invoker: Arc<Invoker>,
     /// What has their environments.
     pub scheduler: Arc<Scheduler>,
     /// The logs.
@@ -114,6 +116,9 @@ impl Front {
     }
 
     async fn route(self: &Arc<Self>, arrived: Arrived) -> Response<AnyBody> {
+        if events::is_ours(arrived.head.uri.path()) {
+            return whole(events::answer(self, arrived).await);
+        }
         if arrived.head.uri.path().starts_with(own::PREFIX) {
             return whole(own::answer(self, &arrived).await);
         }
@@ -144,6 +149,9 @@ impl Front {
         let operation = Operation::of(matched.operation);
         if operation == Operation::Invoke {
             return invoke::answer(self, arrived, &matched).await.map(whole);
+        }
+        if operation == Operation::InvokeAsync {
+            return invoke::answer_async(self, arrived, &matched).await.map(whole);
         }
         if operation == Operation::InvokeWithResponseStream {
             return invoke_stream::answer(self, arrived, &matched).await;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hearth_control::control::Control;
 use hearth_environment::invocation::{LogRequest, RunResult, Timeline};
+use hearth_invoke::asynchronous::Accepted;
 use hearth_invoke::{InvokeRequest, Outcome};
 use hearth_types::limits;
 use hearth_types::names::{FunctionArn, FunctionReference, Qualifier, Scope};
@@ -40,10 +41,10 @@ pub(crate) async fn answer(
     let Ok(reference) = FunctionReference::parse(name) else { return Err(why(&arrived, matched)) };
     let qualifier = query_qualifier(&arrived, matched)?;
     let (function, qualifier) = named(&arrived.scope, reference, qualifier)?;
-    if matches!(invocation_type, InvocationType::Event) {
-        return Err(AwsError::not_built("Lambda", "Invoke with InvocationType Event"));
-    }
     refuse_unsupported(&arrived)?;
+    if matches!(invocation_type, InvocationType::Event) {
+        return accept(front, arrived, (function, qualifier)).await;
+    }
     let client_context = client_context(&arrived)?;
     let trace = arrived.header("x-amzn-trace-id").map(str::to_owned);
     let wants_timeline = arrived.header("x-hearth-timeline").is_some();
@@ -61,6 +62,64 @@ pub(crate) async fn answer(
     }
     let outcome = front.invoker.invoke(request).await.map_err(|error| AwsError::from(&error))?;
     Ok(render(outcome, wants_timeline))
+}
+
+/// The Invoke operation for an event, which is run later. AWS does not keep its client context.
+async fn accept(
+    front: &Front,
+    arrived: Arrived,
+    (function, qualifier): (FunctionArn, Option<Qualifier>),
+) -> Result<Answer, AwsError> {
+    let trace = arrived.header("x-amzn-trace-id").map(str::to_owned);
+    let id = arrived.id;
+    // What is too large is read all the same, because the refusal says how large it is.
+    let limit = limits::PAYLOAD_SYNC_BYTES_MAX;
+    let held = body::read(arrived.body, limit, &front.body_room).await;
+    let held = held.map_err(|error| AwsError::of_body(error, limit, "InvokeFunction"))?;
+    let (payload, client_context, log) = (held.into_bytes(), None, LogRequest::None);
+    let request = InvokeRequest { id, function, qualifier, payload, client_context, trace, log };
+    let accepted = front.invoker.submit(request).await;
+    Ok(accepted_answer(&accepted.map_err(|error| AwsError::from(&error))?))
+}
+
+fn accepted_answer(accepted: &Accepted) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::ACCEPTED;
+    let headers = answer.headers_mut();
+    headers.insert(
+        HeaderName::from_static("x-amzn-remapped-content-length"),
+        HeaderValue::from_static("0"),
+    );
+    if let Ok(trace) = HeaderValue::from_str(&accepted.trace) {
+        headers.insert(HeaderName::from_static("x-amzn-trace-id"), trace);
+    }
+    answer
+}
+
+/// The `InvokeAsync` operation: the same in its older form, without qualifier and trace.
+pub(crate) async fn answer_async(
+    front: &Front,
+    arrived: Arrived,
+    matched: &Matched<'_>,
+) -> Result<Answer, AwsError> {
+    let name = matched.labels.get("FunctionName").unwrap_or_default();
+    let Ok(reference) = FunctionReference::parse(name) else { return Err(why(&arrived, matched)) };
+    let (function, qualifier) = named(&arrived.scope, reference, None)?;
+    let id = arrived.id;
+    let limit = limits::PAYLOAD_INVOKE_ASYNC_BYTES_MAX;
+    let held = body::read(arrived.body, limit, &front.body_room).await;
+    let held = held.map_err(|error| AwsError::of_body(error, limit, "InvokeAsync"))?;
+    let request = InvokeRequest {
+        id,
+        function,
+        qualifier,
+        payload: held.into_bytes(),
+        client_context: None,
+        trace: None,
+        log: LogRequest::None,
+    };
+    let accepted = front.invoker.submit(request).await;
+    Ok(accepted_answer(&accepted.map_err(|error| AwsError::from(&error))?))
 }
 
 /// Refuses what would have to be honoured and is not built.

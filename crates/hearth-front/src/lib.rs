@@ -7,6 +7,7 @@
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ query       IAM and STS
 //!                                                ├─▶ s3          buckets
+//!                                                ├─▶ events      events that wait or were given up
 //!                                                └─▶ own         health, status, packages
 //!                       error ◀── everything that is refused, as AWS words it
 //! ```
@@ -30,6 +31,7 @@ mod iam;
 mod sts;
 mod s3;
 mod logs;
+mod events;
 mod own;
 mod status;
 mod error;

@@ -1,34 +1,42 @@
 //! The path of an invocation: resolve, admit, place, run.
 //!
 //! [`Invoker::invoke`] is the only way to run a function, and [`Invoker::invoke_streaming`] for
-//! whoever takes the answer as it comes. Everything that invokes ends there.
+//! whoever takes the answer as it comes. Everything that invokes ends there. [`Invoker::submit`]
+//! takes what is to be run later.
 //!
 //! # Promises
 //!
 //! 1. An invocation that is accepted is answered exactly once, with an outcome or an error.
 //! 2. A caller that goes away gives up its place in the queue; a function that has begun runs to
 //!    its end.
-//! 3. Nothing here waits for a disk.
+//! 3. Nothing here waits for a disk, but [`Invoker::submit`], whose event must be durable.
 //!
 //! # Deliberately absent
 //!
-//! No asynchronous invocation yet, no AWS error names, no HTTP.
+//! No AWS error names, no HTTP.
 
 pub mod admission;
+pub mod asynchronous;
+pub mod waiting;
+pub mod lineage;
 pub mod statistics;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use hearth_control::concurrency::RecursiveLoop;
 use hearth_control::control::{Control, Resolved};
 use hearth_control::error::ControlError;
 use hearth_environment::invocation::{Answer, Completed, Invocation, LogRequest, RunResult};
 use hearth_environment::mailbox::{Assignment, Hold, NotTaken, Taker};
 use hearth_scheduler::driver::{AcquireError, Scheduler, Start};
+use hearth_store::error::StoreError;
+use hearth_store::queue::Queue;
 use hearth_types::function::Target;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
+use hearth_types::metrics::{Metric, Metrics};
 use hearth_types::names::{FunctionArn, Qualifier, Scope, Version};
 use hearth_types::time::Moment;
 use tokio::sync::oneshot;
@@ -108,6 +116,14 @@ pub enum InvokeError {
         /// The limit.
         limit: usize,
     },
+    /// The payload is too large for an event.
+    #[error("payload of an event is {size} bytes and the limit is {limit}")]
+    EventTooLarge {
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The payload is not JSON.
     #[error("the payload is not JSON")]
     PayloadNotJson(#[source] serde_json::Error),
@@ -120,6 +136,29 @@ pub enum InvokeError {
     /// Each environment that it was given went away.
     #[error("execution environments went away faster than they could be used")]
     NotTaken,
+    /// The function has invoked itself too often in one chain.
+    #[error(
+        "Lambda has detected your function being invoked in a recursive loop with other Amazon Web Services resources and stopped your function's invocation."
+    )]
+    Recursive,
+    /// The event could not be kept, so it was not accepted.
+    #[error("the event could not be kept")]
+    NotAccepted(#[source] StoreError),
+}
+
+/// What an invoker works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// What there is to run.
+    pub control: Arc<Control>,
+    /// Where it runs.
+    pub scheduler: Arc<Scheduler>,
+    /// How much of it may run.
+    pub rules: Rules,
+    /// Where events wait.
+    pub queue: Arc<dyn Queue>,
+    /// Who counts.
+    pub metrics: Arc<dyn Metrics>,
 }
 
 /// Runs functions.
@@ -127,6 +166,8 @@ pub enum InvokeError {
 pub struct Invoker {
     control: Arc<Control>,
     scheduler: Arc<Scheduler>,
+    queue: Arc<dyn Queue>,
+    metrics: Arc<dyn Metrics>,
     admission: Arc<Admission>,
     statistics: Statistics,
     /// What the time of admission is counted from.
@@ -136,10 +177,13 @@ pub struct Invoker {
 impl Invoker {
     /// An invoker of the functions of a control plane.
     #[must_use]
-    pub fn new(control: Arc<Control>, scheduler: Arc<Scheduler>, rules: Rules) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { control, scheduler, rules, queue, metrics } = parts;
         Self {
             control,
             scheduler,
+            queue,
+            metrics,
             admission: Arc::new(Admission::new(rules)),
             statistics: Statistics::default(),
             began: Instant::now(),
@@ -243,6 +287,7 @@ impl Invoker {
         check_payload(&request.payload)?;
         let (id, qualifier) = (request.id, request.qualifier.as_ref());
         let mut resolved = self.resolve(id, &request.function, qualifier)?;
+        let trace = self.enter_lineage(request.trace, &request.function, &resolved)?;
         let (target, shares) = (resolved.target.id, resolved.shares);
         let asked = Asked { function: &request.function, target, shares };
         let admitted = self.admission.enter(asked, self.now());
@@ -253,7 +298,6 @@ impl Invoker {
                 return Err(InvokeError::Throttled(throttled));
             }
         };
-        let trace = request.trace.unwrap_or_else(new_trace);
         let payload =
             if request.payload.is_empty() { Bytes::from_static(b"{}") } else { request.payload };
         let mut invocation = Invocation {
@@ -295,6 +339,23 @@ impl Invoker {
 }
 
 impl Invoker {
+    /// The header that the function is to see, unless it has run too often in this chain.
+    fn enter_lineage(
+        &self,
+        trace: Option<String>,
+        function: &FunctionArn,
+        resolved: &Resolved,
+    ) -> Result<String, InvokeError> {
+        let trace = trace.unwrap_or_else(new_trace);
+        let entered = lineage::enter(&trace, function);
+        let is_loop = entered.ran_before >= limits::RECURSIVE_INVOCATIONS_MAX;
+        if is_loop && resolved.recursive_loop == RecursiveLoop::Terminate {
+            self.metrics.add(Metric::RecursiveInvocationsDropped, function.name.as_str(), 1);
+            return Err(InvokeError::Recursive);
+        }
+        Ok(entered.trace)
+    }
+
     fn note(&self, target: &Target, start: Start, completed: &Completed) {
         let ending = match completed.result {
             RunResult::Success => Ending::Succeeded,
@@ -325,6 +386,10 @@ fn check_payload(payload: &Bytes) -> Result<(), InvokeError> {
     if size > limit {
         return Err(InvokeError::PayloadTooLarge { size, limit });
     }
+    check_json(payload)
+}
+
+fn check_json(payload: &Bytes) -> Result<(), InvokeError> {
     if payload.is_empty() {
         return Ok(());
     }

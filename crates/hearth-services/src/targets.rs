@@ -72,3 +72,10 @@ pub trait HttpPost: Send + Sync + fmt::Debug {
         body: &Bytes,
     ) -> Result<(), NotTaken>;
 }
+
+/// Takes events for groups of logs.
+#[async_trait]
+pub trait AppendLog: Send + Sync + fmt::Debug {
+    /// When it returns without an error, the group has the event, or will have it in a moment.
+    async fn append(&self, sent: Sent<'_>) -> Result<(), NotTaken>;
+}

@@ -2,6 +2,10 @@
 
 /// AWS: the largest request payload of a synchronous invocation.
 pub const PAYLOAD_SYNC_BYTES_MAX: usize = 6 * 1024 * 1024;
+/// AWS: the largest payload of an asynchronous invocation.
+pub const PAYLOAD_ASYNC_BYTES_MAX: usize = 1024 * 1024;
+/// AWS: the largest payload of the old operation `InvokeAsync`.
+pub const PAYLOAD_INVOKE_ASYNC_BYTES_MAX: usize = 256 * 1024;
 /// AWS: the largest answer of a buffered invocation; the 100 bytes are AWS's own allowance.
 pub const RESPONSE_BYTES_MAX: usize = PAYLOAD_SYNC_BYTES_MAX + 100;
 /// AWS: the largest answer that is streamed.
@@ -82,6 +86,67 @@ pub const LIST_ITEMS_MAX: usize = 50;
 pub const OPEN_FILES_MAX: u64 = 1_024;
 /// AWS: processes and threads in an environment.
 pub const PROCESSES_MAX: u64 = 1_024;
+
+/// AWS: how often an event is tried again that its function fails on, unless it is configured.
+pub const EVENT_RETRIES_DEFAULT: u32 = 2;
+/// AWS: how old an event may get, unless it is configured.
+pub const EVENT_AGE_SECONDS_DEFAULT: u32 = 21_600;
+/// AWS: how long an event waits after the first error of its function.
+pub const EVENT_RETRY_MS_FIRST: u64 = 60_000;
+/// AWS: how long an event waits after the second one.
+pub const EVENT_RETRY_MS_SECOND: u64 = 120_000;
+/// AWS: how long an event waits that could not be run; doubled each time.
+pub const EVENT_BACKOFF_MS_MIN: u64 = 1_000;
+/// AWS: the longest that it waits.
+pub const EVENT_BACKOFF_MS_MAX: u64 = 300_000;
+/// AWS: how often a function may run in one chain of invocations.
+pub const RECURSIVE_INVOCATIONS_MAX: u32 = 16;
+/// AWS: how much of an error is told with an event in a dead-letter queue.
+pub const EVENT_ERROR_BYTES_MAX: usize = 1_024;
+/// Events that are out of the queue at a time: more than an account may run, so that the queue is
+/// not what limits it.
+pub const EVENTS_RUNNING_MAX: usize = 2_000;
+/// Of these, how many of one function: what is left is for the others.
+pub const EVENTS_RUNNING_OF_FUNCTION_MAX: usize = 1_000;
+/// Payloads of these together.
+pub const EVENTS_RUNNING_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Deliveries on their way at a time.
+pub const DELIVERIES_RUNNING_MAX: usize = 512;
+/// Of these, how many of one subscription, target or destination.
+pub const DELIVERIES_RUNNING_OF_LANE_MAX: usize = 64;
+/// Payloads of these together.
+pub const DELIVERIES_RUNNING_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Entries that a lane gives at a time before it is another lane's turn.
+pub const ENTRIES_OF_TURN_MAX: usize = 32;
+/// Payloads of these together. An entry may have more than half of it, but none has more than all.
+pub const ENTRIES_OF_TURN_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Entries of a lane that are tried at a time before it is known how many its target takes.
+pub const LANE_WINDOW_START: usize = 16;
+/// How many entries must go well after one was refused before more are tried at a time.
+pub const LANE_CAUTION_MIN: usize = 16;
+/// How long a lane rests at the most of which nothing is taken.
+pub const LANE_HOLD_MS_MAX: u64 = 10_000;
+/// How long an entry is leased; leases are extended while it is worked on. It is also how long an
+/// entry waits after a crash.
+pub const ENTRY_LEASE_SECONDS: u64 = 30;
+/// How often leases are looked at that must be extended.
+pub const ENTRY_LEASE_LOOK_SECONDS: u64 = 8;
+/// How often all lanes are looked at for entries that nobody has told of.
+pub const LANES_LOOK_THROUGH_SECONDS: u64 = 30;
+/// Lanes on one page while they are looked through.
+pub const LANES_OF_PAGE_MAX: usize = 256;
+/// How long to wait before the queue is asked again that has failed: a disk may be full.
+pub const QUEUE_RETRY_MS: u64 = 1_000;
+/// How often a delivery is tried again for which nobody has said how often.
+pub const DESTINATION_RETRIES_MAX: u32 = 100;
+/// How old such a delivery may get: as old as an event.
+pub const DESTINATION_AGE_MS_MAX: u64 = 6 * 3_600 * 1_000;
+/// Events of one function that were given up and are kept to be looked at; the oldest go first.
+pub const EVENTS_FAILED_MAX: u64 = 1_000;
+/// Events on one page of `/_hearth/events`.
+pub const EVENTS_OF_PAGE_MAX: usize = 1_000;
+/// Entries that are looked at for one page that shows only some of them.
+pub const EVENTS_LOOKED_AT_MAX: usize = 10_000;
 
 /// AWS: headers of a Runtime API call; an X-Ray error cause alone may have 1 MB.
 pub const RUNTIME_API_HEADER_BYTES_MAX: usize = 1_200_000;
@@ -203,6 +268,15 @@ pub const RESET_SECONDS_MAX: u64 = 5;
 pub const STOP_SECONDS_MAX: u64 = 20;
 
 const _: () = assert!(PAYLOAD_SYNC_BYTES_MAX < RESPONSE_BYTES_MAX);
+const _: () = assert!(PAYLOAD_ASYNC_BYTES_MAX <= PAYLOAD_SYNC_BYTES_MAX);
+// A lane that gave less than it was asked for, and less than half of the bytes, has no more: the
+// largest entry is the record of an invocation, with its payload and its answer.
+const _: () =
+    assert!(2 * (PAYLOAD_ASYNC_BYTES_MAX + RESPONSE_BYTES_MAX) <= ENTRIES_OF_TURN_BYTES_MAX);
+const _: () = assert!(ENTRIES_OF_TURN_BYTES_MAX <= EVENTS_RUNNING_BYTES_MAX);
+const _: () = assert!(ENTRIES_OF_TURN_BYTES_MAX <= DELIVERIES_RUNNING_BYTES_MAX);
+// A lease is extended in time also if one look is missed.
+const _: () = assert!(3 * ENTRY_LEASE_LOOK_SECONDS < ENTRY_LEASE_SECONDS);
 const _: () = assert!(ZIP_BYTES_MAX < REQUEST_BODY_BYTES_MAX);
 // A piece that is larger than the burst would wait for ever.
 const _: () = assert!(STREAM_PIECE_BYTES_MAX as u64 <= STREAM_BURST_BYTES_MAX);

@@ -92,6 +92,14 @@ pub(crate) struct Config {
     pub(crate) keep: Keep,
     /// How long an environment may live.
     pub(crate) life_seconds_max: u64,
+    /// How long an event waits after the first error of its function, in milliseconds.
+    pub(crate) event_retry_ms_first: u64,
+    /// How long it waits after the second one.
+    pub(crate) event_retry_ms_second: u64,
+    /// How long an event or a delivery waits that was not taken; doubled each time.
+    pub(crate) event_backoff_ms_min: u64,
+    /// The longest that it waits.
+    pub(crate) event_backoff_ms_max: u64,
     /// How much of one log group is kept on disk.
     pub(crate) log_group_bytes_max: u64,
     /// How fast a streamed answer may pass when its burst is used up; 0 means as fast as it can.
@@ -369,6 +377,10 @@ impl Loading {
             memory_commitment: MemoryCommitment::Measured,
             keep: Keep::Learned,
             life_seconds_max: 4 * 3_600,
+            event_retry_ms_first: limits::EVENT_RETRY_MS_FIRST,
+            event_retry_ms_second: limits::EVENT_RETRY_MS_SECOND,
+            event_backoff_ms_min: limits::EVENT_BACKOFF_MS_MIN,
+            event_backoff_ms_max: limits::EVENT_BACKOFF_MS_MAX,
             log_group_bytes_max: limits::LOG_GROUP_BYTES_MAX,
             stream_bytes_per_second: limits::STREAM_BYTES_PER_SECOND_DEFAULT,
             worker_threads: 0,
@@ -476,7 +488,7 @@ impl Loading {
 }
 
 /// What is wrong with values that can be read and still cannot be used.
-fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 10] {
+fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 12] {
     let fault = |wrong: bool, text| wrong.then_some(text);
     let too_slow = 1..limits::STREAM_BYTES_PER_SECOND_MIN;
     let open = config.auth == Auth::Off && !config.listen.ip().is_loopback();
@@ -485,6 +497,14 @@ fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 10] {
         ("data_dir", fault(config.data_dir.as_os_str().is_empty(), NO_HOME)),
         ("environments_max", fault(config.environments_max == 0, "must be at least 1")),
         ("life_seconds_max", fault(config.life_seconds_max == 0, "must be at least 1")),
+        ("event_backoff_ms_min", fault(config.event_backoff_ms_min == 0, "must be at least 1")),
+        (
+            "event_backoff_ms_max",
+            fault(
+                config.event_backoff_ms_max < config.event_backoff_ms_min,
+                "must be at least `event_backoff_ms_min`",
+            ),
+        ),
         (
             "log_group_bytes_max",
             fault(

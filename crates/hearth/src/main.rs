@@ -6,6 +6,7 @@
 mod config;
 mod serve;
 mod targets;
+mod events;
 mod host_memory;
 mod host_processes;
 mod client;

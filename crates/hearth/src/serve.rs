@@ -16,12 +16,13 @@ use hearth_control::concurrency::Provisioner;
 use hearth_control::control::{Control, Parts, TargetWatcher};
 use hearth_control::mapping::NoPollers;
 use hearth_environment::driver::Shared;
+use hearth_events::Events;
 use hearth_front::body::BodyRoom;
 use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::server::{self, Admission};
 use hearth_iam::Iam;
-use hearth_invoke::{Invoker, admission};
+use hearth_invoke::{Invoker, Parts as InvokerParts, admission};
 use hearth_isolation::cgroups::Hierarchies;
 use hearth_isolation::host::{self, Host};
 use hearth_isolation::launcher::Configuration;
@@ -36,12 +37,14 @@ use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
 use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_store::packages::Packages;
+use hearth_store::queue::Queue;
 use hearth_store::sqlite::Sqlite;
 use hearth_telemetry::{LogLimits, LogStore};
 use hearth_types::bucket::Rate;
 use hearth_types::function::Target;
 use hearth_types::ids::{RequestId, TargetId};
 use hearth_types::limits;
+use hearth_types::metrics::{Metrics, NoMetrics};
 use hearth_types::names::Scope;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
@@ -50,6 +53,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::{Config, Keep, MemoryCommitment};
+use crate::events;
 use crate::host_memory::Memory;
 use crate::host_processes::Processes;
 use crate::targets::{self, Remotes};
@@ -71,6 +75,7 @@ const CONCURRENCY_UNLIMITED: u32 = i32::MAX.cast_unsigned();
 pub(crate) struct Server {
     address: SocketAddr,
     admission: watch::Sender<Admission>,
+    events: Events,
     scheduler: Arc<Scheduler>,
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
@@ -98,7 +103,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
-    let Stores { logs, store, packages, runtimes, iam, buckets, objects } =
+    let Stores { logs, store, packages, runtimes, iam, buckets, objects, queue } =
         Stores::open(config, &directories, &clock).await?;
 
     let gateway = Arc::new(InsideGateway::default());
@@ -117,13 +122,12 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let parts = control_parts(config, &tasks, &scheduler, (&store, packages, &runtimes));
     let control = Control::open(parts, watcher).await.context("could not open the functions")?;
 
+    let metrics: Arc<dyn Metrics> = Arc::new(NoMetrics);
+    let invoker = invoker(config, (&control, &scheduler), (&queue, &metrics));
+
     let (admission, admitted) = watch::channel(Admission::Open);
     let front = Arc::new(Front {
-        invoker: Invoker::new(
-            Arc::clone(&control),
-            Arc::clone(&scheduler),
-            admission_rules(config),
-        ),
+        invoker,
         scheduler: Arc::clone(&scheduler),
         control,
         iam,
@@ -140,10 +144,12 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
+    let events = start_events(config, &front, (&queue, &metrics));
     tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
     Ok(Server {
         address,
         admission,
+        events,
         scheduler,
         sandbox,
         logs,
@@ -165,6 +171,8 @@ impl Server {
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         tracing::info!("draining");
         let _ = self.admission.send(Admission::Draining);
+        // What is in the queue stays there; what has been taken from it ends with the scheduler.
+        self.events.close();
         self.scheduler.close(self.drain).await;
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
@@ -530,6 +538,39 @@ fn scheduler_limits(config: &Config, memory_mb_max: u64) -> Limits {
         },
         look_through_ms: limits::LOOK_THROUGH_MS,
     }
+}
+
+/// What runs functions, now or later.
+fn invoker(
+    config: &Config,
+    (control, scheduler): (&Arc<Control>, &Arc<Scheduler>),
+    (queue, metrics): (&Arc<dyn Queue>, &Arc<dyn Metrics>),
+) -> Arc<Invoker> {
+    Arc::new(Invoker::new(InvokerParts {
+        control: Arc::clone(control),
+        scheduler: Arc::clone(scheduler),
+        rules: admission_rules(config),
+        queue: Arc::clone(queue),
+        metrics: Arc::clone(metrics),
+    }))
+}
+
+/// What takes from the queue. Functions that it runs may need the front door.
+fn start_events(
+    config: &Config,
+    front: &Front,
+    (queue, metrics): (&Arc<dyn Queue>, &Arc<dyn Metrics>),
+) -> Events {
+    let surroundings = events::Surroundings {
+        control: &front.control,
+        invoker: &front.invoker,
+        queue,
+        logs: &front.logs,
+        services: events::Services::absent(),
+        metrics,
+        tasks: &front.tasks,
+    };
+    events::start(config, surroundings)
 }
 
 fn admission_rules(config: &Config) -> admission::Rules {

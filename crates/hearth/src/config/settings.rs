@@ -61,6 +61,10 @@ settings! {
     concurrency_max,       str::parse,       plain, "how many invocations may run or wait at a time in one account and region; 0 means any number";
     requests_per_execution, str::parse,      plain, "how many requests may come in a second for each of those; 0 means any number";
     scaling_per_ten_seconds, str::parse,     plain, "how many environments a function may gain at once, and in ten seconds; 0 means any number";
+    event_retry_ms_first,  str::parse,       plain, "how long an event waits after the first error of its function";
+    event_retry_ms_second, str::parse,       plain, "how long an event waits after the second one";
+    event_backoff_ms_min,  str::parse,       plain, "how long an event or a delivery waits that was not taken; doubled each time";
+    event_backoff_ms_max,  str::parse,       plain, "the longest that it waits then";
     log_group_bytes_max,   str::parse,       plain, "how much of one log group is kept on disk";
     stream_bytes_per_second, str::parse,     plain, "how fast a streamed answer may pass after its first 6 MiB; 0 means as fast as it can";
     worker_threads,        str::parse,       plain, "threads of the server; 0 means one for two processors";

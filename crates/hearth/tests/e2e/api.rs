@@ -76,13 +76,17 @@ fn bad_calls_of_invoke_are_refused() {
     let validation = "ValidationException";
     let parameter = "InvalidParameterValueException";
     let large = vec![b' '; 6 * 1024 * 1024 + 1];
-    let event = invoke().header("x-amz-invocation-type", "Event");
+    let large_event = vec![b' '; 1024 * 1024 + 1];
+    let event = || invoke().header("x-amz-invocation-type", "Event");
+    let nobodys_event = post("/nobody/invocations").header("x-amz-invocation-type", "Event");
     let context = |text: &str| invoke().header("x-amz-client-context", text);
     #[rustfmt::skip]
     let rows = [
         ("not JSON",        invoke().body(b"{nope".to_vec()),                    (400, "InvalidRequestContentException", "Could not parse request body into json")),
         ("too large",       invoke().body(large),                                (413, "RequestTooLargeException", "Request must be smaller than 6291456 bytes for the InvokeFunction operation")),
-        ("Event",           event,                                               (501, "UnsupportedOperationException", "Invoke with InvocationType Event")),
+        ("large event",     event().body(large_event),                           (413, "RequestEntityTooLargeException", "1048577 byte payload is too large for the Event invocation type (limit 1048576 bytes)")),
+        ("bad event",       event().body(b"{nope".to_vec()),                     (400, "InvalidRequestContentException", "Could not parse request body into json")),
+        ("nobody's event",  nobodys_event,                                       (404, "ResourceNotFoundException", "Function not found: arn:aws:lambda:us-east-1:000000000000:function:nobody")),
         ("odd type",        invoke().header("x-amz-invocation-type", "Later"),   (400, validation, "Value 'Later' at 'invocationType' failed to satisfy constraint")),
         ("odd log type",    invoke().header("x-amz-log-type", "All"),            (400, validation, "Value 'All' at 'logType' failed to satisfy constraint")),
         ("odd name",        post("/no%20spaces/invocations"),                    (400, validation, "1 validation error detected: Value 'no spaces' at 'functionName'")),
@@ -162,7 +166,6 @@ fn operations_that_are_not_built_say_their_names() {
     let rows = [
         ("ListCapacityProviders",          Request::new("GET", "/2025-11-30/capacity-providers")),
         ("ListDurableExecutionsByFunction", Request::new("GET", "/2025-12-01/functions/f/durable-executions")),
-        ("InvokeAsync",                    Request::new("POST", "/2014-11-13/functions/f/invoke-async")),
     ];
     for (name, request) in rows {
         let text = format!("Hearth does not implement Lambda {name} yet");

@@ -138,21 +138,26 @@ fn commands_of_guide(text: &str) -> String {
         .collect()
 }
 
-#[test]
-fn the_commands_of_the_guide_to_the_aws_cli_do_what_it_says() {
-    let server = Server::start();
-    // Runs the guide on the runtime that is there.
-    server.create("there", &behaves(), json!({}));
-    let guide = tools::source("../../../docs/guides/aws-cli.md");
+/// Runs the commands of a guide against a server that has a runtime, and returns what they said.
+fn run_guide(server: &Server, name: &str) -> String {
+    let guide = tools::source(&format!("../../../docs/guides/{name}.md"));
     let guide = fs::read_to_string(guide).expect("the guide is where it was");
     let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint());
     let script = format!(
         "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
         commands_of_guide(&guide)
     );
-    let mut command = aws_command(&server, Path::new("bash"));
+    let mut command = aws_command(server, Path::new("bash"));
     command.args(["-c", &script]);
-    let said = tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"));
+    tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn the_commands_of_the_guide_to_the_aws_cli_do_what_it_says() {
+    let server = Server::start();
+    // Runs the guide on the runtime that is there.
+    server.create("there", &behaves(), json!({}));
+    let said = run_guide(&server, "aws-cli");
     for expected in [
         "\"hello\": \"Ada\"",
         "good morning",
@@ -160,6 +165,22 @@ fn the_commands_of_the_guide_to_the_aws_cli_do_what_it_says() {
         "layer:shared:1",
         "greeting Ada",
         "\"team\": \"docs\"",
+    ] {
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
+}
+
+#[test]
+fn the_commands_of_the_guide_to_events_do_what_it_says() {
+    let said = run_guide(&Server::start(), "asynchronous");
+    for expected in [
+        "\"StatusCode\": 202",
+        "\"condition\":\"Success\"",
+        "\"responsePayload\":42",
+        "\"condition\":\"RetriesExhausted\",\"approximateInvokeCount\":1",
+        "this one is broken",
+        "\"failed\":1",
+        "{\"replayed\":1}",
     ] {
         assert!(said.contains(expected), "{expected} in {said}");
     }

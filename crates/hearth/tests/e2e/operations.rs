@@ -11,6 +11,13 @@ use crate::tools;
 
 /// Long enough for a client to see a state in between, also on a busy machine.
 const SLOW: &[&str] = &["transition_ms_min=300"];
+/// Short enough for retries not to be waited for.
+const QUICK: &[&str] = &[
+    "event_retry_ms_first=100",
+    "event_retry_ms_second=200",
+    "event_backoff_ms_min=20",
+    "event_backoff_ms_max=200",
+];
 
 fn script_passes(name: &str, settings: &[&str]) {
     let server = Server::start_set(Place::new(), settings);
@@ -42,6 +49,7 @@ scripts! {
     permissions,          &[];
     concurrency,          &[];
     event_invoke,         &[];
+    asynchronous,         QUICK;
     urls,                 &[];
     mappings,             SLOW;
     code_signing,         &[];

@@ -1,0 +1,336 @@
+//! Deliveries: carries out what one service hands to another, until it is taken or given up.
+//!
+//! ```text
+//!  waiting ──▶ tried ──▶ taken
+//!     ▲          │ failed, and there is patience left
+//!     └──────────┤
+//!                └ refused, or no patience left ──▶ given up ──▶ a delivery to the dead-letter queue
+//! ```
+//!
+//! # Promises
+//!
+//! 1. A delivery that is given up becomes one to its dead-letter queue in the same batch.
+//! 2. Whoever does not take what it is given holds up its own lane only.
+//! 3. Deliveries of one group arrive in order.
+//!
+//! # Deliberately absent
+//!
+//! No protocols: whoever takes something is behind a trait.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hearth_invoke::asynchronous::{Cause, named};
+use hearth_invoke::{InvokeError, InvokeRequest, Invoker};
+use hearth_services::delivery::{
+    AttributeValue, Delivery, LANE_KIND, MessageAttribute, Origin, Parcel, Patience, QueueMessage,
+};
+use hearth_services::targets::{
+    AppendLog, HttpPost, NotTaken, Publish, PutEvent, SendMessage, Sent,
+};
+use hearth_store::queue::{Lane, Leased};
+use hearth_types::ids::RequestId;
+use hearth_types::limits;
+use hearth_types::metrics::Metric;
+use hearth_types::time::Timestamp;
+
+use crate::retry::Delays;
+use crate::turns::Pace;
+use crate::worker::{Common, Done, Work, causes};
+
+/// What the lane of a delivery to a dead-letter queue ends with. ARNs have no spaces.
+const DEAD_LETTER: &str = " dead-letter";
+
+/// Takes events for functions.
+#[async_trait]
+pub trait SubmitEvent: Send + Sync + fmt::Debug {
+    /// When it returns without an error, the event is accepted.
+    async fn submit(&self, sent: Sent<'_>) -> Result<(), NotTaken>;
+}
+
+#[async_trait]
+impl SubmitEvent for Invoker {
+    async fn submit(&self, sent: Sent<'_>) -> Result<(), NotTaken> {
+        let Some((function, qualifier)) = named(sent.arn) else {
+            let message = format!("{} is not a function", sent.arn);
+            return Err(NotTaken::Refused {
+                code: "InvalidParameterValueException".into(),
+                message,
+            });
+        };
+        let request = InvokeRequest {
+            id: RequestId::random(),
+            function,
+            qualifier,
+            payload: sent.body.clone(),
+            client_context: None,
+            trace: sent.trace.map(str::to_owned),
+            log: Default::default(),
+        };
+        self.submit(request).await.map(drop).map_err(|error| not_accepted(&error))
+    }
+}
+
+fn not_accepted(error: &InvokeError) -> NotTaken {
+    let message = causes(error);
+    let code = match error.cause() {
+        Cause::Gone => "ResourceNotFoundException",
+        Cause::Refused => "InvalidRequestContentException",
+        Cause::Recursive => "RecursiveInvocationException",
+        Cause::Throttled | Cause::Unavailable | Cause::Closing => {
+            return NotTaken::Failed { message };
+        }
+    };
+    NotTaken::Refused { code: code.to_owned(), message }
+}
+
+/// Whoever takes what is delivered.
+#[derive(Debug, Clone)]
+pub struct Receivers {
+    /// Functions.
+    pub functions: Arc<dyn SubmitEvent>,
+    /// Queues.
+    pub queues: Arc<dyn SendMessage>,
+    /// Topics.
+    pub topics: Arc<dyn Publish>,
+    /// Event buses.
+    pub buses: Arc<dyn PutEvent>,
+    /// HTTP endpoints.
+    pub http: Arc<dyn HttpPost>,
+    /// Groups of logs.
+    pub logs: Arc<dyn AppendLog>,
+}
+
+impl Receivers {
+    async fn hand_over(&self, delivery: &Delivery, body: &Bytes) -> Result<(), NotTaken> {
+        let trace = delivery.trace.as_deref();
+        match &delivery.parcel {
+            Parcel::Function { arn } => self.functions.submit(Sent { arn, body, trace }).await,
+            Parcel::Queue { arn, message } => {
+                self.queues.send(Sent { arn, body, trace }, message).await
+            }
+            Parcel::Topic { arn, message } => {
+                self.topics.publish(Sent { arn, body, trace }, message).await
+            }
+            Parcel::Bus { arn, event } => self.buses.put(Sent { arn, body, trace }, event).await,
+            Parcel::LogGroup { arn } => self.logs.append(Sent { arn, body, trace }).await,
+            Parcel::Http { url, headers } => self.http.post(url, headers, body).await,
+        }
+    }
+}
+
+/// Whether a delivery is the first one, or the one to the dead-letter queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leg {
+    First,
+    DeadLetter,
+}
+
+/// What happens to a delivery that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Verdict {
+    /// It is tried again.
+    Again { due: Timestamp },
+    /// It is not; says which patience was over, in AWS's words.
+    GiveUp { exhausted: Option<&'static str> },
+}
+
+/// Decides what happens to a delivery that was not taken for the `attempts`th time.
+fn decide(
+    not_taken: &NotTaken,
+    attempts: u32,
+    patience: Patience,
+    (age_ms, delays, now): (u64, &Delays, Timestamp),
+) -> Verdict {
+    match not_taken {
+        NotTaken::Refused { .. } => Verdict::GiveUp { exhausted: None },
+        NotTaken::Failed { .. } if attempts > patience.retries_max => {
+            Verdict::GiveUp { exhausted: Some("MaximumRetryAttempts") }
+        }
+        NotTaken::Failed { .. } => {
+            let wait = delays.backoff_ms(attempts);
+            if age_ms.saturating_add(wait) > patience.age_ms_max {
+                return Verdict::GiveUp { exhausted: Some("MaximumEventAgeInSeconds") };
+            }
+            Verdict::Again { due: now.plus_millis(wait) }
+        }
+    }
+}
+
+/// What is counted when a delivery was tried, taken, given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Tried,
+    Taken,
+    GivenUp,
+}
+
+/// The metric of a step, if there is one, and for whom.
+fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
+    let (metric, resource) = match origin {
+        Origin::Subscription { topic, .. } => {
+            let metric = match (leg, step) {
+                (Leg::First, Step::Taken) => Metric::NumberOfNotificationsDelivered,
+                (Leg::First, Step::GivenUp) => Metric::NumberOfNotificationsFailed,
+                (Leg::DeadLetter, Step::Taken) => Metric::NumberOfNotificationsRedrivenToDlq,
+                (Leg::First | Leg::DeadLetter, Step::Tried) | (Leg::DeadLetter, Step::GivenUp) => {
+                    return None;
+                }
+            };
+            (metric, topic.rsplit(':').next().unwrap_or(topic))
+        }
+        Origin::Target { name, .. } => {
+            let metric = match (leg, step) {
+                (Leg::First, Step::Tried) => Metric::InvocationAttempts,
+                (Leg::First, Step::Taken) => Metric::Invocations,
+                (Leg::First, Step::GivenUp) => Metric::FailedInvocations,
+                (Leg::DeadLetter, Step::Taken) => Metric::InvocationsSentToDlq,
+                (Leg::DeadLetter, Step::GivenUp) => Metric::InvocationsFailedToBeSentToDlq,
+                (Leg::DeadLetter, Step::Tried) => return None,
+            };
+            (metric, name.as_str())
+        }
+        Origin::Destination { function } => match step {
+            Step::GivenUp => (Metric::DestinationDeliveryFailures, function.as_str()),
+            Step::Tried | Step::Taken => return None,
+        },
+        Origin::DeadLetter { function } => match step {
+            Step::GivenUp => (Metric::DeadLetterErrors, function.as_str()),
+            Step::Tried | Step::Taken => return None,
+        },
+    };
+    Some((metric, resource.to_owned()))
+}
+
+/// The delivery to the dead-letter queue of one that is given up, if it has one.
+fn to_dead_letters(
+    delivery: &Delivery,
+    not_taken: &NotTaken,
+    exhausted: Option<&'static str>,
+) -> Option<Delivery> {
+    let arn = delivery.dead_letter.clone()?;
+    let mut message = match &delivery.parcel {
+        // As it was: with its attributes, and in its group.
+        Parcel::Queue { message, .. } => QueueMessage { delay_seconds: None, ..message.clone() },
+        Parcel::Function { .. }
+        | Parcel::Topic { .. }
+        | Parcel::Bus { .. }
+        | Parcel::LogGroup { .. }
+        | Parcel::Http { .. } => QueueMessage::default(),
+    };
+    if let Origin::Target { rule, target, .. } = &delivery.origin {
+        message.attributes =
+            of_target((rule.as_str(), target.as_str()), delivery, not_taken, exhausted);
+    }
+    Some(Delivery {
+        origin: delivery.origin.clone(),
+        parcel: Parcel::Queue { arn, message },
+        patience: Patience {
+            retries_max: limits::DESTINATION_RETRIES_MAX,
+            age_ms_max: limits::DESTINATION_AGE_MS_MAX,
+        },
+        dead_letter: None,
+        trace: delivery.trace.clone(),
+        attempts: 0,
+    })
+}
+
+/// What EventBridge says with an event that it sends to a dead-letter queue.
+fn of_target(
+    (rule, target): (&str, &str),
+    delivery: &Delivery,
+    not_taken: &NotTaken,
+    exhausted: Option<&'static str>,
+) -> BTreeMap<String, MessageAttribute> {
+    let (code, message) = match not_taken {
+        NotTaken::Refused { code, message } => (code.as_str(), message.as_str()),
+        NotTaken::Failed { message } => ("INTERNAL_ERROR", message.as_str()),
+    };
+    let retries = delivery.attempts.saturating_sub(1).to_string();
+    let told = [
+        ("RULE_ARN", Some(rule)),
+        ("TARGET_ARN", Some(target)),
+        ("ERROR_CODE", Some(code)),
+        ("ERROR_MESSAGE", Some(message)),
+        ("EXHAUSTED_RETRY_CONDITION", exhausted),
+        ("RETRY_ATTEMPTS", Some(retries.as_str())),
+    ];
+    let attribute = |text: &str| MessageAttribute {
+        data_type: "String".to_owned(),
+        value: AttributeValue::Text(crate::record::cut(text).to_owned()),
+    };
+    let given = told.into_iter().filter_map(|(name, value)| {
+        value.filter(|value| !value.is_empty()).map(|value| (name.to_owned(), attribute(value)))
+    });
+    given.collect()
+}
+
+/// What is done with deliveries.
+#[derive(Debug)]
+pub(crate) struct Deliveries {
+    pub(crate) receivers: Receivers,
+    pub(crate) common: Common,
+    pub(crate) delays: Delays,
+}
+
+impl Work for Deliveries {
+    fn kind(&self) -> &'static str {
+        LANE_KIND
+    }
+
+    fn capacity(&self, _lane: &Lane) -> usize {
+        limits::DELIVERIES_RUNNING_OF_LANE_MAX
+    }
+
+    async fn perform(&self, lane: &Lane, entry: &Leased) -> Done {
+        let mut delivery = match Delivery::read(&entry.head) {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                // Written by another version of this program, which may be back.
+                tracing::error!(error = causes(&error), "a delivery cannot be understood");
+                let due = self.common.time.now().plus_millis(self.delays.backoff_ms_max);
+                return Done::returned(due, None, Pace::Untried);
+            }
+        };
+        let is_second = lane.name.ends_with(DEAD_LETTER);
+        let leg = if is_second { Leg::DeadLetter } else { Leg::First };
+        let handed = self.receivers.hand_over(&delivery, &entry.body).await;
+        delivery.attempts = delivery.attempts.saturating_add(1);
+        let counts = |steps: &[Step]| -> Vec<(Metric, String)> {
+            steps.iter().filter_map(|step| metric(&delivery.origin, leg, *step)).collect()
+        };
+        let not_taken = match handed {
+            Ok(()) => {
+                let counts = counts(&[Step::Tried, Step::Taken]);
+                return Done { counts, ..Done::removed(Pace::Smooth) };
+            }
+            Err(not_taken) => not_taken,
+        };
+        let now = self.common.time.now();
+        let age_ms = self.common.time.of_day().millis_since(entry.put_at);
+        let circumstances = (age_ms, &self.delays, now);
+        match decide(&not_taken, delivery.attempts, delivery.patience, circumstances) {
+            Verdict::Again { due } => {
+                let head = serde_json::to_string(&delivery).expect("it was read from JSON");
+                let returned = Done::returned(due, Some(head), Pace::Refused);
+                Done { counts: counts(&[Step::Tried]), ..returned }
+            }
+            Verdict::GiveUp { exhausted } => {
+                tracing::warn!(%lane.name, %not_taken, "a delivery was given up");
+                let counts = counts(&[Step::Tried, Step::GivenUp]);
+                let second = to_dead_letters(&delivery, &not_taken, exhausted).map(|second| {
+                    let lane = format!("{}{DEAD_LETTER}", lane.name);
+                    second.entry(&lane, entry.group.clone(), entry.body.clone(), now)
+                });
+                let puts = second.into_iter().collect();
+                Done { puts, counts, ..Done::removed(Pace::Smooth) }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

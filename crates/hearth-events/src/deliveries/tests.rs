@@ -1,0 +1,306 @@
+//! Deliveries to receivers that take, refuse, or are down.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hearth_services::delivery::{BusEvent, TopicMessage};
+use hearth_store::queue::{Batch, Queue as _};
+use hearth_types::metrics::Metrics;
+use tokio::time::Instant;
+
+use super::*;
+use crate::memory::Memory;
+use crate::turns::Limits;
+use crate::worker::Worker;
+use crate::worker::tests::{Moved, common};
+
+const LIMITS: Limits = Limits { entries: 100, of_lane: 50, bytes: 1 << 30, hold_ms: 1_000 };
+const RULE: &str = "arn:aws:events:us-east-1:000000000000:rule/r";
+const TARGET: &str = "arn:aws:sqs:us-east-1:000000000000:target";
+const DEAD: &str = "arn:aws:sqs:us-east-1:000000000000:dead";
+const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:t";
+
+/// Takes everything, unless the ARN or the body says otherwise; and counts.
+#[derive(Debug, Default)]
+struct World {
+    taken: Mutex<Vec<(String, String)>>,
+    messages: Mutex<Vec<QueueMessage>>,
+    counted: Mutex<Vec<(Metric, String)>>,
+    is_down: AtomicBool,
+}
+
+impl World {
+    fn take(&self, arn: &str, body: &Bytes) -> Result<(), NotTaken> {
+        let body = String::from_utf8_lossy(body).into_owned();
+        if arn.ends_with("missing") {
+            let code = "AWS.SimpleQueueService.NonExistentQueue".to_owned();
+            return Err(NotTaken::Refused { code, message: "there is none".to_owned() });
+        }
+        if arn.ends_with("down") && self.is_down.load(Ordering::SeqCst) {
+            return Err(NotTaken::Failed { message: "it is down".to_owned() });
+        }
+        self.taken.lock().unwrap().push((arn.to_owned(), body));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SubmitEvent for World {
+    async fn submit(&self, sent: Sent<'_>) -> Result<(), NotTaken> {
+        self.take(sent.arn, sent.body)
+    }
+}
+
+#[async_trait]
+impl SendMessage for World {
+    async fn send(&self, sent: Sent<'_>, message: &QueueMessage) -> Result<(), NotTaken> {
+        self.take(sent.arn, sent.body)?;
+        self.messages.lock().unwrap().push(message.clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Publish for World {
+    async fn publish(&self, sent: Sent<'_>, _message: &TopicMessage) -> Result<(), NotTaken> {
+        self.take(sent.arn, sent.body)
+    }
+}
+
+#[async_trait]
+impl PutEvent for World {
+    async fn put(&self, sent: Sent<'_>, _event: &BusEvent) -> Result<(), NotTaken> {
+        self.take(sent.arn, sent.body)
+    }
+}
+
+#[async_trait]
+impl HttpPost for World {
+    async fn post(
+        &self,
+        url: &str,
+        _headers: &[(String, String)],
+        body: &Bytes,
+    ) -> Result<(), NotTaken> {
+        self.take(url, body)
+    }
+}
+
+#[async_trait]
+impl AppendLog for World {
+    async fn append(&self, sent: Sent<'_>) -> Result<(), NotTaken> {
+        self.take(sent.arn, sent.body)
+    }
+}
+
+impl Metrics for World {
+    fn add(&self, metric: Metric, resource: &str, _count: u64) {
+        self.counted.lock().unwrap().push((metric, resource.to_owned()));
+    }
+
+    fn observe(&self, _metric: Metric, _resource: &str, _milliseconds: u64) {}
+}
+
+struct Running {
+    world: Arc<World>,
+    queue: Arc<Memory>,
+    common: Common,
+    _worker: Arc<Worker<Deliveries>>,
+}
+
+fn start() -> Running {
+    let (world, queue) = (Arc::new(World::default()), Arc::new(Memory::default()));
+    let mut common = common(&queue, &Moved::new());
+    common.metrics = Arc::clone(&world) as _;
+    let receivers = Receivers {
+        functions: Arc::clone(&world) as _,
+        queues: Arc::clone(&world) as _,
+        topics: Arc::clone(&world) as _,
+        buses: Arc::clone(&world) as _,
+        http: Arc::clone(&world) as _,
+        logs: Arc::clone(&world) as _,
+    };
+    let deliveries = Deliveries { receivers, common: common.clone(), delays: Delays::default() };
+    let worker = Worker::start(deliveries, common.clone(), LIMITS);
+    Running { world, queue, common, _worker: worker }
+}
+
+impl Running {
+    async fn put(&self, delivery: &Delivery, (lane, group): (&str, Option<&str>), body: &str) {
+        let now = self.common.time.now();
+        let body = Bytes::from(body.to_owned());
+        let entry = delivery.entry(lane, group.map(str::to_owned), body, now);
+        let batch = Batch { puts: vec![entry], ..Batch::default() };
+        self.queue.apply(batch, now).await.unwrap();
+    }
+
+    async fn emptied(&self) {
+        let emptied = async {
+            while !self.queue.rows().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(100_000), emptied).await.expect("it is stuck");
+    }
+
+    fn taken(&self) -> Vec<(String, String)> {
+        self.world.taken.lock().unwrap().clone()
+    }
+
+    fn counted(&self) -> Vec<(Metric, String)> {
+        self.world.counted.lock().unwrap().clone()
+    }
+}
+
+fn of_target(arn: &str) -> Delivery {
+    Delivery {
+        origin: Origin::Target {
+            rule: RULE.to_owned(),
+            name: "r".to_owned(),
+            id: "1".to_owned(),
+            target: TARGET.to_owned(),
+        },
+        parcel: Parcel::Queue { arn: arn.to_owned(), message: QueueMessage::default() },
+        patience: Patience { retries_max: 3, age_ms_max: 86_400_000 },
+        dead_letter: Some(DEAD.to_owned()),
+        trace: None,
+        attempts: 0,
+    }
+}
+
+fn of_subscription(arn: &str) -> Delivery {
+    let message = QueueMessage { group: Some("g".to_owned()), ..QueueMessage::default() };
+    Delivery {
+        origin: Origin::Subscription { topic: TOPIC.to_owned(), subscription: TOPIC.to_owned() },
+        parcel: Parcel::Queue { arn: arn.to_owned(), message },
+        ..of_target(arn)
+    }
+}
+
+#[test]
+fn each_failure_and_what_follows() {
+    let failed = NotTaken::Failed { message: String::new() };
+    let refused = NotTaken::Refused { code: String::new(), message: String::new() };
+    let again = |ms| Verdict::Again { due: Timestamp(1_000 + ms) };
+    let over = |exhausted| Verdict::GiveUp { exhausted };
+    #[rustfmt::skip]
+    let rows = [
+        ("it is refused",            &refused, 1, 0,      over(None)),
+        ("it fails",                 &failed,  1, 0,      again(1_000)),
+        ("it fails again",           &failed,  2, 1_000,  again(2_000)),
+        ("the last retry",           &failed,  3, 3_000,  again(4_000)),
+        ("no more retries",          &failed,  4, 7_000,  over(Some("MaximumRetryAttempts"))),
+        ("it would be too old",      &failed,  2, 59_000, over(Some("MaximumEventAgeInSeconds"))),
+    ];
+    let patience = Patience { retries_max: 3, age_ms_max: 60_000 };
+    for (name, not_taken, attempts, age_ms, expected) in rows {
+        let circumstances = (age_ms, &Delays::default(), Timestamp(1_000));
+        assert_eq!(decide(not_taken, attempts, patience, circumstances), expected, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_goes_to_the_dead_letter_queue_at_once_with_the_reason() {
+    let running = start();
+    running.put(&of_target("arn:missing"), ("l", None), "event").await;
+    running.emptied().await;
+    assert_eq!(running.taken(), [(DEAD.to_owned(), "event".to_owned())]);
+    let message = running.world.messages.lock().unwrap()[0].clone();
+    let text = |name: &str| match &message.attributes.get(name)?.value {
+        AttributeValue::Text(text) => Some(text.clone()),
+        AttributeValue::Binary(_) => None,
+    };
+    assert_eq!(text("RULE_ARN").as_deref(), Some(RULE));
+    assert_eq!(text("TARGET_ARN").as_deref(), Some(TARGET));
+    let code = text("ERROR_CODE");
+    assert_eq!(code.as_deref(), Some("AWS.SimpleQueueService.NonExistentQueue"));
+    assert_eq!(text("ERROR_MESSAGE").as_deref(), Some("there is none"));
+    assert_eq!(text("RETRY_ATTEMPTS").as_deref(), Some("0"));
+    assert_eq!(text("EXHAUSTED_RETRY_CONDITION"), None);
+    let metrics: Vec<Metric> = running.counted().into_iter().map(|(metric, _)| metric).collect();
+    use Metric::{FailedInvocations, InvocationAttempts, InvocationsSentToDlq};
+    assert_eq!(metrics, [InvocationAttempts, FailedInvocations, InvocationsSentToDlq]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_is_down_holds_up_nobody_else_and_gets_its_own_when_it_is_back() {
+    let running = start();
+    running.world.is_down.store(true, Ordering::SeqCst);
+    let mut patient = of_subscription("arn:down");
+    patient.patience.retries_max = 1_000;
+    for number in 0..50 {
+        running.put(&patient, ("down", None), &number.to_string()).await;
+    }
+    running.put(&of_subscription(TARGET), ("up", None), "x").await;
+    let began = Instant::now();
+    while running.taken().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(began.elapsed() < Duration::from_millis(10), "{:?}", began.elapsed());
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    running.world.is_down.store(false, Ordering::SeqCst);
+    running.emptied().await;
+    assert_eq!(running.taken().len(), 51);
+    let delivered = (Metric::NumberOfNotificationsDelivered, "t".to_owned());
+    assert_eq!(running.counted(), vec![delivered; 51]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_arrives_in_order_also_when_its_receiver_was_down() {
+    let running = start();
+    running.world.is_down.store(true, Ordering::SeqCst);
+    let mut patient = of_subscription("arn:down");
+    patient.patience.retries_max = 1_000;
+    for number in 0..20 {
+        running.put(&patient, ("l", Some("g")), &number.to_string()).await;
+    }
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    running.world.is_down.store(false, Ordering::SeqCst);
+    running.emptied().await;
+    let bodies: Vec<String> = running.taken().into_iter().map(|(_, body)| body).collect();
+    let expected: Vec<String> = (0..20).map(|number: u32| number.to_string()).collect();
+    assert_eq!(bodies, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notification_comes_to_its_dead_letter_queue_as_it_was() {
+    let running = start();
+    let mut delivery = of_subscription("arn:down");
+    delivery.patience.retries_max = 2;
+    running.world.is_down.store(true, Ordering::SeqCst);
+    running.put(&delivery, ("l", None), "notification").await;
+    running.emptied().await;
+    assert_eq!(running.taken(), [(DEAD.to_owned(), "notification".to_owned())]);
+    let message = running.world.messages.lock().unwrap()[0].clone();
+    assert_eq!((message.group.as_deref(), message.attributes.len()), (Some("g"), 0));
+    let counted: Vec<Metric> = running.counted().into_iter().map(|(metric, _)| metric).collect();
+    use Metric::{NumberOfNotificationsFailed, NumberOfNotificationsRedrivenToDlq};
+    assert_eq!(counted, [NumberOfNotificationsFailed, NumberOfNotificationsRedrivenToDlq]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_kind_of_receiver_is_found() {
+    let running = start();
+    let bus = BusEvent {
+        source: "s".to_owned(),
+        detail_type: "d".to_owned(),
+        resources: Vec::new(),
+        passed_on: None,
+    };
+    let arn = |kind: &str| format!("arn:{kind}");
+    let parcels = [
+        Parcel::Function { arn: arn("function") },
+        Parcel::Topic { arn: arn("topic"), message: TopicMessage::default() },
+        Parcel::Bus { arn: arn("bus"), event: bus },
+        Parcel::LogGroup { arn: arn("logs") },
+        Parcel::Http { url: arn("http"), headers: Vec::new() },
+    ];
+    for parcel in parcels {
+        let delivery = Delivery { parcel, ..of_target("x") };
+        running.put(&delivery, ("l", Some("g")), "x").await;
+    }
+    running.emptied().await;
+    let arns: Vec<String> = running.taken().into_iter().map(|(arn, _)| arn).collect();
+    assert_eq!(arns, ["arn:function", "arn:topic", "arn:bus", "arn:logs", "arn:http"]);
+}

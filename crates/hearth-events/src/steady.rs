@@ -1,0 +1,70 @@
+//! Time for the queue: the time of day, but never back.
+//!
+//! What is due is decided by the time of day, because it must mean the same after a restart. Within
+//! one run of the server it goes on evenly when somebody sets the clock back: what was due stays
+//! due, and a lease ends when it was said to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hearth_types::time::{Clock, Timestamp};
+use tokio::time::Instant;
+
+/// A clock that follows another one forward, and goes on by itself when that is set back.
+#[derive(Debug)]
+pub(crate) struct Steady {
+    clock: Arc<dyn Clock>,
+    began: Instant,
+    /// The latest time of day that `began` can have been.
+    beginning: AtomicU64,
+}
+
+impl Steady {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let beginning = AtomicU64::new(clock.now().0);
+        Self { clock, began: Instant::now(), beginning }
+    }
+
+    /// The time that the queue goes by.
+    pub(crate) fn now(&self) -> Timestamp {
+        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let beginning = self.clock.now().0.saturating_sub(passed);
+        let before = self.beginning.fetch_max(beginning, Ordering::Relaxed);
+        Timestamp(before.max(beginning)).plus_millis(passed)
+    }
+
+    /// The time of day, for ages: what was accepted has the time of day as well.
+    pub(crate) fn of_day(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Moved(AtomicU64);
+
+    impl Clock for Moved {
+        fn now(&self) -> Timestamp {
+            Timestamp(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_follows_a_clock_forward_and_never_back() {
+        let clock = Arc::new(Moved::default());
+        clock.0.store(10_000_000, Ordering::Relaxed);
+        let steady = Steady::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        assert_eq!(steady.now(), Timestamp(10_000_000));
+        clock.0.store(6_400_000, Ordering::Relaxed); // An hour back.
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(steady.now(), Timestamp(10_005_000));
+        clock.0.store(20_000_000, Ordering::Relaxed);
+        assert_eq!(steady.now(), Timestamp(20_000_000));
+        assert_eq!(steady.of_day(), Timestamp(20_000_000));
+    }
+}

@@ -1,0 +1,207 @@
+//! Puts together what takes from the durable queue, and who takes what is delivered.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hearth_control::control::Control;
+use hearth_events::deliveries::Receivers;
+use hearth_events::retry::Delays;
+use hearth_events::{Events, Parts};
+use hearth_invoke::Invoker;
+use hearth_services::delivery::{BusEvent, QueueMessage, TopicMessage};
+use hearth_services::targets::{
+    AppendLog, HttpPost, NotTaken, Publish, PutEvent, SendMessage, Sent,
+};
+use hearth_store::queue::Queue;
+use hearth_telemetry::{LogError, LogStore, PutEvents};
+use hearth_types::logs::LogEvent;
+use hearth_types::metrics::Metrics;
+use hearth_types::names::{AccountId, Region, Scope};
+use hearth_types::tasks::Tasks;
+use hearth_types::time::{Clock, SystemClock};
+
+use crate::config::Config;
+
+/// The stream that deliveries go to in a group of logs.
+const LOG_STREAM: &str = "deliveries";
+
+/// What the workers need of the rest of the server.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) control: &'a Arc<Control>,
+    pub(crate) invoker: &'a Arc<Invoker>,
+    pub(crate) queue: &'a Arc<dyn Queue>,
+    pub(crate) logs: &'a Arc<LogStore>,
+    pub(crate) services: Services,
+    pub(crate) metrics: &'a Arc<dyn Metrics>,
+    pub(crate) tasks: &'a Tasks,
+}
+
+/// Who takes what is delivered, beside functions and logs.
+#[derive(Debug, Clone)]
+pub(crate) struct Services {
+    pub(crate) queues: Arc<dyn SendMessage>,
+    pub(crate) topics: Arc<dyn Publish>,
+    pub(crate) buses: Arc<dyn PutEvent>,
+    pub(crate) http: Arc<dyn HttpPost>,
+}
+
+impl Services {
+    /// None of them: whatever is for one is refused, and counted.
+    pub(crate) fn absent() -> Self {
+        let absent = Arc::new(Absent);
+        Self {
+            queues: Arc::clone(&absent) as _,
+            topics: Arc::clone(&absent) as _,
+            buses: Arc::clone(&absent) as _,
+            http: absent,
+        }
+    }
+}
+
+/// Begins to run events and to carry out deliveries.
+pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
+    let Surroundings { control, invoker, queue, logs, services, metrics, tasks } = surroundings;
+    let Services { queues, topics, buses, http } = services;
+    Events::start(Parts {
+        control: Arc::clone(control),
+        invoker: Arc::clone(invoker),
+        queue: Arc::clone(queue),
+        receivers: Receivers {
+            functions: Arc::clone(invoker) as _,
+            queues,
+            topics,
+            buses,
+            http,
+            logs: Arc::new(Logs(Arc::clone(logs))),
+        },
+        metrics: Arc::clone(metrics),
+        clock: Arc::new(SystemClock),
+        tasks: tasks.clone(),
+        delays: Delays {
+            retry_ms: [config.event_retry_ms_first, config.event_retry_ms_second],
+            backoff_ms_min: config.event_backoff_ms_min,
+            backoff_ms_max: config.event_backoff_ms_max,
+        },
+    })
+}
+
+/// Takes the place of a service that this server does not have, and says so.
+#[derive(Debug)]
+struct Absent;
+
+fn absent(what: &str) -> NotTaken {
+    NotTaken::Refused {
+        code: "UnsupportedOperation".to_owned(),
+        message: format!("this server has no {what}"),
+    }
+}
+
+#[async_trait]
+impl SendMessage for Absent {
+    async fn send(&self, _sent: Sent<'_>, _message: &QueueMessage) -> Result<(), NotTaken> {
+        Err(absent("queues"))
+    }
+}
+
+#[async_trait]
+impl Publish for Absent {
+    async fn publish(&self, _sent: Sent<'_>, _message: &TopicMessage) -> Result<(), NotTaken> {
+        Err(absent("topics"))
+    }
+}
+
+#[async_trait]
+impl PutEvent for Absent {
+    async fn put(&self, _sent: Sent<'_>, _event: &BusEvent) -> Result<(), NotTaken> {
+        Err(absent("event buses"))
+    }
+}
+
+#[async_trait]
+impl HttpPost for Absent {
+    async fn post(
+        &self,
+        _url: &str,
+        _headers: &[(String, String)],
+        _body: &Bytes,
+    ) -> Result<(), NotTaken> {
+        Err(absent("way to HTTP endpoints"))
+    }
+}
+
+/// The groups of logs of this server.
+#[derive(Debug)]
+struct Logs(Arc<LogStore>);
+
+#[async_trait]
+impl AppendLog for Logs {
+    async fn append(&self, sent: Sent<'_>) -> Result<(), NotTaken> {
+        let Some((scope, group)) = log_group(sent.arn) else {
+            let message = format!("{} is not a group of logs", sent.arn);
+            return Err(NotTaken::Refused {
+                code: "InvalidParameterException".to_owned(),
+                message,
+            });
+        };
+        let event = LogEvent { at: SystemClock.now(), message: sent.body.clone() };
+        let logs = Arc::clone(&self.0);
+        let written = tokio::task::spawn_blocking(move || {
+            match logs.create_stream(&scope, &group, LOG_STREAM) {
+                Ok(()) | Err(LogError::StreamExists { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            let put = PutEvents { stream: LOG_STREAM.to_owned(), events: vec![event] };
+            logs.put_events(&scope, &group, put)
+        });
+        let written = written.await.map_err(|ended| failed(&ended))?;
+        written.map_err(|error| match error {
+            LogError::GroupMissing { .. } => NotTaken::Refused {
+                code: "ResourceNotFoundException".to_owned(),
+                message: error.to_string(),
+            },
+            LogError::StreamMissing { .. }
+            | LogError::GroupExists { .. }
+            | LogError::StreamExists { .. }
+            | LogError::NameRefused { .. }
+            | LogError::PatternRefused { .. }
+            | LogError::TokenInvalid { .. }
+            | LogError::NotRead { .. }
+            | LogError::NotWritten { .. }
+            | LogError::WriterNotStarted { .. } => failed(&error),
+        })
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> NotTaken {
+    NotTaken::Failed { message: error.to_string() }
+}
+
+/// The group that an ARN names: `arn:aws:logs:REGION:ACCOUNT:log-group:NAME`, with or without `:*`.
+fn log_group(arn: &str) -> Option<(Scope, String)> {
+    let mut parts = arn.splitn(7, ':');
+    let [_arn, _partition, service, region, account, kind] = [(); 6].map(|()| parts.next());
+    if service? != "logs" || kind? != "log-group" {
+        return None;
+    }
+    let scope =
+        Scope { account: AccountId::parse(account?).ok()?, region: Region::parse(region?).ok()? };
+    let name = parts.next()?;
+    Some((scope, name.strip_suffix(":*").unwrap_or(name).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arn_of_a_group_of_logs_names_it() {
+        let name = |arn: &str| log_group(arn).map(|(_, name)| name);
+        let arn = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/x";
+        assert_eq!(name(arn).as_deref(), Some("/aws/events/x"));
+        assert_eq!(name(&format!("{arn}:*")).as_deref(), Some("/aws/events/x"));
+        for other in ["", "arn:aws:sqs:us-east-1:000000000000:q", "arn:aws:logs:x:y:log-group:z"] {
+            assert_eq!(name(other), None, "{other}");
+        }
+    }
+}
