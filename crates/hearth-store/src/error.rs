@@ -1,5 +1,7 @@
 //! What can go wrong with a store.
 
+use std::io;
+
 use hearth_types::names::NameError;
 
 /// An operation of a store that failed.
@@ -32,11 +34,27 @@ pub enum StoreError {
     /// A record is of no account or no region.
     #[error("could not understand whose a record is")]
     Scope(#[source] NameError),
+    /// The system refused.
+    #[error("could not {operation}")]
+    File {
+        /// What was being done, as a verb phrase.
+        operation: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nobody works for the store any more.
+    #[error("the store is closed")]
+    Closed,
 }
 
 impl StoreError {
     /// For `map_err`: names the operation.
     pub(crate) fn during(operation: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Engine { operation, source }
+    }
+
+    /// For `map_err`: names what was done with a file.
+    pub(crate) fn with_file(operation: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File { operation, source }
     }
 }

@@ -38,6 +38,7 @@ use hearth_services::objects::ObjectSource;
 use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
+use hearth_store::queue::sqlite::SqliteQueue;
 use hearth_store::sqlite::Sqlite;
 use hearth_telemetry::{LogLimits, LogStore};
 use hearth_types::bucket::Rate;
@@ -80,6 +81,7 @@ pub(crate) struct Server {
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
     store: Sqlite,
+    queue: Arc<dyn Queue>,
     /// Connections and environments.
     tasks: Tasks,
     drain: Duration,
@@ -103,7 +105,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
-    let Stores { logs, store, packages, runtimes, iam, buckets, objects, queue } =
+    let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } =
         Stores::open(config, &directories, &clock).await?;
 
     let gateway = Arc::new(InsideGateway::default());
@@ -154,6 +156,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         sandbox,
         logs,
         store,
+        queue,
         tasks,
         drain: Duration::from_secs(config.drain_seconds),
         run: directories.run,
@@ -189,6 +192,7 @@ impl Server {
         }
         let logs = Arc::clone(&self.logs);
         tokio::task::spawn_blocking(move || logs.close()).await.context("flushing the logs")?;
+        self.queue.close().await;
         self.store.close().await;
         tracing::info!("stopped");
         Ok(())
@@ -282,6 +286,7 @@ impl Provisioner for Environments {
 struct Stores {
     logs: Arc<LogStore>,
     store: Sqlite,
+    queue: Arc<dyn Queue>,
     packages: Arc<Packages>,
     runtimes: Arc<Runtimes>,
     iam: Arc<Iam>,
@@ -300,6 +305,8 @@ impl Stores {
         let logs = LogStore::open(directories.logs.clone(), log_limits, Arc::clone(clock));
         let store =
             Sqlite::open(&directories.database).await.context("could not open the store")?;
+        // Tasks of its own: it works until everything that uses it has ended.
+        let queue = SqliteQueue::open(&directories.queue, &Tasks::default()).await;
         let packages = Packages::open(directories.packages.clone());
         let runtimes = Runtimes::open(directories.runtimes.clone());
         let iam = Iam::open(Arc::new(store.clone()), Arc::clone(clock)).await;
@@ -308,6 +315,7 @@ impl Stores {
         Ok(Self {
             logs: logs.context("could not open the logs")?,
             store,
+            queue: Arc::new(queue.context("could not open the queue")?),
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
             iam: Arc::new(iam.context("could not open the roles")?),
@@ -344,6 +352,7 @@ struct Directories {
     buckets: PathBuf,
     runtimes: PathBuf,
     database: PathBuf,
+    queue: PathBuf,
 }
 
 impl Directories {
@@ -355,6 +364,7 @@ impl Directories {
             buckets: data.join("buckets"),
             runtimes: runtimes_directory(data),
             database: data.join("hearth.db"),
+            queue: data.join("queue.db"),
         };
         let made =
             [&directories.run, &directories.logs, &directories.packages, &directories.buckets];
@@ -367,9 +377,10 @@ impl Directories {
                 .with_context(|| format!("could not make {}", directory.display()))?;
         }
         // SQLite gives its log the permissions of the file.
-        let database =
-            fs::File::options().create(true).append(true).mode(0o600).open(&directories.database);
-        database.context("could not make the store's file")?;
+        for file in [&directories.database, &directories.queue] {
+            let made = fs::File::options().create(true).append(true).mode(0o600).open(file);
+            made.with_context(|| format!("could not make {}", file.display()))?;
+        }
         Ok(directories)
     }
 }

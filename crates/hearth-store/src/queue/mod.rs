@@ -25,6 +25,7 @@
 //! head, which is its owner's.
 
 pub mod signals;
+pub mod sqlite;
 
 use std::fmt;
 
@@ -290,4 +291,8 @@ pub trait Queue: Send + Sync + fmt::Debug {
 
     /// Says which lanes may have something to lease.
     fn signals(&self) -> &Signals;
+
+    /// Finishes what was taken, and takes nothing any more. An engine that has nothing to finish
+    /// does nothing.
+    async fn close(&self) {}
 }

@@ -1,0 +1,111 @@
+//! Looking at entries without changing them, on connections that only read.
+
+use bytes::Bytes;
+use hearth_types::time::Timestamp;
+use sqlx::sqlite::SqlitePool;
+
+use crate::error::StoreError;
+use crate::queue::sqlite::rows::{self, milliseconds, size, timestamp};
+use crate::queue::{Counts, EntryId, Seen};
+
+type SeenRow = (i64, Option<String>, i64, i64, i64, i64, String, i64);
+
+/// See [`crate::queue::Queue::next_due`].
+pub(super) async fn next_due(
+    readers: &SqlitePool,
+    lane: i64,
+) -> Result<Option<Timestamp>, StoreError> {
+    // One that is blocked has an earlier one in its group that is not.
+    let due: Option<i64> = sqlx::query_scalar(
+        "SELECT due FROM entry WHERE lane = ?1 AND blocked = 0 ORDER BY due LIMIT 1",
+    )
+    .bind(lane)
+    .fetch_optional(readers)
+    .await
+    .map_err(StoreError::during("look when an entry is due"))?;
+    Ok(due.map(timestamp))
+}
+
+/// See [`crate::queue::Queue::counts`]. Reads only what is delayed or leased; how many entries there
+/// are at all is known.
+pub(super) async fn counts(
+    readers: &SqlitePool,
+    (lane, entries): (i64, u64),
+    now: Timestamp,
+) -> Result<Counts, StoreError> {
+    let (later, leased, oldest): (i64, i64, Option<i64>) = sqlx::query_as(
+        "SELECT count(*), coalesce(sum(leased), 0),
+             (SELECT min(put_at) FROM entry WHERE lane = ?1)
+         FROM entry WHERE lane = ?1 AND blocked IN (0, 1) AND due > ?2",
+    )
+    .bind(lane)
+    .bind(milliseconds(now))
+    .fetch_one(readers)
+    .await
+    .map_err(StoreError::during("count entries"))?;
+    Ok(Counts {
+        waiting: entries.saturating_sub(rows::count(later)),
+        delayed: rows::count(later.saturating_sub(leased)),
+        leased: rows::count(leased),
+        oldest: oldest.map(timestamp),
+    })
+}
+
+/// Which part of a lane to look at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Page {
+    pub(super) lane: i64,
+    pub(super) after: Option<EntryId>,
+    pub(super) items: usize,
+}
+
+/// See [`crate::queue::Queue::page`].
+pub(super) async fn page(
+    readers: &SqlitePool,
+    page: Page,
+    now: Timestamp,
+) -> Result<Vec<Seen>, StoreError> {
+    let rows: Vec<SeenRow> = sqlx::query_as(
+        "SELECT id, group_name, put_at, due, leases, leased, head, body_bytes FROM entry
+         WHERE lane = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+    )
+    .bind(page.lane)
+    .bind(page.after.map_or(0, |id| id.0))
+    .bind(size(page.items))
+    .fetch_all(readers)
+    .await
+    .map_err(StoreError::during("look at entries"))?;
+    let mut seen = Vec::with_capacity(rows.len());
+    for (id, group, put_at, due, leases, leased, head, body_bytes) in rows {
+        let due = timestamp(due);
+        seen.push(Seen {
+            id: EntryId(id),
+            group,
+            put_at: timestamp(put_at),
+            due,
+            leases: rows::leases(leases),
+            leased: leased != 0 && now < due,
+            head,
+            body_bytes: rows::count(body_bytes),
+        });
+    }
+    Ok(seen)
+}
+
+/// See [`crate::queue::Queue::body`].
+pub(super) async fn body(
+    readers: &SqlitePool,
+    lane: i64,
+    id: EntryId,
+) -> Result<Option<Bytes>, StoreError> {
+    let body: Option<Vec<u8>> = sqlx::query_scalar(
+        "SELECT coalesce(body, (SELECT payload.body FROM payload WHERE payload.entry = entry.id))
+         FROM entry WHERE id = ?1 AND lane = ?2",
+    )
+    .bind(id.0)
+    .bind(lane)
+    .fetch_optional(readers)
+    .await
+    .map_err(StoreError::during("read a payload"))?;
+    Ok(body.map(Bytes::from))
+}

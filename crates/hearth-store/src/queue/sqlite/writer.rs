@@ -1,0 +1,219 @@
+//! The only one who writes: takes what waits, does it in one transaction, and answers.
+//!
+//! ```text
+//!  wait ─▶ gather ─▶ BEGIN ─▶ settle, put, lease, purge ─▶ COMMIT ─▶ answer all
+//!                                      │ failed
+//!                                      ▼
+//!                            ROLLBACK, then each alone
+//! ```
+//!
+//! # Promises
+//!
+//! 1. Nobody is told that something happened before it is on the disk, except of leases.
+//! 2. Whoever fails for a reason of its own fails alone.
+//! 3. After a failure, a full disk for one, the next group is tried like any other.
+//!
+//! # Deliberately absent
+//!
+//! No decisions about entries: [`super::settle`] and [`super::puts`] make them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::mpsc;
+
+use crate::error::StoreError;
+use crate::queue::Lane;
+use crate::queue::sqlite::changes::Insert;
+use crate::queue::sqlite::file::{self, LOG_PAGES_MAX};
+use crate::queue::sqlite::group::{Changes, Done, Group, Operation};
+use crate::queue::sqlite::lanes::{Effects, Shared};
+use crate::queue::sqlite::recover;
+use crate::queue::sqlite::rows::Why;
+
+/// After how many transactions it is looked whether the log has become too long. It grows by some
+/// ten pages in each.
+const LOOK_AT_LOG_EVERY: u64 = 512;
+
+/// The only one who writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) connection: SqliteConnection,
+    pub(super) shared: Arc<Shared>,
+    pub(super) next_id: i64,
+    pub(super) inserts: Vec<Insert>,
+    /// How commits are done at present.
+    commit: Commit,
+    file: PathBuf,
+    /// Whether it was noted already that the file is damaged.
+    suspected: bool,
+}
+
+/// Whether a commit waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Commit {
+    Durable,
+    Quick,
+}
+
+impl Writer {
+    /// Opens the file, makes it if it is not there, and reads what is to be known of it.
+    pub(super) async fn open(file: &Path) -> Result<Self, StoreError> {
+        let mut connection = file::connect(file).await?;
+        file::migrate(&mut connection).await?;
+        let last_id = file::last_id(&mut connection).await?;
+        let lanes = file::lanes(&mut connection).await?;
+        Ok(Self {
+            connection,
+            shared: Arc::new(Shared::new(lanes, last_id)),
+            next_id: last_id + 1,
+            inserts: Insert::all(),
+            commit: Commit::Durable,
+            file: file.to_owned(),
+            suspected: false,
+        })
+    }
+
+    /// Works until nobody can ask any more and all who asked are answered.
+    pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Operation>) {
+        while let Some(first) = operations.recv().await {
+            // Whoever was just answered may have something to ask again: lets it come first.
+            tokio::task::yield_now().await;
+            self.work(Group::gather(first, &mut operations)).await;
+            if self.shared.commits().is_multiple_of(LOOK_AT_LOG_EVERY) {
+                self.look_at_log().await;
+            }
+        }
+        self.close().await;
+    }
+
+    /// Does what a group asks for, and answers.
+    pub(super) async fn work(&mut self, group: Group) {
+        let unclaimed = match self.transaction(&group).await {
+            Ok(done) => group.answer(done),
+            Err(error) if group.operations() == 1 => {
+                group.refuse(error);
+                Vec::new()
+            }
+            Err(_group_failed) => self.work_apart(group).await,
+        };
+        if !unclaimed.is_empty()
+            && let Err(error) = self.transaction(&Group::of(unclaimed)).await
+        {
+            // They come back by themselves when their leases run out.
+            tracing::debug!(%error, "entries that nobody waits for were not given back");
+        }
+    }
+
+    async fn work_apart(&mut self, group: Group) -> Vec<Changes> {
+        let mut unclaimed = Vec::new();
+        for alone in group.apart() {
+            match self.transaction(&alone).await {
+                Ok(done) => unclaimed.extend(alone.answer(done)),
+                Err(error) => alone.refuse(error),
+            }
+        }
+        unclaimed
+    }
+
+    async fn transaction(&mut self, group: &Group) -> Result<Done, StoreError> {
+        let mut effects = Effects::default();
+        match self.attempt(group, &mut effects).await {
+            Ok(done) => {
+                self.shared.committed(effects, self.next_id - 1);
+                Ok(done)
+            }
+            Err(error) => {
+                // SQLite has done it already after some failures, and says so by failing here.
+                let _ = self.say("ROLLBACK", "take back a transaction").await;
+                self.note(&error).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn attempt(&mut self, group: &Group, effects: &mut Effects) -> Result<Done, StoreError> {
+        self.choose_commit(group).await?;
+        self.say("BEGIN IMMEDIATE", "begin a transaction").await?;
+        let verdicts = self.settle_all(&group.applies, effects).await?;
+        let applied = self.put_all(&group.applies, verdicts, effects).await?;
+        let leased = self.lease_all(&group.leases, effects).await?;
+        let purged = self.purge_all(&group.purges, effects).await?;
+        self.say("COMMIT", "commit a transaction").await?;
+        Ok(Done { applied, leased, purged })
+    }
+
+    /// A commit of nothing but leases need not wait for the disk. What it wrote is on the disk when
+    /// the next one has waited.
+    async fn choose_commit(&mut self, group: &Group) -> Result<(), StoreError> {
+        let wanted = if group.must_be_durable() { Commit::Durable } else { Commit::Quick };
+        if wanted != self.commit {
+            let pragma = match wanted {
+                Commit::Durable => "PRAGMA synchronous = FULL",
+                Commit::Quick => "PRAGMA synchronous = NORMAL",
+            };
+            self.say(pragma, "choose when to wait for the disk").await?;
+            self.commit = wanted;
+        }
+        Ok(())
+    }
+
+    async fn say(&mut self, sql: &'static str, what: &'static str) -> Result<(), StoreError> {
+        let done = sqlx::query(sql).execute(&mut self.connection).await;
+        done.map(|_done| ()).map_err(StoreError::during(what))
+    }
+
+    /// Runs a statement that takes a list.
+    pub(super) async fn with_list(
+        &mut self,
+        sql: &'static str,
+        list: String,
+        what: &'static str,
+    ) -> Result<(), StoreError> {
+        let done = sqlx::query(sql).bind(list).execute(&mut self.connection).await;
+        done.map(|_done| ()).map_err(StoreError::during(what))
+    }
+
+    /// The number of a lane, also if it was made in this transaction.
+    pub(super) fn lane_number(&self, lane: &Lane, effects: &Effects) -> Option<i64> {
+        effects.lanes.get(lane).copied().or_else(|| self.shared.lanes().number(lane))
+    }
+
+    /// SQLite starts its log anew when all of it is in the file and nobody reads from it. Readers
+    /// that follow each other closely could keep it from that, so it waits for them once.
+    async fn look_at_log(&mut self) {
+        let found: Result<(i64, i64, i64), _> =
+            sqlx::query_as("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&mut self.connection).await;
+        let restarted = match found {
+            Ok((_, pages, _)) if pages <= LOG_PAGES_MAX => return,
+            Ok(_) => self.say("PRAGMA wal_checkpoint(RESTART)", "restart the log").await,
+            Err(error) => Err(StoreError::during("write the log into the file")(error)),
+        };
+        if let Err(error) = restarted {
+            tracing::warn!(%error, "the queue's log grows; its disk may be full");
+        }
+    }
+
+    /// Writes down that the file is to be examined at the next start.
+    async fn note(&mut self, error: &StoreError) {
+        if Why::of(error) != Why::Damaged || self.suspected {
+            return;
+        }
+        self.suspected = true;
+        tracing::error!(
+            file = %self.file.display(),
+            "the queue's file is damaged; restart the server, so that what can be read is kept"
+        );
+        if let Err(error) = recover::suspect(&self.file).await {
+            tracing::error!(%error, "could not note that the queue's file is damaged");
+        }
+    }
+
+    async fn close(mut self) {
+        let _ = self.say("PRAGMA wal_checkpoint(TRUNCATE)", "write the log into the file").await;
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(%error, "the queue's file was not closed well");
+        }
+    }
+}
