@@ -248,7 +248,7 @@ pub(crate) mod tests {
         use Decision::{Again, Done, Forget, GiveUp, PutBack};
 
         let hours = 6 * 3_600_000;
-        let again = |ms| Again { due: Timestamp(1_000_000 + ms) };
+        let again = |ms: u64| Again { due: Timestamp(1_000_000 + ms) };
         #[rustfmt::skip]
         let rows = [
             ("it succeeds",                  (0, 0), 2, 0,             Succeeded,           Done),

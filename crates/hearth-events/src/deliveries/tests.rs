@@ -182,7 +182,7 @@ fn of_subscription(arn: &str) -> Delivery {
 fn each_failure_and_what_follows() {
     let failed = NotTaken::Failed { message: String::new() };
     let refused = NotTaken::Refused { code: String::new(), message: String::new() };
-    let again = |ms| Verdict::Again { due: Timestamp(1_000 + ms) };
+    let again = |ms: u64| Verdict::Again { due: Timestamp(1_000 + ms) };
     let over = |exhausted| Verdict::GiveUp { exhausted };
     #[rustfmt::skip]
     let rows = [

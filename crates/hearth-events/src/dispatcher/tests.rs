@@ -309,8 +309,8 @@ async fn in_any_weather_each_event_ends_exactly_once() {
             }
         }
         world.over().await;
-        let succeeded = world
-            .deliveries()
+        let deliveries = world.deliveries();
+        let succeeded = deliveries
             .iter()
             .filter(|(one, _)| one.parcel == Parcel::Function { arn: NEXT.to_owned() });
         let (succeeded, failed) = (succeeded.count(), world.failed().len());

@@ -190,7 +190,8 @@ mod tests {
         effects.count(7, 3);
         effects.count(7, -1);
         shared.committed(effects, 12);
-        assert_eq!((shared.lanes().number(&lane), shared.lanes().entries(&lane)), (Some(7), 2));
+        assert_eq!(shared.lanes().number(&lane), Some(7));
+        assert_eq!(shared.lanes().entries(&lane), 2);
         assert_eq!((shared.commits(), shared.last_id()), (1, EntryId(12)));
     }
 }
