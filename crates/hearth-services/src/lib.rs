@@ -5,6 +5,7 @@
 //!          ◀── remote    of any S3-compatible endpoint
 //! ```
 //!
+//! [`topics`] are our own, too: what is published waits in the durable queue, as deliveries.
 //! [`delivery`] is what one service hands to another, [`targets`] are those who take it.
 //!
 //! # Deliberately absent
@@ -16,4 +17,5 @@ pub mod buckets;
 pub mod remote;
 pub mod delivery;
 pub mod targets;
+pub mod topics;
 pub mod limits;
