@@ -163,10 +163,18 @@ fn keep(directory: &Path, file: &Path, key: &PrivateKey) -> Result<(), SigningEr
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::OnceLock;
 
     use super::*;
+
+    /// Puts a key into a directory: the same for all tests, because making one takes long.
+    pub(in crate::topics) fn keep_one_key(directory: &Path) {
+        static KEY: OnceLock<PrivateKey> = OnceLock::new();
+        let make = || PrivateKey::new(&mut SysRng, SIGNING_KEY_BITS).unwrap();
+        keep(directory, &directory.join(KEY_FILE), KEY.get_or_init(make)).unwrap();
+    }
 
     #[tokio::test]
     async fn a_signature_can_be_checked_and_the_key_outlives_a_restart() {

@@ -71,8 +71,10 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        signing::tests::keep_one_key(&directory.path().join("topics"));
         Self {
-            directory: tempfile::tempdir().unwrap(),
+            directory,
             queue: Arc::new(MemoryQueue::default()),
             metrics: Arc::new(Counted::default()),
             clock: Arc::new(Hands(AtomicU64::new(1_795_404_035_123))),

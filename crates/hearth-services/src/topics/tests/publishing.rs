@@ -1,5 +1,7 @@
 //! What is put into the queue when something is published.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -19,7 +21,7 @@ fn with_colour(text: &str, colour: &str) -> NewMessage {
         text: Some(colour.to_owned()),
         binary: None,
     };
-    let attributes = [("colour".to_owned(), attribute)].into();
+    let attributes = BTreeMap::from([("colour".to_owned(), attribute)]);
     NewMessage { attributes, ..message(text) }
 }
 
@@ -42,7 +44,7 @@ async fn each_subscription_gets_a_delivery_of_its_own() {
     let asker = place.asker();
     let arn = topic(&topics, &place, "t", &[]).await;
     let redrive = format!("{{\"deadLetterTargetArn\":\"{QUEUE}\"}}");
-    let queue = subscribe("sqs", QUEUE, &[("RedrivePolicy", &redrive)]);
+    let queue = subscribe("sqs", QUEUE, &[("RedrivePolicy", redrive.as_str())]);
     let queue = topics.subscribe(&asker, &arn, queue).await.unwrap();
     let function = subscribe("lambda", FUNCTION, &[]);
     let function = topics.subscribe(&asker, &arn, function).await.unwrap();
@@ -59,18 +61,16 @@ async fn each_subscription_gets_a_delivery_of_its_own() {
         assert_eq!((topic, delivery.trace.as_deref()), (&arn.to_string(), Some("Root=1-2-3")));
         assert_eq!(delivery.patience.retries_max, NOTIFICATION_RETRIES_MAX);
         let body = json_of(&body);
-        let (told, is_queue) = match &delivery.parcel {
-            Parcel::Queue { arn, message } => {
-                assert_eq!((arn.as_str(), message), (QUEUE, &QueueMessage::default()));
-                assert_eq!(delivery.dead_letter.as_deref(), Some(QUEUE));
-                (body, true)
-            }
-            Parcel::Function { arn } => {
-                assert_eq!((arn.as_str(), &delivery.dead_letter), (FUNCTION, &None));
-                (body["Records"][0]["Sns"].clone(), false)
-            }
-            other => panic!("{other:?}"),
+        let is_queue = if let Parcel::Queue { arn, message } = &delivery.parcel {
+            assert_eq!((arn.as_str(), message), (QUEUE, &QueueMessage::default()));
+            assert_eq!(delivery.dead_letter.as_deref(), Some(QUEUE));
+            true
+        } else {
+            assert_eq!(delivery.parcel, Parcel::Function { arn: FUNCTION.to_owned() });
+            assert_eq!(delivery.dead_letter, None);
+            false
         };
+        let told = if is_queue { body } else { body["Records"][0]["Sns"].clone() };
         let expected = if is_queue { &queue } else { &function };
         assert_eq!(subscription, &expected.arn.to_string());
         assert_eq!(told["MessageId"], json!(published.message_id));
@@ -102,7 +102,7 @@ async fn a_raw_delivery_is_the_message_with_its_attributes() {
     let Parcel::Queue { message, .. } = delivery.parcel else { panic!("{:?}", delivery.parcel) };
     let red = AttributeValue::Text("red".to_owned());
     let red = MessageAttribute { data_type: "String".to_owned(), value: red };
-    assert_eq!(message.attributes, [("colour".to_owned(), red)].into());
+    assert_eq!(message.attributes, BTreeMap::from([("colour".to_owned(), red)]));
 }
 
 #[tokio::test]
@@ -149,11 +149,10 @@ async fn each_protocol_gets_its_own_text() {
     topics.publish(&asker, &arn, new).await.unwrap();
     for (delivery, body) in place.deliveries() {
         let body = json_of(&body);
-        match delivery.parcel {
-            Parcel::Queue { .. } => assert_eq!(body["Message"], "for queues"),
-            other => {
-                assert_eq!(body["Records"][0]["Sns"]["Message"], "for all", "{other:?}");
-            }
+        if matches!(delivery.parcel, Parcel::Queue { .. }) {
+            assert_eq!(body["Message"], "for queues");
+        } else {
+            assert_eq!(body["Records"][0]["Sns"]["Message"], "for all");
         }
     }
 }

@@ -155,7 +155,7 @@ async fn what_cannot_be_subscribed_is_refused() {
         (&standard, subscribe("sqs", "", &[]),                                            "Endpoint"),
         (&standard, subscribe("sqs", &fifo_queue, &[]),                                   "Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics"),
         (&fifo,     subscribe("lambda", FUNCTION, &[]),                                   "Invalid protocol type: lambda"),
-        (&fifo,     subscribe("sqs", &fifo_queue, &[("RedrivePolicy", &letters)]),        "Attributes Reason: RedrivePolicy: must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic."),
+        (&fifo,     subscribe("sqs", &fifo_queue, &[("RedrivePolicy", letters.as_str())]),        "Attributes Reason: RedrivePolicy: must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic."),
         (&standard, subscribe("sqs", QUEUE, &[("RawMessageDelivery", "wrongvalue")]),     "Attributes Reason: RawMessageDelivery: Invalid value [wrongvalue]. Must be true or false."),
         (&standard, subscribe("lambda", FUNCTION, &[("RawMessageDelivery", "true")]),     "Attributes Reason: Delivery protocol [lambda] does not support raw message delivery."),
         (&standard, subscribe("sqs", QUEUE, &[("FilterPolicy", r#"{"a":{"b":["c"]}}"#)]), "Filter policy scope MessageAttributes does not support nested filter policy"),
@@ -220,7 +220,8 @@ async fn only_so_many_filter_policies_fit() {
     let told = topics.set_subscription_attribute(&asker, &plain.arn, filter).await;
     assert_eq!(told.unwrap_err().code(), "FilterPolicyLimitExceeded");
 
-    let (mut after, mut seen, mut pages) = (None, 0, 0);
+    let (mut seen, mut pages) = (0, 0);
+    let mut after: Option<String> = None;
     loop {
         let page = topics.subscriptions_of(&asker, &arn, after.as_deref()).unwrap();
         seen += page.items.len();
