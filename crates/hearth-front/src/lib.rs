@@ -5,7 +5,7 @@
 //!                                                ├─▶ invoke_stream  the same, piece by piece
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
-//!                                                ├─▶ query       IAM and STS
+//!                                                ├─▶ query       IAM, STS and SNS
 //!                                                ├─▶ s3          buckets
 //!                                                └─▶ own         health, status, packages
 //!                       error ◀── everything that is refused, as AWS words it
@@ -27,6 +27,7 @@ mod query_error;
 mod parameters;
 mod iam;
 mod sts;
+mod sns;
 mod s3;
 mod logs;
 mod own;

@@ -5,7 +5,7 @@
 //! what they wrote is flushed, then the launcher ends.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -34,6 +34,7 @@ use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
 use hearth_services::remote::RemoteBuckets;
+use hearth_services::topics::{TopicParts, Topics};
 use hearth_store::packages::Packages;
 use hearth_store::sqlite::Sqlite;
 use hearth_telemetry::{LogLimits, LogStore};
@@ -41,6 +42,7 @@ use hearth_types::bucket::Rate;
 use hearth_types::function::Target;
 use hearth_types::ids::{RequestId, TargetId};
 use hearth_types::limits;
+use hearth_types::metrics::{Metrics, NoMetrics};
 use hearth_types::names::Scope;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
@@ -93,8 +95,18 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
-    let Stores { logs, store, packages, runtimes, iam, buckets, objects } =
+    let Stores { logs, store, packages, runtimes, iam, buckets, objects, queue } =
         Stores::open(config, &directories, &clock).await?;
+    let metrics: Arc<dyn Metrics> = Arc::new(NoMetrics);
+    let topics = Topics::open(TopicParts {
+        records: Arc::new(store.clone()),
+        queue: Arc::clone(&queue),
+        metrics: Arc::clone(&metrics),
+        clock: Arc::clone(&clock),
+        directory: directories.topics.clone(),
+        endpoint: own_endpoint(address),
+    });
+    let topics = Arc::new(topics.await.context("could not open the topics")?);
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = Shared {
@@ -124,6 +136,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         iam,
         objects,
         buckets,
+        topics,
         logs: Arc::clone(&logs),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
@@ -184,6 +197,17 @@ impl Server {
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("could not listen on {address}; is another server running?"))
+}
+
+/// How this server is reached from its own host: what messages link to.
+fn own_endpoint(mut address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    address.set_ip(ip);
+    format!("http://{address}")
 }
 
 /// Settings of this process that no other part of it may change.
@@ -322,6 +346,7 @@ struct Directories {
     logs: PathBuf,
     packages: PathBuf,
     buckets: PathBuf,
+    topics: PathBuf,
     runtimes: PathBuf,
     database: PathBuf,
 }
@@ -333,6 +358,7 @@ impl Directories {
             logs: data.join("logs"),
             packages: data.join("packages"),
             buckets: data.join("buckets"),
+            topics: data.join("topics"),
             runtimes: runtimes_directory(data),
             database: data.join("hearth.db"),
         };
