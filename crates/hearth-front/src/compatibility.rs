@@ -217,10 +217,10 @@ fn push_settings(text: &mut String) {
 fn push_other_services(text: &mut String) {
     let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered, notes) in [
-        ("CloudWatch Logs", logs.as_slice(), &[] as &[&str]),
-        ("S3", s3::OFFERED, &[]),
-        ("IAM", iam::OFFERED, &[]),
-        ("STS", sts::OFFERED, &[]),
+        ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
+        ("S3", s3::OFFERED, NO_NOTES),
+        ("IAM", iam::OFFERED, NO_NOTES),
+        ("STS", sts::OFFERED, NO_NOTES),
         ("SNS", sns::OFFERED, SNS_NOTES),
     ] {
         let mut offered: Vec<String> = offered.iter().map(|name| format!("`{name}`")).collect();
@@ -240,6 +240,8 @@ fn push_other_services(text: &mut String) {
         }
     }
 }
+
+const NO_NOTES: &[&str] = &[];
 
 /// What is to be known of topics beside the names of operations.
 const SNS_NOTES: &[&str] = &[

@@ -48,4 +48,6 @@ scripts! {
     tags,                 &[];
     iam,                  &[];
     s3,                   &[];
+    sns,                  &[];
+    sns_deliveries,       &[];
 }
