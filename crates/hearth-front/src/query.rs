@@ -95,6 +95,10 @@ async fn read(front: &Front, arrived: Arrived) -> Result<(Service, Request), Ref
     if is_link(&arrived) {
         let request = aws_query::input(arrived.query().as_bytes());
         let request = request.map_err(|error| Refusal::of_form(&error))?;
+        // A link is followed too easily to delete something with it; no client writes others.
+        if !sns::LINKED.contains(&request.action.as_str()) {
+            return Err(Refusal::unknown_action(&request.action, &request.version));
+        }
         return Ok((Service::of(&request)?, request));
     }
     let held = body::read(arrived.body, BODY_BYTES_MAX, &front.body_room).await;

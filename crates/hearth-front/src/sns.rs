@@ -46,6 +46,9 @@ pub(crate) const OFFERED: &[&str] = &[
     "UntagResource",
 ];
 
+/// What messages link to. Each takes a secret: a token, or the id of a subscription.
+pub(crate) const LINKED: &[&str] = &["ConfirmSubscription", "Unsubscribe"];
+
 /// What the name of a certificate begins and ends with.
 const CERTIFICATE: (&str, &str) = ("/SimpleNotificationService-", ".pem");
 

@@ -106,7 +106,7 @@ pub(super) fn with(text: &str, topic: &TopicArn, more: &Permission) -> Result<St
     let accounts = accounts.ok_or_else(|| TopicError::parameter("AWSAccountId"))?;
     let mut document = parsed(text);
     let mut all = statements(&document);
-    if all.iter().any(|statement| label(statement) == Some(&more.label)) {
+    if all.iter().any(|statement| label(statement) == Some(more.label.as_str())) {
         return Err(TopicError::parameter("Statement already exists"));
     }
     let principals = accounts.iter().map(|account| format!("arn:aws:iam::{account}:root"));

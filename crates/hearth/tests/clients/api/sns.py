@@ -410,7 +410,10 @@ def links():
     subscription = sns.subscribe(TopicArn=made, Protocol="sqs", Endpoint=QUEUE)["SubscriptionArn"]
     found = followed(f"Action=Unsubscribe&SubscriptionArn={subscription}")
     same((found[0], "AuthorizationError" in found[1]), (403, True))
-    same(followed("Action=GetCallerIdentity")[0], 400)
+    # Everything else takes a form.
+    same(followed(f"Action=DeleteTopic&TopicArn={made}")[0], 400)
+    same(followed("Action=GetCallerIdentity&Version=2011-06-15")[0], 400)
+    same(status(sns.get_topic_attributes(TopicArn=made)), 200)
 
 
 def what_is_not_built():
