@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use hearth_wire::lambda::Operation;
 use hearth_wire::logs;
 
-use crate::{iam, s3, sts};
+use crate::{iam, s3, sns, sts};
 
 /// How much of an operation is offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,11 +213,12 @@ fn push_settings(text: &mut String) {
 
 fn push_other_services(text: &mut String) {
     let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
-    for (service, offered) in [
-        ("CloudWatch Logs", logs.as_slice()),
-        ("S3", s3::OFFERED),
-        ("IAM", iam::OFFERED),
-        ("STS", sts::OFFERED),
+    for (service, offered, notes) in [
+        ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
+        ("S3", s3::OFFERED, NO_NOTES),
+        ("IAM", iam::OFFERED, NO_NOTES),
+        ("STS", sts::OFFERED, NO_NOTES),
+        ("SNS", sns::OFFERED, SNS_NOTES),
     ] {
         let mut offered: Vec<String> = offered.iter().map(|name| format!("`{name}`")).collect();
         offered.sort();
@@ -228,8 +229,24 @@ fn push_other_services(text: &mut String) {
                 offered.join(", ")
             ),
         );
+        if !notes.is_empty() {
+            push(text, "\n");
+        }
+        for note in notes {
+            push(text, &format!("- {note}\n"));
+        }
     }
 }
+
+const NO_NOTES: &[&str] = &[];
+
+/// What is to be known of topics beside the names of operations.
+const SNS_NOTES: &[&str] = &[
+    "Protocols: `sqs`, `lambda` and `http`. `https`, `email`, `email-json`, `sms`, `application` and `firehose` are refused.",
+    "`KmsMasterKeyId` and `TracingConfig` are kept and have no effect. `ArchivePolicy`, `ReplayPolicy`, data protection policies and the attributes that have deliveries logged are refused.",
+    "The policy of a topic decides which other accounts may use it. Conditions other than on the account that asks are not understood: a statement that allows does not apply with one, a statement that denies does.",
+    "Notifications are signed, and `SigningCertURL` leads to this server. The certificate is signed with its own key.",
+];
 
 const HEAD: &str = "\
 <!-- Written by `HEARTH_WRITE_DOCS=1 cargo test -p hearth-front compatibility`; do not edit. -->

@@ -15,6 +15,7 @@ use hearth_runtimes::Runtimes;
 use hearth_scheduler::driver::Scheduler;
 use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
+use hearth_services::topics::Topics;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
@@ -38,6 +39,7 @@ use crate::server::{Admission, serve_connection};
 use crate::{
     caller, events, invoke, lambda as lambda_operations, logs as log_operations, own, query,
 };
+use crate::{caller, invoke, lambda as lambda_operations, logs as log_operations, own, query, sns};
 
 /// What the front door answers, most of the time.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -55,6 +57,8 @@ pub struct Front {
     pub buckets: Arc<Buckets>,
     /// Where code comes from that is named by bucket and key.
     pub objects: Arc<dyn ObjectSource>,
+    /// Our own topics.
+    pub topics: Arc<Topics>,
     /// What runs functions.
     pub invoker: Arc<Invoker>,
     /// What has their environments.
@@ -121,6 +125,9 @@ impl Front {
         }
         if arrived.head.uri.path().starts_with(own::PREFIX) {
             return whole(own::answer(self, &arrived).await);
+        }
+        if sns::is_certificate(&arrived) {
+            return whole(sns::certificate(self, &arrived).await);
         }
         if query::is_query(&arrived) {
             return whole(query::answer(self, arrived).await);

@@ -5,7 +5,7 @@
 //!                                                ├─▶ invoke_stream  the same, piece by piece
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
-//!                                                ├─▶ query       IAM and STS
+//!                                                ├─▶ query       IAM, STS and SNS
 //!                                                ├─▶ s3          buckets
 //!                                                ├─▶ events      events that wait or were given up
 //!                                                └─▶ own         health, status, packages
@@ -29,6 +29,7 @@ mod query_error;
 mod parameters;
 mod iam;
 mod sts;
+mod sns;
 mod s3;
 mod logs;
 mod events;

@@ -4,6 +4,8 @@
 //! [`Parameters::check`], which has to be called before the operation begins. Everything else is
 //! the domain's to refuse.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hearth_iam::{Listing, Page, Tag};
@@ -15,6 +17,8 @@ use crate::query_error::Refusal;
 #[derive(Debug)]
 pub(crate) struct Parameters {
     members: Map<String, Value>,
+    /// Where they stand, if they are not those of the request itself: `entries.1.member.`.
+    path: String,
     /// Constraints that are broken.
     broken: Vec<String>,
     malformed: Option<String>,
@@ -31,7 +35,12 @@ impl Parameters {
             | Value::String(_)
             | Value::Array(_) => Map::new(),
         };
-        Self { members, broken: Vec::new(), malformed: None }
+        Self { members, path: String::new(), broken: Vec::new(), malformed: None }
+    }
+
+    /// Of an element of a list, counted from 1.
+    pub(crate) fn within(list: &str, number: usize, element: Value) -> Self {
+        Self { path: format!("{}.{number}.member.", camel(list)), ..Self::new(element) }
     }
 
     /// A text, if it is there.
@@ -46,9 +55,14 @@ impl Parameters {
     /// A text that has to be there.
     pub(crate) fn required(&mut self, name: &str) -> String {
         if !self.members.contains_key(name) {
-            self.broken.push(missing(&camel(name)));
+            self.miss(&camel(name));
         }
         self.text(name).unwrap_or_default()
+    }
+
+    /// Remembers that something is missing.
+    pub(crate) fn miss(&mut self, path: &str) {
+        self.broken.push(missing(&format!("{}{path}", self.path)));
     }
 
     /// A whole number, if it is there.
@@ -101,6 +115,43 @@ impl Parameters {
         self.tags_of(name, &elements)
     }
 
+    /// A map of texts. It may be empty or missing.
+    pub(crate) fn texts_by_name(&mut self, name: &str) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        for entry in self.entries(name) {
+            let text = |member: &str| entry.get(member).and_then(Value::as_str).map(str::to_owned);
+            match (text("key"), text("value")) {
+                (Some(key), Some(value)) => {
+                    texts.insert(key, value);
+                }
+                (Some(key), None) => {
+                    texts.insert(key, String::new());
+                }
+                (None, _) => self.malformed(name, "a map of texts").unwrap_or_default(),
+            }
+        }
+        texts
+    }
+
+    /// The entries of a map. It may be empty or missing.
+    pub(crate) fn entries(&mut self, name: &str) -> Vec<Value> {
+        match self.members.remove(name) {
+            Some(Value::Object(mut map)) if map.len() == 1 => match map.remove("entry") {
+                Some(Value::Array(entries)) => entries,
+                Some(_) | None => self.malformed(name, "a map").unwrap_or_default(),
+            },
+            Some(Value::String(text)) if text.is_empty() => Vec::new(),
+            Some(_) => self.malformed(name, "a map").unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Bytes in base64.
+    pub(crate) fn bytes(&mut self, name: &str, text: &str) -> Vec<u8> {
+        let decoded = STANDARD.decode(text).ok();
+        decoded.or_else(|| self.malformed(name, "in base64")).unwrap_or_default()
+    }
+
     /// Which page of a listing is asked for.
     pub(crate) fn page(&mut self) -> Result<Page, Refusal> {
         let marker = self.text("Marker").map(|marker| {
@@ -124,9 +175,10 @@ impl Parameters {
         Err(Refusal::validation(format!("{count} validation {noun} detected: {told}")))
     }
 
-    fn required_list(&mut self, name: &str) -> Vec<Value> {
+    /// A list that has to be there. It may be empty.
+    pub(crate) fn required_list(&mut self, name: &str) -> Vec<Value> {
         if !self.members.contains_key(name) {
-            self.broken.push(missing(&camel(name)));
+            self.miss(&camel(name));
         }
         self.list(name)
     }
@@ -211,6 +263,26 @@ mod tests {
         assert!(found.required_tags("None").is_empty());
         assert_eq!(found.one_of("Word", &[("one", 1), ("two", 2)]), Some(2));
         assert_eq!(found.check(), Ok(()));
+    }
+
+    #[test]
+    fn maps_are_taken_as_maps() {
+        let mut found = of("A.entry.1.key=a&A.entry.1.value=1&A.entry.2.key=b&B=&C.entry=x");
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let expected = BTreeMap::from([pair("a", "1"), pair("b", "")]);
+        assert_eq!(found.texts_by_name("A"), expected);
+        assert!(found.texts_by_name("B").is_empty());
+        assert!(found.texts_by_name("None").is_empty());
+        assert!(found.entries("C").is_empty());
+        assert_eq!(found.check(), Err(Refusal::malformed("The parameter C must be a map.")));
+    }
+
+    #[test]
+    fn what_an_element_misses_is_told_with_its_number() {
+        let mut found = Parameters::within("Entries", 2, json!({}));
+        found.required("Id");
+        let text = "1 validation error detected: Value null at 'entries.2.member.id' failed to satisfy constraint: Member must not be null";
+        assert_eq!(found.check(), Err(Refusal::validation(text)));
     }
 
     #[test]

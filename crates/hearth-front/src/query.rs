@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hearth_iam::{Caller, Iam};
-use hearth_types::names::AccountId;
+use hearth_services::topics::{Proof, Topics};
+use hearth_types::names::{AccountId, Scope};
 use hearth_types::time::Timestamp;
 use hearth_wire::aws_query::{self, Request};
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -18,15 +19,25 @@ use crate::body;
 use crate::front::{Answer, Arrived, Front};
 use crate::query_error::Refusal;
 use crate::server::Admission;
-use crate::{iam, sts};
+use crate::{iam, sns, sts};
 
-/// The largest request: a policy of 131,072 characters, each written as `%C3%A9`, and the rest.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The largest request: messages of a megabyte together, each byte written as `%22`, and the rest.
+const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// AWS's namespace of errors that belong to no service.
 const NO_SERVICE: &str = "http://webservices.amazon.com/AWSFault/2005-15-09";
 
-/// Whether this is a request of this protocol.
+/// Whether this is a request of this protocol: a form, or a link that somebody follows.
 pub(crate) fn is_query(arrived: &Arrived) -> bool {
+    is_link(arrived) || is_form(arrived)
+}
+
+fn is_link(arrived: &Arrived) -> bool {
+    arrived.head.method == Method::GET
+        && arrived.head.uri.path() == "/"
+        && arrived.query().split('&').any(|pair| pair.starts_with("Action="))
+}
+
+fn is_form(arrived: &Arrived) -> bool {
     let is_form = arrived.header("content-type").is_some_and(|kind| {
         let essence = kind.split(';').next().unwrap_or_default();
         essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
@@ -44,16 +55,24 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
         return Refusal::draining().render(NO_SERVICE, id);
     }
     let token = arrived.header("x-amz-security-token").map(str::to_owned);
-    let caller = Caller::new(arrived.scope.account, token.as_deref());
-    let (service, request) = match read(front, arrived.body).await {
+    let caller = Caller::new(arrived.scope.account.clone(), token.as_deref());
+    let scope = arrived.scope.clone();
+    let trace = arrived.header("x-amzn-trace-id").map(str::to_owned);
+    let is_signed = arrived.head.headers.contains_key(AUTHORIZATION);
+    let proof = if is_signed { Proof::Signed } else { Proof::Nothing };
+    let (service, request) = match read(front, arrived).await {
         Ok(read) => read,
         Err(refusal) => return refusal.render(NO_SERVICE, id),
     };
     let action = request.action.clone();
     let call = Call {
         iam: Arc::clone(&front.iam),
+        topics: Arc::clone(&front.topics),
         own_account: front.scope.account.clone(),
         caller,
+        scope,
+        trace,
+        proof,
         request,
     };
     // As in the other protocols: a change that has begun is finished, also when the client goes.
@@ -72,8 +91,17 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
     }
 }
 
-async fn read(front: &Front, body: hyper::body::Incoming) -> Result<(Service, Request), Refusal> {
-    let held = body::read(body, BODY_BYTES_MAX, &front.body_room).await;
+async fn read(front: &Front, arrived: Arrived) -> Result<(Service, Request), Refusal> {
+    if is_link(&arrived) {
+        let request = aws_query::input(arrived.query().as_bytes());
+        let request = request.map_err(|error| Refusal::of_form(&error))?;
+        // A link is followed too easily to delete something with it; no client writes others.
+        if !sns::LINKED.contains(&request.action.as_str()) {
+            return Err(Refusal::unknown_action(&request.action, &request.version));
+        }
+        return Ok((Service::of(&request)?, request));
+    }
+    let held = body::read(arrived.body, BODY_BYTES_MAX, &front.body_room).await;
     let held = held.map_err(|error| Refusal::of_body(error, BODY_BYTES_MAX))?;
     let request = aws_query::input(&held.bytes).map_err(|error| Refusal::of_form(&error))?;
     if let Some(said) = front.elsewhere.of_version(&request.version) {
@@ -101,14 +129,22 @@ pub(crate) fn date(at: Timestamp) -> String {
 /// One call of an operation.
 struct Call {
     iam: Arc<Iam>,
+    topics: Arc<Topics>,
     own_account: AccountId,
     caller: Caller,
+    scope: Scope,
+    trace: Option<String>,
+    proof: Proof,
     request: Request,
 }
 
 async fn perform(service: Service, call: Call) -> Result<Value, Refusal> {
-    let Call { iam, own_account, caller, request } = call;
+    let Call { iam, topics, own_account, caller, scope, trace, proof, request } = call;
     match service {
+        Service::Sns => {
+            let asker = sns::Asked { topics: &topics, scope, trace, proof };
+            sns::perform(asker, request).await
+        }
         Service::Iam => iam::perform(&iam, &caller, request).await,
         Service::Sts => sts::perform(&iam, (&caller, &own_account), request),
     }
@@ -118,13 +154,13 @@ async fn perform(service: Service, call: Call) -> Result<Value, Refusal> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
     Iam,
+    Sns,
     Sts,
 }
 
 /// Other services that speak it, by the version of their API, so that a refusal names them.
 #[rustfmt::skip]
 const NOT_BUILT: &[(&str, &str)] = &[
-    ("2010-03-31", "SNS"),
     ("2010-05-15", "CloudFormation"),
     ("2010-08-01", "CloudWatch"),
     ("2012-11-05", "SQS"),
@@ -135,7 +171,10 @@ const NOT_BUILT: &[(&str, &str)] = &[
 impl Service {
     fn of(request: &Request) -> Result<Self, Refusal> {
         match request.version.as_str() {
+            "2010-03-31" => Ok(Self::Sns),
             "2010-05-08" => Ok(Self::Iam),
+            // The links in messages of SNS name no version.
+            "" if sns::OFFERED.contains(&request.action.as_str()) => Ok(Self::Sns),
             "2011-06-15" => Ok(Self::Sts),
             other => Err(match NOT_BUILT.iter().find(|(version, _)| *version == other) {
                 Some((_, service)) => Refusal::not_built(service, &request.action),
@@ -147,6 +186,7 @@ impl Service {
     fn namespace(self) -> &'static str {
         match self {
             Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
+            Self::Sns => "http://sns.amazonaws.com/doc/2010-03-31/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
         }
     }
@@ -173,7 +213,9 @@ mod tests {
         };
         assert_eq!(of("2010-05-08"), Ok(Service::Iam));
         assert_eq!(of("2011-06-15"), Ok(Service::Sts));
-        assert_eq!(of("2010-03-31"), Err(Refusal::not_built("SNS", "Publish")));
+        assert_eq!(of("2010-03-31"), Ok(Service::Sns));
+        assert_eq!(of(""), Ok(Service::Sns));
+        assert_eq!(of("2016-11-15"), Err(Refusal::not_built("EC2", "Publish")));
         assert_eq!(of("1999-01-01"), Err(Refusal::unknown_action("Publish", "1999-01-01")));
     }
 }

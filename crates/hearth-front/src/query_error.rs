@@ -4,6 +4,7 @@
 use std::error::Error;
 
 use hearth_iam::IamError;
+use hearth_services::topics::TopicError;
 use hearth_types::ids::RequestId;
 use hearth_wire::aws_query::{self, ErrorBody, Fault, QueryError};
 use hyper::StatusCode;
@@ -92,7 +93,7 @@ impl Refusal {
     }
 
     /// Ours to mend. The cause is in the server's log, not in the answer.
-    fn internal(error: &IamError) -> Self {
+    fn internal((status, code): (u16, &'static str), error: &dyn Error) -> Self {
         let mut causes = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
@@ -100,7 +101,7 @@ impl Refusal {
             source = cause.source();
         }
         tracing::error!(error = causes, "an operation failed");
-        Self::new((500, "ServiceFailure"), format!("{error}. The server's log says why."))
+        Self::new((status, code), format!("{error}. The server's log says why."))
     }
 
     pub(crate) fn render(&self, namespace: &str, id: RequestId) -> Answer {
@@ -133,9 +134,36 @@ impl From<IamError> for Refusal {
             IamError::DeleteConflict(_) => (409, "DeleteConflict"),
             IamError::LimitExceeded(_) => (409, "LimitExceeded"),
             IamError::AccessDenied(_) => (403, "AccessDenied"),
-            IamError::Store(_) => return Self::internal(&error),
+            IamError::Store(_) => return Self::internal((500, "ServiceFailure"), &error),
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<TopicError> for Refusal {
+    fn from(error: TopicError) -> Self {
+        let status = match error {
+            TopicError::InvalidParameter(_)
+            | TopicError::InvalidParameterValue(_)
+            | TopicError::Validation(_)
+            | TopicError::TagLimit
+            | TopicError::EmptyBatch
+            | TopicError::TooManyEntries
+            | TopicError::EntriesNotDistinct
+            | TopicError::InvalidEntryId
+            | TopicError::BatchTooLong => 400,
+            TopicError::Forbidden(_)
+            | TopicError::TopicLimit(_)
+            | TopicError::SubscriptionLimit(_)
+            | TopicError::FilterPolicyLimit(_) => 403,
+            TopicError::TopicMissing
+            | TopicError::SubscriptionMissing
+            | TopicError::ResourceMissing => 404,
+            TopicError::Store(_) | TopicError::Signing(_) => {
+                return Self::internal((500, error.code()), &error);
+            }
+        };
+        Self::new((status, error.code()), error.to_string())
     }
 }
 
@@ -167,6 +195,18 @@ mod tests {
         for (error, status, code, message) in rows {
             let expected = Refusal::new((status, code), message);
             assert_eq!(Refusal::from(error), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn topics_are_refused_as_sns_words_it() {
+        let rows = [
+            (TopicError::TopicMissing, 404, "NotFound", "Topic does not exist"),
+            (TopicError::Forbidden("x".to_owned()), 403, "AuthorizationError", "x"),
+            (TopicError::InvalidParameterValue("x".to_owned()), 400, "ParameterValueInvalid", "x"),
+        ];
+        for (error, status, code, message) in rows {
+            assert_eq!(Refusal::from(error), Refusal::new((status, code), message));
         }
     }
 

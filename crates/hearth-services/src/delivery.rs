@@ -13,6 +13,7 @@
 //! Nobody here delivers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_store::queue::{Lane, NewEntry};
@@ -220,6 +221,83 @@ pub struct Patience {
     pub retries_max: u32,
     /// How old it may get.
     pub age_ms_max: u64,
+    /// When it is tried again, if a delivery policy says so: for HTTP endpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpPatience>,
+}
+
+/// When a delivery to an HTTP endpoint is tried again.
+///
+/// ```text
+///  retry   1 ─▶ no_delay_retries   at once
+///            ─▶ min_delay_retries  the least delay
+///            ─▶ …                  from the least to the greatest
+///            ─▶ max_delay_retries  the greatest delay
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpPatience {
+    /// Retries without a delay.
+    pub no_delay_retries: u32,
+    /// Retries with the least delay, behind those.
+    pub min_delay_retries: u32,
+    /// Retries with the greatest delay, which are the last.
+    pub max_delay_retries: u32,
+    /// The least delay.
+    pub min_delay_seconds: u32,
+    /// The greatest delay.
+    pub max_delay_seconds: u32,
+    /// How the delay grows from the one to the other.
+    pub backoff: Backoff,
+    /// How many deliveries the endpoint takes in a second.
+    pub receives_per_second_max: Option<u32>,
+}
+
+/// How a delay grows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backoff {
+    /// By the same amount each time.
+    #[default]
+    Linear,
+    /// By an amount that grows by the same amount.
+    Arithmetic,
+    /// By an amount that doubles.
+    Geometric,
+    /// By the same factor each time.
+    Exponential,
+}
+
+impl HttpPatience {
+    /// How long to wait before a retry, of which the first is 1.
+    #[must_use]
+    pub fn delay_millis(&self, retries_max: u32, retry: u32) -> u64 {
+        let before = self.no_delay_retries.saturating_add(self.min_delay_retries);
+        let growing = retries_max.saturating_sub(before).saturating_sub(self.max_delay_retries);
+        if retry <= self.no_delay_retries {
+            return 0;
+        }
+        if retry <= before {
+            return u64::from(self.min_delay_seconds) * 1_000;
+        }
+        if retry > before.saturating_add(growing) {
+            return u64::from(self.max_delay_seconds) * 1_000;
+        }
+        let (step, steps) = (f64::from(retry - before - 1), f64::from((growing - 1).max(1)));
+        let (least, greatest) =
+            (f64::from(self.min_delay_seconds), f64::from(self.max_delay_seconds));
+        let part = step / steps;
+        let seconds = match self.backoff {
+            Backoff::Linear => least + (greatest - least) * part,
+            Backoff::Arithmetic => least + (greatest - least) * part * part,
+            Backoff::Geometric => {
+                let whole = steps.exp2() - 1.0;
+                least + (greatest - least) * (step.exp2() - 1.0) / whole
+            }
+            Backoff::Exponential => least * (greatest / least.max(1.0)).max(1.0).powf(part),
+        };
+        let millis = Duration::from_secs_f64(seconds.clamp(0.0, greatest.max(least))).as_millis();
+        u64::try_from(millis).unwrap_or(u64::MAX)
+    }
 }
 
 impl Delivery {
@@ -273,7 +351,7 @@ mod tests {
         let delivery = Delivery {
             origin: Origin::DeadLetter { function: "f".to_owned() },
             parcel: Parcel::Queue { arn, message },
-            patience: Patience { retries_max: 3, age_ms_max: 60_000 },
+            patience: Patience { retries_max: 3, age_ms_max: 60_000, http: None },
             dead_letter: None,
             trace: Some("Root=1-2-3".to_owned()),
             attempts: 2,
@@ -281,5 +359,51 @@ mod tests {
         let entry = delivery.entry("lane", None, Bytes::from_static(b"x"), Timestamp(1));
         assert_eq!(Delivery::read(&entry.head).unwrap(), delivery);
         assert_eq!(entry.lane.kind, LANE_KIND);
+    }
+
+    #[test]
+    fn retries_of_an_http_endpoint_come_in_four_phases() {
+        let patience = HttpPatience {
+            no_delay_retries: 1,
+            min_delay_retries: 1,
+            max_delay_retries: 2,
+            min_delay_seconds: 1,
+            max_delay_seconds: 9,
+            backoff: Backoff::Linear,
+            receives_per_second_max: None,
+        };
+        let delays = |backoff| {
+            let patience = HttpPatience { backoff, ..patience };
+            (1..=7).map(|retry| patience.delay_millis(7, retry)).collect::<Vec<u64>>()
+        };
+        assert_eq!(delays(Backoff::Linear), [0, 1_000, 1_000, 5_000, 9_000, 9_000, 9_000]);
+        assert_eq!(delays(Backoff::Arithmetic), [0, 1_000, 1_000, 3_000, 9_000, 9_000, 9_000]);
+        assert_eq!(delays(Backoff::Exponential), [0, 1_000, 1_000, 3_000, 9_000, 9_000, 9_000]);
+        let geometric = delays(Backoff::Geometric);
+        assert_eq!((geometric[2], geometric[4]), (1_000, 9_000));
+        assert!((1_000..9_000).contains(&geometric[3]), "{geometric:?}");
+    }
+
+    #[test]
+    fn equal_delays_stay_equal() {
+        let patience = HttpPatience {
+            no_delay_retries: 0,
+            min_delay_retries: 0,
+            max_delay_retries: 0,
+            min_delay_seconds: 20,
+            max_delay_seconds: 20,
+            backoff: Backoff::Linear,
+            receives_per_second_max: None,
+        };
+        for retry in 1..=3 {
+            assert_eq!(patience.delay_millis(3, retry), 20_000);
+        }
+    }
+
+    #[test]
+    fn a_delivery_of_an_older_server_is_read() {
+        let text = r#"{"retries_max":3,"age_ms_max":60000}"#;
+        let read: Patience = serde_json::from_str(text).unwrap();
+        assert_eq!(read, Patience { retries_max: 3, age_ms_max: 60_000, http: None });
     }
 }

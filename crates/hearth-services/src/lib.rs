@@ -6,6 +6,7 @@
 //!  targets ◀── remote    queues, topics and buses of any endpoint, and HTTP endpoints
 //! ```
 //!
+//! [`topics`] are our own, too: what is published waits in the durable queue, as deliveries.
 //! [`delivery`] is what one service hands to another, [`targets`] are those who take it.
 //!
 //! # Deliberately absent
@@ -18,4 +19,5 @@ pub mod buckets;
 pub mod remote;
 pub mod delivery;
 pub mod targets;
+pub mod topics;
 pub mod limits;

@@ -49,3 +49,71 @@ pub const KEPT_CONNECTIONS_MAX: usize = 16;
 pub const KEPT_SECONDS_MAX: u64 = 15;
 /// Addresses of remote queues that are remembered. More are asked for again.
 pub const QUEUE_URLS_MAX: usize = 1_000;
+
+/// AWS: the name of a topic, `.fifo` included.
+pub const TOPIC_NAME_CHARACTERS_MAX: usize = 256;
+/// AWS: standard topics of one account in one region.
+pub const TOPICS_MAX: usize = 100_000;
+/// AWS: FIFO topics of one account in one region.
+pub const FIFO_TOPICS_MAX: usize = 1_000;
+/// AWS: subscriptions of one standard topic.
+pub const SUBSCRIPTIONS_MAX: usize = 12_500_000;
+/// AWS: subscriptions of one FIFO topic, and of one whose messages may be large.
+pub const SUBSCRIPTIONS_FEW_MAX: usize = 100;
+/// AWS: topics or subscriptions on one page of a listing.
+pub const TOPIC_LIST_ITEMS_MAX: usize = 100;
+/// AWS: the name that is shown of a topic.
+pub const DISPLAY_NAME_CHARACTERS_MAX: usize = 100;
+/// AWS: the line above a message.
+pub const SUBJECT_CHARACTERS_MAX: usize = 100;
+/// AWS: a message with its attributes, and all messages of a batch together, by default.
+pub const NOTIFICATION_BYTES_DEFAULT: usize = 262_144;
+/// AWS: the bounds of what a topic may set in place of the default.
+pub const NOTIFICATION_BYTES_MIN: usize = 1_024;
+/// See [`NOTIFICATION_BYTES_MIN`].
+pub const NOTIFICATION_BYTES_MAX: usize = 1_048_576;
+/// AWS: messages of one batch.
+pub const PUBLISH_ENTRIES_MAX: usize = 10;
+/// AWS: the id of an entry of a batch.
+pub const ENTRY_ID_CHARACTERS_MAX: usize = 80;
+/// AWS: the name of a message attribute.
+pub const MESSAGE_ATTRIBUTE_NAME_BYTES_MAX: usize = 256;
+/// AWS: the ids that group and deduplicate the messages of a FIFO topic.
+pub const MESSAGE_GROUP_CHARACTERS_MAX: usize = 128;
+/// AWS: how long a FIFO topic remembers the messages that it has taken.
+pub const DEDUPLICATION_MILLIS: u64 = 5 * 60 * 1_000;
+/// AWS: how long a subscription can be confirmed, or restored after it was ended.
+pub const CONFIRMATION_MILLIS_MAX: u64 = 2 * 24 * 60 * 60 * 1_000;
+/// AWS: a filter policy as a text.
+pub const FILTER_POLICY_BYTES_MAX: usize = 256 * 1024;
+/// AWS: keys of a filter policy.
+pub const FILTER_KEYS_MAX: usize = 5;
+/// AWS: combinations of values of a filter policy.
+pub const FILTER_COMBINATIONS_MAX: u64 = 150;
+/// AWS: a number in a filter policy, with either sign.
+pub const FILTER_NUMBER_MAX: f64 = 1_000_000_000.0;
+/// AWS: filter policies of one topic.
+pub const FILTER_POLICIES_MAX: usize = 200;
+/// AWS: filter policies of one account in one region.
+pub const FILTER_POLICIES_ACCOUNT_MAX: usize = 10_000;
+/// AWS: the policy of a topic as a text.
+pub const TOPIC_POLICY_BYTES_MAX: usize = 30 * 1024;
+/// AWS: statements in the policy of a topic.
+pub const TOPIC_POLICY_STATEMENTS_MAX: usize = 100;
+/// AWS: retries of a delivery to a queue or a function.
+pub const NOTIFICATION_RETRIES_MAX: u32 = 100_015;
+/// AWS: how long those retries take: 23 days.
+pub const NOTIFICATION_AGE_MILLIS_MAX: u64 = 23 * 24 * 60 * 60 * 1_000;
+/// AWS: retries of a delivery to an HTTP endpoint that a delivery policy may ask for.
+pub const HTTP_RETRIES_MAX: u32 = 100;
+/// AWS: retries of a delivery to an HTTP endpoint without a delivery policy.
+pub const HTTP_RETRIES_DEFAULT: u32 = 3;
+/// AWS: seconds between those.
+pub const HTTP_DELAY_SECONDS_DEFAULT: u32 = 20;
+/// AWS: how long all retries of a delivery to an HTTP endpoint may take.
+pub const HTTP_RETRY_SECONDS_MAX: u32 = 3_600;
+/// The size of the key that notifications are signed with: AWS's.
+pub const SIGNING_KEY_BITS: usize = 2_048;
+
+const _: () = assert!(NOTIFICATION_BYTES_MIN < NOTIFICATION_BYTES_DEFAULT);
+const _: () = assert!(NOTIFICATION_BYTES_DEFAULT < NOTIFICATION_BYTES_MAX);

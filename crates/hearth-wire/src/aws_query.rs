@@ -17,7 +17,7 @@
 //! # Deliberately absent
 //!
 //! Types: a number stays the text that it was written as. Maps: their `entry.1.key` becomes an
-//! object with the list `entry`; no operation here takes one.
+//! object with the list `entry`, and such an object becomes `<entry>`s again.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -215,8 +215,23 @@ fn element(name: &str, value: &Value) -> Element {
         }
         Value::Object(members) => {
             let members = members.iter().filter(|(_, value)| !value.is_null());
-            Element::new(name).children(members.map(|(name, value)| element(name, value)))
+            Element::new(name).children(members.flat_map(|(name, value)| member(name, value)))
         }
+    }
+}
+
+/// The entries of a map have nothing around them.
+fn member(name: &str, value: &Value) -> Vec<Element> {
+    match value {
+        Value::Array(entries) if name == "entry" => {
+            entries.iter().map(|entry| element(name, entry)).collect()
+        }
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => vec![element(name, value)],
     }
 }
 
@@ -343,6 +358,20 @@ mod tests {
              <IsTruncated>false</IsTruncated><Roles><member><RoleName>a&lt;b</RoleName></member>\
              </Roles><Tags/></ListRolesResult><ResponseMetadata><RequestId>id</RequestId>\
              </ResponseMetadata></ListRolesResponse>"
+        );
+    }
+
+    #[test]
+    fn a_map_becomes_entries() {
+        let result = json!({ "Attributes": { "entry": [
+            { "key": "a", "value": "1" }, { "key": "b", "value": "2" },
+        ] } });
+        assert_eq!(
+            output("GetAttributes", "n", &result, "id"),
+            "<GetAttributesResponse xmlns=\"n\"><GetAttributesResult><Attributes>\
+             <entry><key>a</key><value>1</value></entry><entry><key>b</key><value>2</value></entry>\
+             </Attributes></GetAttributesResult><ResponseMetadata><RequestId>id</RequestId>\
+             </ResponseMetadata></GetAttributesResponse>"
         );
     }
 

@@ -5,7 +5,7 @@
 //! what they wrote is flushed, then the launcher ends.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -36,6 +36,8 @@ use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
 use hearth_services::remote::buckets::RemoteBuckets;
+use hearth_services::remote::RemoteBuckets;
+use hearth_services::topics::{TopicParts, Topics};
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
 use hearth_store::queue::sqlite::SqliteQueue;
@@ -106,7 +108,18 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
     let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } =
+    let Stores { logs, store, packages, runtimes, iam, buckets, objects, queue } =
         Stores::open(config, &directories, &clock).await?;
+    let metrics: Arc<dyn Metrics> = Arc::new(NoMetrics);
+    let topics = Topics::open(TopicParts {
+        records: Arc::new(store.clone()),
+        queue: Arc::clone(&queue),
+        metrics: Arc::clone(&metrics),
+        clock: Arc::clone(&clock),
+        directory: directories.topics.clone(),
+        endpoint: own_endpoint(address),
+    });
+    let topics = Arc::new(topics.await.context("could not open the topics")?);
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = Shared {
@@ -135,6 +148,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         iam,
         objects,
         buckets,
+        topics,
         logs: Arc::clone(&logs),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
@@ -202,6 +216,17 @@ impl Server {
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("could not listen on {address}; is another server running?"))
+}
+
+/// How this server is reached from its own host: what messages link to.
+fn own_endpoint(mut address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    address.set_ip(ip);
+    format!("http://{address}")
 }
 
 /// Settings of this process that no other part of it may change.
@@ -350,6 +375,7 @@ struct Directories {
     logs: PathBuf,
     packages: PathBuf,
     buckets: PathBuf,
+    topics: PathBuf,
     runtimes: PathBuf,
     database: PathBuf,
     queue: PathBuf,
@@ -362,6 +388,7 @@ impl Directories {
             logs: data.join("logs"),
             packages: data.join("packages"),
             buckets: data.join("buckets"),
+            topics: data.join("topics"),
             runtimes: runtimes_directory(data),
             database: data.join("hearth.db"),
             queue: data.join("queue.db"),

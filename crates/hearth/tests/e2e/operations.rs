@@ -56,4 +56,6 @@ scripts! {
     tags,                 &[];
     iam,                  &[];
     s3,                   &[];
+    sns,                  &[];
+    sns_deliveries,       &[];
 }
