@@ -5,7 +5,8 @@
 //!          ◀── remote    of any S3-compatible endpoint
 //! ```
 //!
-//! [`delivery`] is what one service hands to another, [`targets`] are those who take it.
+//! [`delivery`] is what one service hands to another, [`targets`] are those who take it; [`patterns`]
+//! say which events a rule is for.
 //!
 //! # Deliberately absent
 //!
@@ -16,4 +17,5 @@ pub mod buckets;
 pub mod remote;
 pub mod delivery;
 pub mod targets;
+pub mod patterns;
 pub mod limits;

@@ -26,3 +26,10 @@ pub const FETCH_SECONDS_MAX: u64 = 300;
 pub const CONNECT_SECONDS_MAX: u64 = 10;
 /// What a remote endpoint may say about why it refused.
 pub const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+/// AWS: characters of an event pattern, if the quota is raised as far as it goes.
+pub const PATTERN_CHARACTERS_MAX: usize = 4_096;
+/// AWS: ways to match one pattern, to which `$or` leads.
+pub const PATTERN_ALTERNATIVES_MAX: usize = 1_000;
+/// How many places of values are looked at so that the fields of one pattern come from the same
+/// elements of arrays. An event of a megabyte could ask for any number; ordinary ones need a few.
+pub const PATTERN_STEPS_MAX: usize = 100_000;
