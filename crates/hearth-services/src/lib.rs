@@ -6,7 +6,7 @@
 //! ```
 //!
 //! [`delivery`] is what one service hands to another, [`targets`] are those who take it; [`patterns`]
-//! say which events a rule is for.
+//! say which events a rule of [`buses`] is for.
 //!
 //! # Deliberately absent
 //!
@@ -18,4 +18,5 @@ pub mod remote;
 pub mod delivery;
 pub mod targets;
 pub mod patterns;
+pub mod buses;
 pub mod limits;
