@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::logs;
+use hearth_wire::{events, logs};
 
 use crate::{iam, s3, sts};
 
@@ -216,8 +216,10 @@ fn push_settings(text: &mut String) {
 
 fn push_other_services(text: &mut String) {
     let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
+    let events: Vec<&str> = events::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered) in [
         ("CloudWatch Logs", logs.as_slice()),
+        (EVENTBRIDGE, events.as_slice()),
         ("S3", s3::OFFERED),
         ("IAM", iam::OFFERED),
         ("STS", sts::OFFERED),
@@ -231,8 +233,24 @@ fn push_other_services(text: &mut String) {
                 offered.join(", ")
             ),
         );
+        if service == EVENTBRIDGE {
+            push(text, EVENTBRIDGE_PARTS);
+        }
     }
 }
+
+const EVENTBRIDGE: &str = "EventBridge";
+
+const EVENTBRIDGE_PARTS: &str = "
+What is not there of those that are offered:
+
+- `PutRule` refuses a `ScheduleExpression`: schedules are not built yet.
+- `PutTargets` takes functions, queues, topics, event buses and log groups; other targets are refused by name.
+- Policies of buses (`PutPermission`), roles of rules and targets, and the `DeadLetterConfig` of a bus are kept and
+  have no effect: callers are not authenticated, and nothing is encrypted with keys of their own.
+- `KmsKeyIdentifier`, `LogConfig` and `EndpointId` are refused.
+- Wildcards in patterns are taken also where AWS finds them too complex.
+";
 
 const HEAD: &str = "\
 <!-- Written by `HEARTH_WRITE_DOCS=1 cargo test -p hearth-front compatibility`; do not edit. -->

@@ -14,6 +14,7 @@ use hearth_invoke::Invoker;
 use hearth_runtimes::Runtimes;
 use hearth_scheduler::driver::Scheduler;
 use hearth_services::buckets::Buckets;
+use hearth_services::buses::Buses;
 use hearth_services::objects::ObjectSource;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
@@ -34,7 +35,9 @@ use crate::error::{AwsError, Protocol};
 use crate::invoke_stream::{self, EventStream};
 use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
-use crate::{caller, invoke, lambda as lambda_operations, logs as log_operations, own, query};
+use crate::{
+    caller, events, invoke, lambda as lambda_operations, logs as log_operations, own, query,
+};
 
 /// What the front door answers, most of the time.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -50,6 +53,8 @@ pub struct Front {
     pub iam: Arc<Iam>,
     /// Our own buckets.
     pub buckets: Arc<Buckets>,
+    /// Our own event buses.
+    pub event_buses: Arc<Buses>,
     /// Where code comes from that is named by bucket and key.
     pub objects: Arc<dyn ObjectSource>,
     /// What runs functions.
@@ -123,6 +128,10 @@ impl Front {
             let protocol = if is_aws_json { Protocol::AwsJson } else { Protocol::RestJson };
             return whole(AwsError::draining().render(protocol));
         }
+        if let Some(target) = target.as_deref().filter(|target| events::is_target(target)) {
+            let answer = events::answer(self, arrived, target).await;
+            return whole(answer.unwrap_or_else(|error| error.render(Protocol::AwsJson)));
+        }
         if let Some(target) = target {
             let answer = self.aws_json(arrived, &target).await;
             return whole(answer.unwrap_or_else(|error| error.render(Protocol::AwsJson)));
@@ -170,7 +179,7 @@ impl Front {
         Ok(whole(from_wire(answer.status, &answer.headers, answer.body)))
     }
 
-    async fn read(&self, body: Incoming, operation: &str) -> Result<Held, AwsError> {
+    pub(crate) async fn read(&self, body: Incoming, operation: &str) -> Result<Held, AwsError> {
         let limit = limits::REQUEST_BODY_BYTES_MAX;
         let read = body::read(body, limit, &self.body_room).await;
         read.map_err(|error| AwsError::of_body(error, limit, operation))
@@ -201,7 +210,8 @@ pub(crate) fn whole(answer: Answer) -> Response<AnyBody> {
     answer.map(|body| Either::Left(Either::Left(body)))
 }
 
-fn from_wire(status: u16, headers: &[(&'static str, String)], body: Vec<u8>) -> Answer {
+/// An answer as the protocols place it.
+pub(crate) fn from_wire(status: u16, headers: &[(&'static str, String)], body: Vec<u8>) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status.try_into().expect("operations have valid statuses");
     for (name, value) in headers {

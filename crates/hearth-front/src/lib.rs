@@ -5,6 +5,7 @@
 //!                                                ├─▶ invoke_stream  the same, piece by piece
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
+//!                                                ├─▶ events      EventBridge
 //!                                                ├─▶ query       IAM and STS
 //!                                                ├─▶ s3          buckets
 //!                                                └─▶ own         health, status, packages
@@ -29,6 +30,7 @@ mod iam;
 mod sts;
 mod s3;
 mod logs;
+mod events;
 mod own;
 mod status;
 mod error;

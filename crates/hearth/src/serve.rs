@@ -32,15 +32,18 @@ use hearth_scheduler::core::{Commitment, Limits};
 use hearth_scheduler::driver::Scheduler;
 use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
+use hearth_services::buses::{self, Buses};
 use hearth_services::objects::ObjectSource;
 use hearth_services::remote::RemoteBuckets;
 use hearth_store::packages::Packages;
+use hearth_store::queue::Queue;
 use hearth_store::sqlite::Sqlite;
 use hearth_telemetry::{LogLimits, LogStore};
 use hearth_types::bucket::Rate;
 use hearth_types::function::Target;
 use hearth_types::ids::{RequestId, TargetId};
 use hearth_types::limits;
+use hearth_types::metrics::{Metrics, NoMetrics};
 use hearth_types::names::Scope;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
@@ -93,8 +96,10 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
-    let Stores { logs, store, packages, runtimes, iam, buckets, objects } =
+    let Stores { logs, store, packages, runtimes, iam, buckets, objects, queue } =
         Stores::open(config, &directories, &clock).await?;
+    let metrics: Arc<dyn Metrics> = Arc::new(NoMetrics);
+    let event_buses = open_buses(&store, (&queue, &clock, &metrics)).await?;
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = Shared {
@@ -124,6 +129,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         iam,
         objects,
         buckets,
+        event_buses,
         logs: Arc::clone(&logs),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
@@ -301,6 +307,20 @@ impl Stores {
             buckets,
         })
     }
+}
+
+/// The embedded event buses.
+async fn open_buses(
+    store: &Sqlite,
+    (queue, clock, metrics): (&Arc<dyn Queue>, &Arc<dyn Clock>, &Arc<dyn Metrics>),
+) -> anyhow::Result<Arc<Buses>> {
+    let parts = buses::Parts {
+        records: Arc::new(store.clone()),
+        queue: Arc::clone(queue),
+        clock: Arc::clone(clock),
+        metrics: Arc::clone(metrics),
+    };
+    Ok(Arc::new(Buses::open(parts).await.context("could not open the event buses")?))
 }
 
 /// Where the code comes from that is named by bucket and key.

@@ -24,9 +24,6 @@ pub enum BusError {
     /// There is no such statement in the policy of a bus.
     #[error("Statement with the provided id does not exist.")]
     StatementMissing,
-    /// Something else that is not there.
-    #[error("{0}")]
-    NotFound(String),
     /// A value that cannot be.
     #[error("{0}")]
     Invalid(String),

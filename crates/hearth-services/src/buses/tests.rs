@@ -123,7 +123,8 @@ fn text<T>(result: Result<T, BusError>) -> String {
 
 #[tokio::test]
 async fn buses_are_made_listed_and_deleted() {
-    let Place { buses, .. } = Place::new().await;
+    let place = Place::new().await;
+    let buses = &place.buses;
     let made = buses.create_bus(&here(), bus_named("orders")).await.unwrap();
     assert_eq!((made.created_at, made.modified_at), (Timestamp(NOW), Timestamp(NOW)));
     let again = buses.create_bus(&here(), bus_named("orders")).await;

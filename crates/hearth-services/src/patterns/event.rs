@@ -212,17 +212,17 @@ impl<'e> Visitor<'e> for At<'_, '_, 'e> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.keep(Scalar::Number(Number::Unsigned(value)));
+        self.keep(Scalar::number(Number::Unsigned(value)));
         Ok(())
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.keep(Scalar::Number(Number::Signed(value)));
+        self.keep(Scalar::number(Number::Signed(value)));
         Ok(())
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.keep(Scalar::Number(Number::float(value)));
+        self.keep(Scalar::number(Number::float(value)));
         Ok(())
     }
 

@@ -1,15 +1,15 @@
 //! Many patterns at once.
 //!
 //! Every alternative of every pattern waits under one of its fields: where a field has to have one of
-//! some values, or begin or end with one of some texts, under these; otherwise under the field, which
-//! has to be there. For an event only those alternatives are looked at whose key it has. Of several
+//! some values, or begin or end with one of some texts, under these; otherwise under the field, whose
+//! value is then compared at once. For an event only those alternatives are looked at whose key it has. Of several
 //! fields the one is taken whose values are shared with the fewest others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Pattern;
-use super::event::{EventError, FieldId, Leaf, Leaves, Paths, Place};
+use super::event::{EventError, FieldId, Leaves, Paths, Place};
 use super::matcher::{Matcher, Number, Scalar};
 use crate::limits;
 
@@ -43,7 +43,8 @@ struct Waiting {
     on_null: Vec<usize>,
     prefixes: Affixes,
     suffixes: Affixes,
-    on_any: Vec<usize>,
+    /// Those that have to look at every value.
+    on_any: Vec<(usize, Arc<[Matcher]>)>,
 }
 
 /// By the lengths of the texts that a value begins or ends with.
@@ -85,7 +86,9 @@ impl Index {
                         index.waiting[field.0].insert(key, number);
                     }
                 }
-                Some((field, Wait::Present)) => index.waiting[field.0].on_any.push(number),
+                Some((field, Wait::Any(matchers))) => {
+                    index.waiting[field.0].on_any.push((number, Arc::clone(matchers)));
+                }
                 None => index.always.push(number),
             }
         }
@@ -123,7 +126,7 @@ impl Alternative {
         if leaves.are_flat() {
             return self.fields.iter().all(|(field, matchers)| {
                 let values = leaves.of(*field);
-                values.iter().any(|leaf| accepts(matchers, leaf))
+                values.iter().any(|leaf| accepts(matchers, &leaf.value))
                     || (values.is_empty() && allows_absence(matchers))
             });
         }
@@ -133,7 +136,7 @@ impl Alternative {
             if values.is_empty() && allows_absence(matchers) {
                 continue;
             }
-            let accepted = values.iter().filter(|leaf| accepts(matchers, leaf));
+            let accepted = values.iter().filter(|leaf| accepts(matchers, &leaf.value));
             let mut accepted: Vec<Place> = accepted.map(|leaf| leaf.place).collect();
             if accepted.is_empty() {
                 return false;
@@ -174,8 +177,8 @@ impl Choice<'_, '_> {
     }
 }
 
-fn accepts(matchers: &[Matcher], leaf: &Leaf<'_>) -> bool {
-    matchers.iter().any(|matcher| matcher.accepts(&leaf.value))
+fn accepts(matchers: &[Matcher], value: &Scalar<'_>) -> bool {
+    matchers.iter().any(|matcher| matcher.accepts(value))
 }
 
 fn allows_absence(matchers: &[Matcher]) -> bool {
@@ -198,7 +201,8 @@ impl Waiting {
     }
 
     fn find(&self, value: &Scalar<'_>, found: &mut Vec<usize>) {
-        found.extend(&self.on_any);
+        let accept = |(_, matchers): &&(usize, Arc<[Matcher]>)| accepts(matchers, value);
+        found.extend(self.on_any.iter().filter(accept).map(|(alternative, _)| *alternative));
         match value {
             Scalar::Text(text) => {
                 found.extend(self.texts.get(&**text).into_iter().flatten());
@@ -207,12 +211,12 @@ impl Waiting {
                 let tail = |length| bytes.get(bytes.len().checked_sub(length)?..);
                 self.suffixes.find(tail, found);
             }
-            Scalar::Number(number) => match number.comparable() {
-                Some(value) => {
-                    found.extend(self.comparables.get(&value.to_bits()).into_iter().flatten())
-                }
-                None => found.extend(self.numbers.get(number).into_iter().flatten()),
-            },
+            Scalar::Number(_, Some(value)) => {
+                found.extend(self.comparables.get(&value.to_bits()).into_iter().flatten());
+            }
+            Scalar::Number(number, None) => {
+                found.extend(self.numbers.get(number).into_iter().flatten());
+            }
             Scalar::True => found.extend(&self.on_true),
             Scalar::False => found.extend(&self.on_false),
             Scalar::Null => found.extend(&self.on_null),
@@ -251,12 +255,12 @@ fn key(matcher: &Matcher) -> Option<Key<'_>> {
         Matcher::Null => Some(Key::Null),
         Matcher::Prefix(text) => Some(Key::Prefix(text)),
         Matcher::Suffix(text) => Some(Key::Suffix(text)),
+        Matcher::Numeric(range) => range.only().map(|value| Key::Comparable(value.to_bits())),
         Matcher::Address(_)
         | Matcher::Folded(_)
         | Matcher::PrefixFolded(_)
         | Matcher::SuffixFolded(_)
         | Matcher::Wildcard(_)
-        | Matcher::Numeric(_)
         | Matcher::Cidr(_)
         | Matcher::AnythingBut(_)
         | Matcher::Exists
@@ -269,8 +273,8 @@ fn key(matcher: &Matcher) -> Option<Key<'_>> {
 enum Wait<'a> {
     /// Until it has a value that one of these asks for.
     Keys(&'a [Matcher]),
-    /// Until it is there.
-    Present,
+    /// Until it has a value that these accept.
+    Any(&'a Arc<[Matcher]>),
 }
 
 /// How many alternatives ask for what.
@@ -302,7 +306,7 @@ impl<'a> Uses<'a> {
                 return Some(((0, shared.max().unwrap_or(0)), *field, Wait::Keys(matchers)));
             }
             let shared = self.fields.get(field).copied().unwrap_or(0);
-            (!allows_absence(matchers)).then_some(((1, shared), *field, Wait::Present))
+            (!allows_absence(matchers)).then_some(((1, shared), *field, Wait::Any(matchers)))
         });
         let best = waits.min_by_key(|(rank, field, _)| (*rank, *field));
         best.map(|(_, field, wait)| (field, wait))

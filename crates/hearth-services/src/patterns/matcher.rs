@@ -14,10 +14,17 @@ pub(super) const NOT_COMPARABLE: &str = "Value must be between -5.0E9 and 5.0E9,
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Scalar<'e> {
     Text(Cow<'e, str>),
-    Number(Number),
+    /// A number, and the form of it that is compared.
+    Number(Number, Option<f64>),
     True,
     False,
     Null,
+}
+
+impl Scalar<'_> {
+    pub(super) fn number(number: Number) -> Self {
+        Self::Number(number, number.comparable())
+    }
 }
 
 /// One of what a field may be.
@@ -71,10 +78,10 @@ impl Matcher {
             Self::Exists => true,
             Self::Absent => false,
             Self::AnythingBut(excluded) => !excluded.contains(value),
-            Self::Number(number) => as_number(value).is_some_and(|value| number.is_same(value)),
-            Self::Numeric(range) => as_number(value)
-                .and_then(Number::comparable)
-                .is_some_and(|value| range.contains(value)),
+            Self::Number(number) => {
+                matches!(value, Scalar::Number(value, _) if number.is_same(*value))
+            }
+            Self::Numeric(range) => as_comparable(value).is_some_and(|value| range.contains(value)),
             Self::Text(_)
             | Self::Address(_)
             | Self::Folded(_)
@@ -113,8 +120,8 @@ impl Matcher {
 impl Excluded {
     fn contains(&self, value: &Scalar<'_>) -> bool {
         if let Self::Numbers(numbers) = self {
-            let value = as_number(value).and_then(Number::comparable);
-            return value.is_some_and(|value| numbers.iter().any(|number| equal(*number, value)));
+            return as_comparable(value)
+                .is_some_and(|value| numbers.iter().any(|number| equal(*number, value)));
         }
         let Some(value) = as_text(value) else { return false };
         match self {
@@ -135,8 +142,8 @@ fn as_text<'a>(value: &'a Scalar<'_>) -> Option<&'a str> {
     if let Scalar::Text(text) = value { Some(text) } else { None }
 }
 
-fn as_number(value: &Scalar<'_>) -> Option<Number> {
-    if let Scalar::Number(number) = value { Some(*number) } else { None }
+fn as_comparable(value: &Scalar<'_>) -> Option<f64> {
+    if let Scalar::Number(_, comparable) = value { *comparable } else { None }
 }
 
 /// A text in which case makes no difference.
@@ -225,6 +232,14 @@ pub(crate) struct Range {
 impl Range {
     pub(super) const LOWEST: Bound = Bound::Closed(-NUMBER_MAX * PARTS_OF_ONE);
     pub(super) const HIGHEST: Bound = Bound::Closed(NUMBER_MAX * PARTS_OF_ONE);
+
+    /// The only number in it, if there is only one.
+    pub(super) fn only(self) -> Option<f64> {
+        match (self.bottom, self.top) {
+            (Bound::Closed(bottom), Bound::Closed(top)) => equal(bottom, top).then_some(bottom),
+            (Bound::Open(_), _) | (_, Bound::Open(_)) => None,
+        }
+    }
 
     fn contains(self, value: f64) -> bool {
         let above = match self.bottom {

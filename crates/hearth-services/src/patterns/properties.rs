@@ -54,7 +54,7 @@ fn accepts(matcher: &Matcher, value: &Value) -> bool {
         Value::Null => Scalar::Null,
         Value::Bool(true) => Scalar::True,
         Value::Bool(false) => Scalar::False,
-        Value::Number(number) => Scalar::Number(Number::read(&number.to_string()).unwrap()),
+        Value::Number(number) => Scalar::number(Number::read(&number.to_string()).unwrap()),
         Value::String(text) => Scalar::Text(text.into()),
         Value::Array(_) | Value::Object(_) => unreachable!("it has parts"),
     };
