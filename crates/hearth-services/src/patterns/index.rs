@@ -201,8 +201,8 @@ impl Waiting {
     }
 
     fn find(&self, value: &Scalar<'_>, found: &mut Vec<usize>) {
-        let accept = |(_, matchers): &&(usize, Arc<[Matcher]>)| accepts(matchers, value);
-        found.extend(self.on_any.iter().filter(accept).map(|(alternative, _)| *alternative));
+        let accepting = self.on_any.iter().filter(|(_, matchers)| accepts(matchers, value));
+        found.extend(accepting.map(|(alternative, _)| *alternative));
         match value {
             Scalar::Text(text) => {
                 found.extend(self.texts.get(&**text).into_iter().flatten());

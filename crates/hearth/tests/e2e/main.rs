@@ -26,6 +26,7 @@ mod clients;
 mod api;
 mod rust_sdk;
 mod operations;
+mod event_buses;
 mod compatibility;
 mod connections;
 mod walls;

@@ -48,4 +48,7 @@ scripts! {
     tags,                 &[];
     iam,                  &[];
     s3,                   &[];
+    event_buses,          &[];
+    event_patterns,       &[];
+    event_targets,        &[];
 }
