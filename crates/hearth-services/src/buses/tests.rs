@@ -355,7 +355,7 @@ async fn an_event_that_is_passed_on_keeps_its_id_and_time_and_does_not_go_round_
         }
     };
     assert_eq!(passed, limits::EVENT_BUSES_MAX - 1);
-    assert!(matches!(refusal, NotTaken::Refused { code, .. } if code == "LoopDetected"));
+    assert!(matches!(&refusal, NotTaken::Refused { code, .. } if code == "LoopDetected"));
 }
 
 #[tokio::test]

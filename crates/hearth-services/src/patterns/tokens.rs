@@ -297,7 +297,7 @@ impl<'a> Tokens<'a> {
     }
 
     fn close(&mut self, character: char) -> Result<Token, PatternError> {
-        match self.open.last() {
+        match self.open.last().copied() {
             Some(open) if open.kind.close() == character => {
                 let token = match open.kind {
                     Kind::Object => Token::EndObject,
