@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::logs;
+use hearth_wire::{events, logs};
 
 use crate::{iam, s3, sns, sts};
 
@@ -213,8 +213,10 @@ fn push_settings(text: &mut String) {
 
 fn push_other_services(text: &mut String) {
     let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
+    let events: Vec<&str> = events::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered, notes) in [
         ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
+        ("EventBridge", events.as_slice(), EVENTBRIDGE_NOTES),
         ("S3", s3::OFFERED, NO_NOTES),
         ("IAM", iam::OFFERED, NO_NOTES),
         ("STS", sts::OFFERED, NO_NOTES),
@@ -246,6 +248,14 @@ const SNS_NOTES: &[&str] = &[
     "`KmsMasterKeyId` and `TracingConfig` are kept and have no effect. `ArchivePolicy`, `ReplayPolicy`, data protection policies and the attributes that have deliveries logged are refused.",
     "The policy of a topic decides which other accounts may use it. Conditions other than on the account that asks are not understood: a statement that allows does not apply with one, a statement that denies does.",
     "Notifications are signed, and `SigningCertURL` leads to this server. The certificate is signed with its own key.",
+];
+/// What is to be known of event buses.
+const EVENTBRIDGE_NOTES: &[&str] = &[
+    "`PutRule` refuses a `ScheduleExpression`: schedules are not built yet.",
+    "`PutTargets` takes functions, queues, topics, event buses and log groups; other targets are refused by name.",
+    "Policies of buses (`PutPermission`), roles of rules and targets, and the `DeadLetterConfig` of a bus are kept and have no effect: callers are not authenticated, and nothing is encrypted with keys of their own.",
+    "`KmsKeyIdentifier`, `LogConfig` and `EndpointId` are refused.",
+    "Wildcards in patterns are taken also where AWS finds them too complex.",
 ];
 
 const HEAD: &str = "\

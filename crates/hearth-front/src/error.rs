@@ -131,11 +131,16 @@ impl AwsError {
     }
 
     pub(crate) fn not_built(service: &str, operation: &str) -> Self {
+        Self::not_built_part(&format!("{service} {operation}"))
+    }
+
+    /// AWS has what was asked for, and this part of it is not built.
+    pub(crate) fn not_built_part(what: &str) -> Self {
         Self {
             status: StatusCode::NOT_IMPLEMENTED.as_u16(),
             ..Self::new(
                 "UnsupportedOperationException",
-                format!("Hearth does not implement {service} {operation} yet."),
+                format!("Hearth does not implement {what} yet."),
             )
         }
     }
@@ -144,6 +149,16 @@ impl AwsError {
     pub(crate) fn elsewhere(message: String) -> Self {
         let status = StatusCode::NOT_IMPLEMENTED.as_u16();
         Self { status, ..Self::new("UnsupportedOperationException", message) }
+    /// An error of EventBridge, whose statuses are its own.
+    pub(crate) fn of_events(name: &'static str, message: impl Into<String>) -> Self {
+        let shape = hearth_wire::events::ERRORS.iter().find(|error| error.name == name);
+        let status = shape.map_or(400, |shape| shape.status);
+        Self { status, whose: None, ..Self::new(name, message) }
+    }
+
+    /// The same error under the name that a service has for it.
+    pub(crate) fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     pub(crate) fn draining() -> Self {

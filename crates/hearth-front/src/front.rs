@@ -14,6 +14,7 @@ use hearth_invoke::Invoker;
 use hearth_runtimes::Runtimes;
 use hearth_scheduler::driver::Scheduler;
 use hearth_services::buckets::Buckets;
+use hearth_services::buses::Buses;
 use hearth_services::objects::ObjectSource;
 use hearth_services::topics::Topics;
 use hearth_telemetry::LogStore;
@@ -55,6 +56,8 @@ pub struct Front {
     pub iam: Arc<Iam>,
     /// Our own buckets.
     pub buckets: Arc<Buckets>,
+    /// Our own event buses.
+    pub event_buses: Arc<Buses>,
     /// Where code comes from that is named by bucket and key.
     pub objects: Arc<dyn ObjectSource>,
     /// Our own topics.
@@ -138,6 +141,10 @@ impl Front {
             let protocol = if is_aws_json { Protocol::AwsJson } else { Protocol::RestJson };
             return whole(AwsError::draining().render(protocol));
         }
+        if let Some(target) = target.as_deref().filter(|target| events::is_target(target)) {
+            let answer = events::answer(self, arrived, target).await;
+            return whole(answer.unwrap_or_else(|error| error.render(Protocol::AwsJson)));
+        }
         if let Some(target) = target {
             let answer = self.aws_json(arrived, &target).await;
             return whole(answer.unwrap_or_else(|error| error.render(Protocol::AwsJson)));
@@ -188,7 +195,7 @@ impl Front {
         Ok(whole(from_wire(answer.status, &answer.headers, answer.body)))
     }
 
-    async fn read(&self, body: Incoming, operation: &str) -> Result<Held, AwsError> {
+    pub(crate) async fn read(&self, body: Incoming, operation: &str) -> Result<Held, AwsError> {
         let limit = limits::REQUEST_BODY_BYTES_MAX;
         let read = body::read(body, limit, &self.body_room).await;
         read.map_err(|error| AwsError::of_body(error, limit, operation))
@@ -222,7 +229,8 @@ pub(crate) fn whole(answer: Answer) -> Response<AnyBody> {
     answer.map(|body| Either::Left(Either::Left(body)))
 }
 
-fn from_wire(status: u16, headers: &[(&'static str, String)], body: Vec<u8>) -> Answer {
+/// An answer as the protocols place it.
+pub(crate) fn from_wire(status: u16, headers: &[(&'static str, String)], body: Vec<u8>) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(body)));
     *answer.status_mut() = status.try_into().expect("operations have valid statuses");
     for (name, value) in headers {

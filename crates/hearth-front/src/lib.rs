@@ -6,6 +6,8 @@
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ query       IAM, STS and SNS
+//!                                                ├─▶ events      EventBridge
+//!                                                ├─▶ query       IAM and STS
 //!                                                ├─▶ s3          buckets
 //!                                                ├─▶ events      events that wait or were given up
 //!                                                └─▶ own         health, status, packages

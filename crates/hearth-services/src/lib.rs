@@ -8,6 +8,8 @@
 //!
 //! [`topics`] are our own, too: what is published waits in the durable queue, as deliveries.
 //! [`delivery`] is what one service hands to another, [`targets`] are those who take it.
+//! [`delivery`] is what one service hands to another, [`targets`] are those who take it; [`patterns`]
+//! say which events a rule of [`buses`] is for.
 //!
 //! # Deliberately absent
 //!
@@ -20,4 +22,6 @@ pub mod remote;
 pub mod delivery;
 pub mod targets;
 pub mod topics;
+pub mod patterns;
+pub mod buses;
 pub mod limits;

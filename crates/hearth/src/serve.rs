@@ -34,6 +34,7 @@ use hearth_scheduler::core::{Commitment, Limits};
 use hearth_scheduler::driver::Scheduler;
 use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
+use hearth_services::buses::{self, Buses};
 use hearth_services::objects::ObjectSource;
 use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_services::remote::RemoteBuckets;
@@ -120,6 +121,10 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         endpoint: own_endpoint(address),
     });
     let topics = Arc::new(topics.await.context("could not open the topics")?);
+    let Stores { logs, store, packages, runtimes, iam, buckets, objects, queue } =
+        Stores::open(config, &directories, &clock).await?;
+    let metrics: Arc<dyn Metrics> = Arc::new(NoMetrics);
+    let event_buses = open_buses(&store, (&queue, &clock, &metrics)).await?;
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = Shared {
@@ -149,6 +154,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         objects,
         buckets,
         topics,
+        event_buses,
         logs: Arc::clone(&logs),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
@@ -348,6 +354,20 @@ impl Stores {
             buckets,
         })
     }
+}
+
+/// The embedded event buses.
+async fn open_buses(
+    store: &Sqlite,
+    (queue, clock, metrics): (&Arc<dyn Queue>, &Arc<dyn Clock>, &Arc<dyn Metrics>),
+) -> anyhow::Result<Arc<Buses>> {
+    let parts = buses::Parts {
+        records: Arc::new(store.clone()),
+        queue: Arc::clone(queue),
+        clock: Arc::clone(clock),
+        metrics: Arc::clone(metrics),
+    };
+    Ok(Arc::new(Buses::open(parts).await.context("could not open the event buses")?))
 }
 
 /// Where the code comes from that is named by bucket and key.

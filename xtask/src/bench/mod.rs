@@ -22,6 +22,7 @@ mod growth;
 mod neighbour;
 mod stream;
 mod control;
+mod patterns;
 mod peers;
 mod fixtures;
 mod table;

@@ -5,7 +5,7 @@
 use super::peers::ministack;
 use super::table::Row;
 use super::tools::Tools;
-use super::{burst, cold, control, density, growth, neighbour, stream, warm};
+use super::{burst, cold, control, density, growth, neighbour, patterns, stream, warm};
 
 /// One thing to measure.
 #[derive(Debug)]
@@ -32,5 +32,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "fairness",    what: "processors in proportion to memory, and beside hogs",   run: neighbour::fairness },
     Scenario { name: "stream",      what: "a streamed answer of 200 MB",                           run: stream::run },
     Scenario { name: "control",     what: "the control plane with many functions",                 run: control::run },
+    Scenario { name: "patterns",    what: "events against a thousand rules, on one processor",     run: patterns::run },
     Scenario { name: "ministack",   what: "beside an emulator of many services, without Docker",   run: ministack::run },
 ];

@@ -27,6 +27,7 @@ mod api;
 mod rust_sdk;
 mod operations;
 mod topics;
+mod event_buses;
 mod compatibility;
 mod connections;
 mod walls;

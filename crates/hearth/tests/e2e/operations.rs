@@ -58,4 +58,7 @@ scripts! {
     s3,                   &[];
     sns,                  &[];
     sns_deliveries,       &[];
+    event_buses,          &[];
+    event_patterns,       &[];
+    event_targets,        &[];
 }
