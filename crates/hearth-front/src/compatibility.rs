@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::logs;
+use hearth_wire::{logs, sqs};
 
 use crate::{iam, s3, sts};
 
@@ -173,6 +173,7 @@ pub fn page() -> String {
     push_operations(&mut text);
     push_settings(&mut text);
     push_other_services(&mut text);
+    push_queues(&mut text);
     text
 }
 
@@ -231,6 +232,35 @@ fn push_other_services(text: &mut String) {
                 offered.join(", ")
             ),
         );
+    }
+}
+
+/// What is different in the queues, of which every operation is offered.
+#[rustfmt::skip]
+const QUEUES: &[(&str, &str)] = &[
+    ("`Policy`, `AddPermission`",               "kept and shown; not enforced, because callers are not authenticated yet: everybody may use every queue"),
+    ("`KmsMasterKeyId`, `SqsManagedSseEnabled`", "kept and shown; messages are as plain as the file system that they are in"),
+    ("`FifoThroughputLimit`",                   "kept; there is no limit of throughput"),
+    ("`MessageGroupId` of a standard queue",    "kept and shown; messages come oldest first, whatever their group (no fair queues)"),
+    ("`CreateQueue` after `DeleteQueue`",       "at once; AWS wants 60 seconds in between"),
+    ("`ReceiveRequestAttemptId`",               "in memory: forgotten by a restart"),
+    ("`ChangeMessageVisibility`",               "of a message whose time is over: `MessageNotInflight`, also of a standard queue"),
+    ("`ApproximateNumberOfMessagesMoved`",      "may be too small after a crash, by what was moved in the last second"),
+    ("messages in flight",                      "120,000 for each queue; those from before a restart are not counted"),
+];
+
+fn push_queues(text: &mut String) {
+    let operations = sqs::SERVICE.operations;
+    let names: Vec<String> = operations.iter().map(|one| format!("`{}`", one.name)).collect();
+    push(
+        text,
+        &format!(
+            "\n## SQS\n\nOffered, in AWS JSON and in the older query protocol: {}.\n\nThese are all. What differs:\n\n| what | how |\n|---|---|\n",
+            names.join(", ")
+        ),
+    );
+    for (what, how) in QUEUES {
+        push(text, &format!("| {what} | {how} |\n"));
     }
 }
 

@@ -5,7 +5,8 @@
 //!                                                ├─▶ invoke_stream  the same, piece by piece
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
-//!                                                ├─▶ query       IAM and STS
+//!                                                ├─▶ query       IAM, STS and SQS
+//!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
 //!                                                └─▶ own         health, status, packages
 //!                       error ◀── everything that is refused, as AWS words it
@@ -28,6 +29,7 @@ mod parameters;
 mod iam;
 mod sts;
 mod s3;
+mod sqs;
 mod logs;
 mod own;
 mod status;

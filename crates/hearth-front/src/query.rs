@@ -1,5 +1,5 @@
 //! The query protocol: a form goes to `/`, its `Version` says which service is meant, XML comes
-//! back.
+//! back. A form for a queue may go to the path of the queue as well, and be a query string.
 
 use std::sync::Arc;
 
@@ -9,7 +9,9 @@ use hearth_types::names::AccountId;
 use hearth_types::time::Timestamp;
 use hearth_wire::aws_query::{self, Request};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -18,10 +20,10 @@ use crate::body;
 use crate::front::{Answer, Arrived, Front};
 use crate::query_error::Refusal;
 use crate::server::Admission;
-use crate::{iam, sts};
+use crate::{iam, sqs, sts};
 
-/// The largest request: a policy of 131,072 characters, each written as `%C3%A9`, and the rest.
-const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The largest request: messages of a megabyte, each byte written as `%20`, and the rest.
+const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// AWS's namespace of errors that belong to no service.
 const NO_SERVICE: &str = "http://webservices.amazon.com/AWSFault/2005-15-09";
 
@@ -31,24 +33,36 @@ pub(crate) fn is_query(arrived: &Arrived) -> bool {
         let essence = kind.split(';').next().unwrap_or_default();
         essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
     });
-    is_form
-        && arrived.head.method == Method::POST
-        && arrived.head.uri.path() == "/"
-        && arrived.header("x-amz-target").is_none()
+    let path = arrived.head.uri.path();
+    if arrived.header("x-amz-target").is_some() {
+        return false;
+    }
+    if arrived.head.method == Method::GET {
+        let mut pairs = arrived.query().split('&');
+        return sqs::is_queue_path(path) && pairs.any(|pair| pair.starts_with("Action="));
+    }
+    is_form && arrived.head.method == Method::POST && (path == "/" || sqs::is_queue_path(path))
 }
 
 /// Answers a request. There is always an answer.
 pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
     let id = arrived.id;
+    let path = arrived.head.uri.path().to_owned();
     if *front.admission.borrow() == Admission::Draining {
         return Refusal::draining().render(NO_SERVICE, id);
     }
     let token = arrived.header("x-amz-security-token").map(str::to_owned);
-    let caller = Caller::new(arrived.scope.account, token.as_deref());
-    let (service, request) = match read(front, arrived.body).await {
+    let Arrived { scope, head, body, .. } = arrived;
+    let (service, request) = match read(front, &head, body).await {
         Ok(read) => read,
         Err(refusal) => return refusal.render(NO_SERVICE, id),
     };
+    if service == Service::Sqs {
+        // Whoever waits for messages is given up with the connection, so it is no task.
+        let call = sqs::Call::of(front, &head, scope);
+        return sqs::answer_query(front, (call, id, &path), request).await;
+    }
+    let caller = Caller::new(scope.account, token.as_deref());
     let action = request.action.clone();
     let call = Call {
         iam: Arc::clone(&front.iam),
@@ -72,10 +86,15 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
     }
 }
 
-async fn read(front: &Front, body: hyper::body::Incoming) -> Result<(Service, Request), Refusal> {
+async fn read(front: &Front, head: &Parts, body: Incoming) -> Result<(Service, Request), Refusal> {
     let held = body::read(body, BODY_BYTES_MAX, &front.body_room).await;
     let held = held.map_err(|error| Refusal::of_body(error, BODY_BYTES_MAX))?;
-    let request = aws_query::input(&held.bytes).map_err(|error| Refusal::of_form(&error))?;
+    let in_query = head.uri.query().filter(|_| head.method == Method::GET);
+    let form = in_query.map_or(held.bytes.as_ref(), str::as_bytes);
+    let mut request = aws_query::input(form).map_err(|error| Refusal::of_form(&error))?;
+    if request.version.is_empty() && sqs::is_queue_path(head.uri.path()) {
+        request.version = sqs::VERSION.to_owned();
+    }
     let service = Service::of(&request)?;
     Ok((service, request))
 }
@@ -108,6 +127,8 @@ async fn perform(service: Service, call: Call) -> Result<Value, Refusal> {
     match service {
         Service::Iam => iam::perform(&iam, &caller, request).await,
         Service::Sts => sts::perform(&iam, (&caller, &own_account), request),
+        // Answered before: see `answer`.
+        Service::Sqs => Err(Refusal::broken()),
     }
 }
 
@@ -116,6 +137,7 @@ async fn perform(service: Service, call: Call) -> Result<Value, Refusal> {
 enum Service {
     Iam,
     Sts,
+    Sqs,
 }
 
 /// Other services that speak it, by the version of their API, so that a refusal names them.
@@ -124,7 +146,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("2010-03-31", "SNS"),
     ("2010-05-15", "CloudFormation"),
     ("2010-08-01", "CloudWatch"),
-    ("2012-11-05", "SQS"),
     ("2015-12-01", "Elastic Load Balancing"),
     ("2016-11-15", "EC2"),
 ];
@@ -134,6 +155,7 @@ impl Service {
         match request.version.as_str() {
             "2010-05-08" => Ok(Self::Iam),
             "2011-06-15" => Ok(Self::Sts),
+            sqs::VERSION => Ok(Self::Sqs),
             other => Err(match NOT_BUILT.iter().find(|(version, _)| *version == other) {
                 Some((_, service)) => Refusal::not_built(service, &request.action),
                 None => Refusal::unknown_action(&request.action, other),
@@ -145,6 +167,7 @@ impl Service {
         match self {
             Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+            Self::Sqs => "http://queue.amazonaws.com/doc/2012-11-05/",
         }
     }
 }
@@ -170,6 +193,7 @@ mod tests {
         };
         assert_eq!(of("2010-05-08"), Ok(Service::Iam));
         assert_eq!(of("2011-06-15"), Ok(Service::Sts));
+        assert_eq!(of("2012-11-05"), Ok(Service::Sqs));
         assert_eq!(of("2010-03-31"), Err(Refusal::not_built("SNS", "Publish")));
         assert_eq!(of("1999-01-01"), Err(Refusal::unknown_action("Publish", "1999-01-01")));
     }

@@ -33,14 +33,17 @@ use hearth_scheduler::driver::Scheduler;
 use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
+use hearth_services::queues::{self, Queues};
 use hearth_services::remote::RemoteBuckets;
 use hearth_store::packages::Packages;
+use hearth_store::queue::Queue;
 use hearth_store::sqlite::Sqlite;
 use hearth_telemetry::{LogLimits, LogStore};
 use hearth_types::bucket::Rate;
 use hearth_types::function::Target;
 use hearth_types::ids::{RequestId, TargetId};
 use hearth_types::limits;
+use hearth_types::metrics::NoMetrics;
 use hearth_types::names::Scope;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
@@ -71,6 +74,7 @@ pub(crate) struct Server {
     scheduler: Arc<Scheduler>,
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
+    queues: Arc<Queues>,
     store: Sqlite,
     /// Connections and environments.
     tasks: Tasks,
@@ -93,8 +97,10 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
-    let Stores { logs, store, packages, runtimes, iam, buckets, objects } =
+    let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } =
         Stores::open(config, &directories, &clock).await?;
+
+    let queues = open_queues((&store, &queue), &clock, &tasks).await?;
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = Shared {
@@ -124,6 +130,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         iam,
         objects,
         buckets,
+        queues: Arc::clone(&queues),
         logs: Arc::clone(&logs),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
@@ -141,6 +148,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         scheduler,
         sandbox,
         logs,
+        queues,
         store,
         tasks,
         drain: Duration::from_secs(config.drain_seconds),
@@ -159,6 +167,7 @@ impl Server {
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         tracing::info!("draining");
         let _ = self.admission.send(Admission::Draining);
+        self.queues.close();
         self.scheduler.close(self.drain).await;
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
@@ -179,6 +188,21 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+async fn open_queues(
+    (store, engine): (&Sqlite, &Arc<dyn Queue>),
+    clock: &Arc<dyn Clock>,
+    tasks: &Tasks,
+) -> anyhow::Result<Arc<Queues>> {
+    let parts = queues::Parts {
+        records: Arc::new(store.clone()),
+        engine: Arc::clone(engine),
+        clock: Arc::clone(clock),
+        metrics: Arc::new(NoMetrics),
+        tasks: tasks.clone(),
+    };
+    Queues::open(parts).await.context("could not open the queues")
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
