@@ -48,4 +48,5 @@ scripts! {
     tags,                 &[];
     iam,                  &[];
     s3,                   &[];
+    sqs,                  &[];
 }
