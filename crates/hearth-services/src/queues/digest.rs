@@ -25,11 +25,11 @@ pub fn md5_of_attributes(attributes: &BTreeMap<String, MessageAttribute>) -> Opt
         push(&mut md5, attribute.data_type.as_bytes());
         match &attribute.value {
             AttributeValue::Text(text) => {
-                md5.update([1]);
+                md5.update([1_u8]);
                 push(&mut md5, text.as_bytes());
             }
             AttributeValue::Binary(bytes) => {
-                md5.update([2]);
+                md5.update([2_u8]);
                 push(&mut md5, bytes);
             }
         }

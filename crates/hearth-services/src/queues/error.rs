@@ -50,7 +50,7 @@ pub enum QueueError {
     #[error("There should be at least one {0} in the request.")]
     EmptyBatchRequest(&'static str),
     /// A batch with too many entries.
-    #[error("Maximum number of entries per request are {BATCH_ENTRIES_MAX}. You have sent {0}.")]
+    #[error("Maximum number of entries per request are {max}. You have sent {0}.", max = BATCH_ENTRIES_MAX)]
     TooManyEntriesInBatchRequest(usize),
     /// Two entries with the same id.
     #[error("Id {0} repeated.")]
@@ -62,7 +62,8 @@ pub enum QueueError {
     InvalidBatchEntryId,
     /// All messages of a batch together are too large.
     #[error(
-        "Batch requests cannot be longer than {MESSAGE_BYTES_MAX} bytes. You have sent {0} bytes."
+        "Batch requests cannot be longer than {max} bytes. You have sent {0} bytes.",
+        max = MESSAGE_BYTES_MAX
     )]
     BatchRequestTooLong(usize),
     /// It is not a receipt handle of this queue.

@@ -131,8 +131,9 @@ impl Progress {
         self.lock().get(&id).copied().unwrap_or(0)
     }
 
-    fn take(&self, id: Uuid) -> u64 {
-        self.lock().remove(&id).unwrap_or(0)
+    /// It is written down.
+    fn forget(&self, id: Uuid) {
+        self.lock().remove(&id);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, u64>> {
@@ -333,15 +334,15 @@ impl Queues {
                     self.progress.add(task.id, moved);
                     pace(task.rate, moved).saturating_sub(began.elapsed())
                 }
-                Ok(Step::NothingLeft) => return self.end_move(key, Ok(())).await,
-                Ok(Step::Impossible(why)) => return self.end_move(key, Err(why)).await,
+                Ok(Step::NothingLeft) => return self.save_move(key, Some(Ok(()))).await,
+                Ok(Step::Impossible(why)) => return self.save_move(key, Some(Err(why))).await,
                 Err(error) => {
                     tracing::warn!(%error, task = %task.id, "messages could not be moved for now");
                     Duration::from_millis(MOVE_SAVE_MILLIS)
                 }
             };
             if saved.elapsed() >= Duration::from_millis(MOVE_SAVE_MILLIS) {
-                self.save_move(key, |_task| {}).await;
+                self.save_move(key, None).await;
                 saved = Instant::now();
             }
             tokio::select! {
@@ -349,36 +350,26 @@ impl Queues {
                 () = closing(&mut phase) => break,
             }
         }
-        self.save_move(key, |_task| {}).await;
+        self.save_move(key, None).await;
     }
 
-    async fn end_move(&self, key: &Key, result: Result<(), &'static str>) {
-        self.save_move(key, |task| {
-            if task.status == MoveStatus::Running {
-                task.status =
-                    if result.is_ok() { MoveStatus::Completed } else { MoveStatus::Failed };
-                task.failure = result.err().map(str::to_owned);
-            }
-        })
-        .await;
-    }
-
-    /// Writes down what a task has moved, and what else there is to say.
-    async fn save_move(&self, key: &Key, change: impl FnOnce(&mut MoveRecord)) {
+    /// Writes down what a task has moved, and how it has ended if it has.
+    async fn save_move(&self, key: &Key, ended: Option<Result<(), &'static str>>) {
         let _writing = self.moves.writing().await;
         let Some(task) = self.moves.get(&key.0, &key.1) else { return };
-        let mut record = (*task).clone();
-        let moved = self.progress.of(record.id);
-        record.moved += moved;
-        change(&mut record);
+        let id = task.id;
+        let mut record = self.as_of_now(&task);
+        if let Some(result) = ended
+            && task.status == MoveStatus::Running
+        {
+            record.status = if result.is_ok() { MoveStatus::Completed } else { MoveStatus::Failed };
+            record.failure = result.err().map(str::to_owned);
+        }
         if record == *task {
             return;
         }
-        let id = record.id;
         match self.moves.put(&key.0, &key.1, record).await {
-            Ok(_kept) => {
-                self.progress.take(id);
-            }
+            Ok(_kept) => self.progress.forget(id),
             Err(error) => tracing::warn!(%error, task = %id, "a move task could not be saved"),
         }
     }

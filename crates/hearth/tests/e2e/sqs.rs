@@ -65,85 +65,80 @@ fn element<'a>(xml: &'a str, name: &str) -> &'a str {
     text.unwrap_or_else(|| panic!("there is no {name} in {xml}")).0
 }
 
+/// Sends a form. Returns the status and the document of the answer.
+fn ask(server: &Server, path: &str, text: &str) -> (u16, String) {
+    let answer = server.send(&form(path, text));
+    assert_eq!(answer.header("content-type"), Some("text/xml"));
+    (answer.status, answer.text())
+}
+
+const OLD: &str = "/000000000000/old";
+
 #[test]
-fn the_older_protocol_does_the_same() {
+fn the_older_protocol_makes_and_shows_queues() {
     let server = Server::start();
-    let ask = |path: &str, text: &str| {
-        let answer = server.send(&form(path, text));
-        assert_eq!(answer.header("content-type"), Some("text/xml"));
-        (answer.status, answer.text())
-    };
     let create = "Action=CreateQueue&QueueName=old&Attribute.1.Name=DelaySeconds&Attribute.1.Value=0&Tag.1.Key=k&Tag.1.Value=v";
-    let (status, made) = ask("/", create);
+    let (status, made) = ask(&server, "/", create);
     assert_eq!(status, 200, "{made}");
-    assert!(
-        made.contains("<CreateQueueResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\">"),
-        "{made}"
-    );
+    let root = "<CreateQueueResponse xmlns=\"http://queue.amazonaws.com/doc/2012-11-05/\">";
+    assert!(made.contains(root), "{made}");
     let url = element(&made, "QueueUrl");
-    assert_eq!(url, format!("{}/000000000000/old", server.endpoint()));
+    assert_eq!(url, format!("{}{OLD}", server.endpoint()));
 
-    let path = "/000000000000/old";
-    let attribute = "MessageAttribute.1.Name=n&MessageAttribute.1.Value.StringValue=1&MessageAttribute.1.Value.DataType=Number";
-    let (_, sent) = ask(path, &format!("Action=SendMessage&MessageBody=hello+%3C&{attribute}"));
-    assert_eq!(element(&sent, "MD5OfMessageBody").len(), 32);
-    let receive =
-        "Action=ReceiveMessage&AttributeName.1=All&MessageAttributeName.1=All&WaitTimeSeconds=20";
-    let (_, received) = ask(path, receive);
-    assert_eq!(element(&received, "Body"), "hello &lt;");
-    assert_eq!(element(&received, "MessageId"), element(&sent, "MessageId"));
-    assert_eq!(
-        element(&received, "MD5OfMessageAttributes"),
-        element(&sent, "MD5OfMessageAttributes")
-    );
-    assert!(
-        received.contains(
-            "<Attribute><Name>ApproximateReceiveCount</Name><Value>1</Value></Attribute>"
-        ),
-        "{received}"
-    );
-    let handle = element(&received, "ReceiptHandle").replace('+', "%2B").replace('=', "%3D");
-    let entries = format!(
-        "DeleteMessageBatchRequestEntry.1.Id=good&DeleteMessageBatchRequestEntry.1.ReceiptHandle={handle}&DeleteMessageBatchRequestEntry.2.Id=bad&DeleteMessageBatchRequestEntry.2.ReceiptHandle=x"
-    );
-    let (_, deleted) = ask("/", &format!("Action=DeleteMessageBatch&QueueUrl={url}&{entries}"));
-    assert!(
-        deleted.contains(
-            "<DeleteMessageBatchResultEntry><Id>good</Id></DeleteMessageBatchResultEntry>"
-        ),
-        "{deleted}"
-    );
-    assert_eq!(element(&deleted, "Code"), "ReceiptHandleIsInvalid");
-
-    let (_, shown) = ask(path, "Action=GetQueueAttributes&AttributeName.1=QueueArn");
-    assert!(
-        shown
-            .contains("<Name>QueueArn</Name><Value>arn:aws:sqs:us-east-1:000000000000:old</Value>"),
-        "{shown}"
-    );
-    let (_, tags) = ask(path, "Action=ListQueueTags");
+    let arn = "<Name>QueueArn</Name><Value>arn:aws:sqs:us-east-1:000000000000:old</Value>";
+    let (_, shown) = ask(&server, OLD, "Action=GetQueueAttributes&AttributeName.1=QueueArn");
+    assert!(shown.contains(arn), "{shown}");
+    let (_, tags) = ask(&server, OLD, "Action=ListQueueTags");
     assert!(tags.contains("<Tag><Key>k</Key><Value>v</Value></Tag>"), "{tags}");
-    let got = server.get(&format!("{path}?Action=GetQueueUrl&QueueName=old&Version=2012-11-05"));
+    let got = server.get(&format!("{OLD}?Action=GetQueueUrl&QueueName=old&Version=2012-11-05"));
     assert_eq!(element(&got.text(), "QueueUrl"), url);
-    let (status, gone) = ask(path, "Action=DeleteQueue");
+    let (status, gone) = ask(&server, OLD, "Action=DeleteQueue");
     assert_eq!((status, gone.contains("DeleteQueueResult")), (200, false), "{gone}");
 
     #[rustfmt::skip]
     let rows = [
-        (path, "Action=PurgeQueue",                                  400, "AWS.SimpleQueueService.NonExistentQueue"),
-        ("/",  "Action=PurgeQueue",                                  400, "MissingParameter"),
-        (path, "Action=ReceiveMessage&MaxNumberOfMessages=x",        400, "InvalidParameterValue"),
-        ("/",  "Action=Nothing",                                     400, "InvalidAction"),
-        ("/",  "Action=ListMessageMoveTasks&SourceArn=arn:aws:sqs:us-east-1:000000000000:old", 404, "ResourceNotFoundException"),
+        (OLD, "Action=PurgeQueue",                           400, "AWS.SimpleQueueService.NonExistentQueue"),
+        ("/", "Action=PurgeQueue",                           400, "MissingParameter"),
+        (OLD, "Action=ReceiveMessage&MaxNumberOfMessages=x", 400, "InvalidParameterValue"),
+        ("/", "Action=Nothing",                              400, "InvalidAction"),
+        ("/", "Action=ListMessageMoveTasks&SourceArn=arn:aws:sqs:us-east-1:000000000000:old", 404, "ResourceNotFoundException"),
     ];
     for (path, text, expected, code) in rows {
-        let (status, body) = ask(path, text);
-        assert_eq!(
-            (status, element(&body, "Code"), element(&body, "Type")),
-            (expected, code, "Sender"),
-            "{text}"
-        );
+        let (status, body) = ask(&server, path, text);
+        let found = (status, element(&body, "Code"), element(&body, "Type"));
+        assert_eq!(found, (expected, code, "Sender"), "{text}");
     }
+}
+
+#[test]
+fn the_older_protocol_carries_messages() {
+    let server = Server::start();
+    create(&server, "old", json!({}));
+    let attribute = "MessageAttribute.1.Name=n&MessageAttribute.1.Value.StringValue=1&MessageAttribute.1.Value.DataType=Number";
+    let send = format!("Action=SendMessage&MessageBody=hello+%3C&{attribute}");
+    let (_, sent) = ask(&server, OLD, &send);
+    let receive =
+        "Action=ReceiveMessage&AttributeName.1=All&MessageAttributeName.1=All&WaitTimeSeconds=20";
+    let (_, received) = ask(&server, OLD, receive);
+    assert_eq!(element(&received, "Body"), "hello &lt;");
+    assert_eq!(element(&received, "MD5OfBody"), element(&sent, "MD5OfMessageBody"));
+    for name in ["MessageId", "MD5OfMessageAttributes"] {
+        assert_eq!(element(&received, name), element(&sent, name));
+    }
+    let count = "<Attribute><Name>ApproximateReceiveCount</Name><Value>1</Value></Attribute>";
+    assert!(received.contains(count), "{received}");
+
+    let handle = element(&received, "ReceiptHandle").replace('+', "%2B").replace('=', "%3D");
+    let entry = "DeleteMessageBatchRequestEntry";
+    let entries = format!(
+        "{entry}.1.Id=good&{entry}.1.ReceiptHandle={handle}&{entry}.2.Id=bad&{entry}.2.ReceiptHandle=x"
+    );
+    let (_, deleted) = ask(&server, OLD, &format!("Action=DeleteMessageBatch&{entries}"));
+    let good = "<DeleteMessageBatchResultEntry><Id>good</Id></DeleteMessageBatchResultEntry>";
+    assert!(deleted.contains(good), "{deleted}");
+    assert_eq!(element(&deleted, "Code"), "ReceiptHandleIsInvalid");
+    let (_, nothing) = ask(&server, OLD, "Action=ReceiveMessage");
+    assert!(nothing.contains("<ReceiveMessageResult/>"), "{nothing}");
 }
 
 #[test]
