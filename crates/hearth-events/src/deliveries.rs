@@ -31,6 +31,7 @@ use hearth_services::delivery::{
 use hearth_services::targets::{
     AppendLog, HttpPost, NotTaken, Publish, PutEvent, SendMessage, Sent,
 };
+use hearth_services::topics;
 use hearth_store::queue::{Lane, Leased};
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
@@ -151,7 +152,10 @@ fn decide(
             Verdict::GiveUp { exhausted: Some("MaximumRetryAttempts") }
         }
         NotTaken::Failed { .. } => {
-            let wait = delays.backoff_ms(attempts);
+            let wait = patience.http.map_or_else(
+                || delays.backoff_ms(attempts),
+                |http| http.delay_millis(patience.retries_max, attempts),
+            );
             if age_ms.saturating_add(wait) > patience.age_ms_max {
                 return Verdict::GiveUp { exhausted: Some("MaximumEventAgeInSeconds") };
             }
@@ -205,37 +209,37 @@ fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
     Some((metric, resource.to_owned()))
 }
 
-/// The delivery to the dead-letter queue of one that is given up, if it has one.
+/// The delivery to the dead-letter queue of one that is given up, if it has one, and its payload.
 fn to_dead_letters(
     delivery: &Delivery,
-    not_taken: &NotTaken,
-    exhausted: Option<&'static str>,
-) -> Option<Delivery> {
+    body: &Bytes,
+    (not_taken, exhausted): (&NotTaken, Option<&'static str>),
+) -> Option<(Delivery, Bytes)> {
     let arn = delivery.dead_letter.clone()?;
-    let mut message = match &delivery.parcel {
+    let (body, mut message) = match (&delivery.origin, &delivery.parcel) {
+        (Origin::Subscription { .. }, _) => topics::dead_letter(delivery, body),
         // As it was: with its attributes, and in its group.
-        Parcel::Queue { message, .. } => QueueMessage { delay_seconds: None, ..message.clone() },
-        Parcel::Function { .. }
-        | Parcel::Topic { .. }
-        | Parcel::Bus { .. }
-        | Parcel::LogGroup { .. }
-        | Parcel::Http { .. } => QueueMessage::default(),
+        (_, Parcel::Queue { message, .. }) => (body.clone(), message.clone()),
+        _ => (body.clone(), QueueMessage::default()),
     };
+    message.delay_seconds = None;
     if let Origin::Target { rule, target, .. } = &delivery.origin {
         message.attributes =
             of_target((rule.as_str(), target.as_str()), delivery, not_taken, exhausted);
     }
-    Some(Delivery {
+    let second = Delivery {
         origin: delivery.origin.clone(),
         parcel: Parcel::Queue { arn, message },
         patience: Patience {
             retries_max: limits::DESTINATION_RETRIES_MAX,
             age_ms_max: limits::DESTINATION_AGE_MS_MAX,
+            http: None,
         },
         dead_letter: None,
         trace: delivery.trace.clone(),
         attempts: 0,
-    })
+    };
+    Some((second, body))
 }
 
 /// What EventBridge says with an event that it sends to a dead-letter queue.
@@ -321,9 +325,10 @@ impl Work for Deliveries {
             Verdict::GiveUp { exhausted } => {
                 tracing::warn!(%lane.name, %not_taken, "a delivery was given up");
                 let counts = counts(&[Step::Tried, Step::GivenUp]);
-                let second = to_dead_letters(&delivery, &not_taken, exhausted).map(|second| {
+                let why = (&not_taken, exhausted);
+                let second = to_dead_letters(&delivery, &entry.body, why).map(|(second, body)| {
                     let lane = format!("{}{DEAD_LETTER}", lane.name);
-                    second.entry(&lane, entry.group.clone(), entry.body.clone(), now)
+                    second.entry(&lane, entry.group.clone(), body, now)
                 });
                 let puts = second.into_iter().collect();
                 Done { puts, counts, ..Done::removed(Pace::Smooth) }

@@ -99,6 +99,7 @@ impl Over<'_> {
             patience: Patience {
                 retries_max: limits::DESTINATION_RETRIES_MAX,
                 age_ms_max: limits::DESTINATION_AGE_MS_MAX,
+                http: None,
             },
             dead_letter: None,
             trace: Some(trace.clone()),

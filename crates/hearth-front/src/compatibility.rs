@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::{events, logs};
+use hearth_wire::{events, logs, sqs};
 
 use crate::{iam, s3, sns, sts};
 
@@ -170,6 +170,7 @@ pub fn page() -> String {
     push_operations(&mut text);
     push_settings(&mut text);
     push_other_services(&mut text);
+    push_queues(&mut text);
     text
 }
 
@@ -245,10 +246,11 @@ const NO_NOTES: &[&str] = &[];
 /// What is to be known of topics beside the names of operations.
 const SNS_NOTES: &[&str] = &[
     "Protocols: `sqs`, `lambda` and `http`. `https`, `email`, `email-json`, `sms`, `application` and `firehose` are refused.",
-    "`KmsMasterKeyId` and `TracingConfig` are kept and have no effect. `ArchivePolicy`, `ReplayPolicy`, data protection policies and the attributes that have deliveries logged are refused.",
+    "`KmsMasterKeyId` and `TracingConfig` are kept and have no effect, nor has `throttlePolicy` of a `DeliveryPolicy`. `ArchivePolicy`, `ReplayPolicy`, data protection policies and the attributes that have deliveries logged are refused.",
     "The policy of a topic decides which other accounts may use it. Conditions other than on the account that asks are not understood: a statement that allows does not apply with one, a statement that denies does.",
     "Notifications are signed, and `SigningCertURL` leads to this server. The certificate is signed with its own key.",
 ];
+
 /// What is to be known of event buses.
 const EVENTBRIDGE_NOTES: &[&str] = &[
     "`PutRule` refuses a `ScheduleExpression`: schedules are not built yet.",
@@ -257,6 +259,35 @@ const EVENTBRIDGE_NOTES: &[&str] = &[
     "`KmsKeyIdentifier`, `LogConfig` and `EndpointId` are refused.",
     "Wildcards in patterns are taken also where AWS finds them too complex.",
 ];
+
+/// What is different in the queues, of which every operation is offered.
+#[rustfmt::skip]
+const QUEUES: &[(&str, &str)] = &[
+    ("`Policy`, `AddPermission`",               "kept and shown; not enforced, because callers are not authenticated yet: everybody may use every queue"),
+    ("`KmsMasterKeyId`, `SqsManagedSseEnabled`", "kept and shown; messages are as plain as the file system that they are in"),
+    ("`FifoThroughputLimit`",                   "kept; there is no limit of throughput"),
+    ("`MessageGroupId` of a standard queue",    "kept and shown; messages come oldest first, whatever their group (no fair queues)"),
+    ("`CreateQueue` after `DeleteQueue`",       "at once; AWS wants 60 seconds in between"),
+    ("`ReceiveRequestAttemptId`",               "in memory: forgotten by a restart"),
+    ("`ChangeMessageVisibility`",               "of a message whose time is over: `MessageNotInflight`, also of a standard queue"),
+    ("`ApproximateNumberOfMessagesMoved`",      "may be too small after a crash, by what was moved in the last second"),
+    ("messages in flight",                      "120,000 for each queue; those from before a restart are not counted"),
+];
+
+fn push_queues(text: &mut String) {
+    let operations = sqs::SERVICE.operations;
+    let names: Vec<String> = operations.iter().map(|one| format!("`{}`", one.name)).collect();
+    push(
+        text,
+        &format!(
+            "\n## SQS\n\nOffered, in AWS JSON and in the older query protocol: {}.\n\nThese are all. What differs:\n\n| what | how |\n|---|---|\n",
+            names.join(", ")
+        ),
+    );
+    for (what, how) in QUEUES {
+        push(text, &format!("| {what} | {how} |\n"));
+    }
+}
 
 const HEAD: &str = "\
 <!-- Written by `HEARTH_WRITE_DOCS=1 cargo test -p hearth-front compatibility`; do not edit. -->

@@ -149,6 +149,8 @@ impl AwsError {
     pub(crate) fn elsewhere(message: String) -> Self {
         let status = StatusCode::NOT_IMPLEMENTED.as_u16();
         Self { status, ..Self::new("UnsupportedOperationException", message) }
+    }
+
     /// An error of EventBridge, whose statuses are its own.
     pub(crate) fn of_events(name: &'static str, message: impl Into<String>) -> Self {
         let shape = hearth_wire::events::ERRORS.iter().find(|error| error.name == name);

@@ -16,6 +16,7 @@ use hearth_scheduler::driver::Scheduler;
 use hearth_services::buckets::Buckets;
 use hearth_services::buses::Buses;
 use hearth_services::objects::ObjectSource;
+use hearth_services::queues::Queues;
 use hearth_services::topics::Topics;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
@@ -38,9 +39,9 @@ use crate::invoke_stream::{self, EventStream};
 use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
 use crate::{
-    caller, events, invoke, lambda as lambda_operations, logs as log_operations, own, query,
+    buses, caller, events, invoke, lambda as lambda_operations, logs as log_operations, own, query,
+    sns, sqs,
 };
-use crate::{caller, invoke, lambda as lambda_operations, logs as log_operations, own, query, sns};
 
 /// What the front door answers, most of the time.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -62,6 +63,8 @@ pub struct Front {
     pub objects: Arc<dyn ObjectSource>,
     /// Our own topics.
     pub topics: Arc<Topics>,
+    /// Our own queues.
+    pub queues: Arc<Queues>,
     /// What runs functions.
     pub invoker: Arc<Invoker>,
     /// What has their environments.
@@ -136,18 +139,17 @@ impl Front {
             return whole(query::answer(self, arrived).await);
         }
         let target = arrived.header("x-amz-target").map(str::to_owned);
-        if *self.admission.borrow() == Admission::Draining {
-            let is_aws_json = target.is_some();
-            let protocol = if is_aws_json { Protocol::AwsJson } else { Protocol::RestJson };
-            return whole(AwsError::draining().render(protocol));
-        }
-        if let Some(target) = target.as_deref().filter(|target| events::is_target(target)) {
-            let answer = events::answer(self, arrived, target).await;
-            return whole(answer.unwrap_or_else(|error| error.render(Protocol::AwsJson)));
-        }
+        let is_draining = *self.admission.borrow() == Admission::Draining;
         if let Some(target) = target {
-            let answer = self.aws_json(arrived, &target).await;
-            return whole(answer.unwrap_or_else(|error| error.render(Protocol::AwsJson)));
+            let service = JsonService::of(&target);
+            return whole(if is_draining {
+                service.draining()
+            } else {
+                self.aws_json(service, arrived, &target).await
+            });
+        }
+        if is_draining {
+            return whole(AwsError::draining().render(Protocol::RestJson));
         }
         let answer = self.rest_json(arrived).await;
         answer.unwrap_or_else(|error| whole(error.render(Protocol::RestJson)))
@@ -201,10 +203,32 @@ impl Front {
         read.map_err(|error| AwsError::of_body(error, limit, operation))
     }
 
-    async fn aws_json(&self, arrived: Arrived, target: &str) -> Result<Answer, AwsError> {
+    async fn aws_json(
+        self: &Arc<Self>,
+        service: JsonService,
+        arrived: Arrived,
+        target: &str,
+    ) -> Answer {
         if let Some(said) = self.elsewhere.of_target(target) {
-            return Err(AwsError::elsewhere(said));
+            return AwsError::elsewhere(said).render(Protocol::AwsJson);
         }
+        match service {
+            JsonService::Buses => {
+                let answer = buses::answer(self, arrived, target).await;
+                answer.unwrap_or_else(|error| error.render(Protocol::AwsJson))
+            }
+            JsonService::Queues => sqs::answer_json(self, arrived, target).await,
+            JsonService::Logs => {
+                let answer = self.logs(arrived, target).await;
+                answer.unwrap_or_else(|error| error.render(Protocol::AwsJson))
+            }
+            JsonService::Unknown => {
+                AwsError::unknown_path("POST", target).render(Protocol::AwsJson)
+            }
+        }
+    }
+
+    async fn logs(&self, arrived: Arrived, target: &str) -> Result<Answer, AwsError> {
         let operation = match aws_json::find(&logs::SERVICE, target) {
             Ok(operation) => operation,
             Err(aws_json::TargetError::NotBuilt(name)) => {
@@ -221,6 +245,41 @@ impl Front {
         let output = log_operations::perform(&self.logs, &scope, operation, input).await?;
         let answer = aws_json::output(&output);
         Ok(from_wire(answer.status, &answer.headers, answer.body))
+    }
+}
+
+/// The services whose requests name their operation in `X-Amz-Target`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JsonService {
+    Buses,
+    Logs,
+    Queues,
+    Unknown,
+}
+
+impl JsonService {
+    /// What stands before the dot says which one is meant.
+    fn of(target: &str) -> Self {
+        let prefix = target.split_once('.').map(|(prefix, _operation)| prefix);
+        if prefix == logs::SERVICE.target_prefix {
+            Self::Logs
+        } else if prefix == hearth_wire::sqs::SERVICE.target_prefix {
+            Self::Queues
+        } else if prefix == hearth_wire::events::SERVICE.target_prefix {
+            Self::Buses
+        } else {
+            Self::Unknown
+        }
+    }
+
+    /// What is answered while no new work is taken.
+    fn draining(self) -> Answer {
+        match self {
+            Self::Queues => sqs::draining_json(),
+            Self::Buses | Self::Logs | Self::Unknown => {
+                AwsError::draining().render(Protocol::AwsJson)
+            }
+        }
     }
 }
 
@@ -264,6 +323,27 @@ impl Gateway for InsideGateway {
                 Box::pin(serve_connection(connection, Arc::clone(front), admission, None))
             }
             None => Box::pin(std::future::ready(())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_says_which_service_is_meant() {
+        #[rustfmt::skip]
+        let rows = [
+            ("Logs_20140328.GetLogEvents", JsonService::Logs),
+            ("AmazonSQS.SendMessage",      JsonService::Queues),
+            ("AWSEvents.PutEvents",        JsonService::Buses),
+            ("AmazonSQS",                  JsonService::Unknown),
+            ("DynamoDB_20120810.GetItem",  JsonService::Unknown),
+            ("",                           JsonService::Unknown),
+        ];
+        for (target, service) in rows {
+            assert_eq!(JsonService::of(target), service, "{target}");
         }
     }
 }

@@ -5,9 +5,9 @@
 //!                                                ├─▶ invoke_stream  the same, piece by piece
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
+//!                                                ├─▶ buses       EventBridge
 //!                                                ├─▶ query       IAM, STS and SNS
-//!                                                ├─▶ events      EventBridge
-//!                                                ├─▶ query       IAM and STS
+//!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
 //!                                                ├─▶ events      events that wait or were given up
 //!                                                └─▶ own         health, status, packages
@@ -32,7 +32,9 @@ mod parameters;
 mod iam;
 mod sts;
 mod sns;
+mod buses;
 mod s3;
+mod sqs;
 mod logs;
 mod events;
 mod own;

@@ -1,5 +1,5 @@
 //! The query protocol: a form goes to `/`, its `Version` says which service is meant, XML comes
-//! back.
+//! back. A form for a queue may go to the path of the queue as well, and be a query string.
 
 use std::sync::Arc;
 
@@ -10,7 +10,9 @@ use hearth_types::names::{AccountId, Scope};
 use hearth_types::time::Timestamp;
 use hearth_wire::aws_query::{self, Request};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -19,7 +21,7 @@ use crate::body;
 use crate::front::{Answer, Arrived, Front};
 use crate::query_error::Refusal;
 use crate::server::Admission;
-use crate::{iam, sns, sts};
+use crate::{iam, sns, sqs, sts};
 
 /// The largest request: messages of a megabyte together, each byte written as `%22`, and the rest.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -28,13 +30,15 @@ const NO_SERVICE: &str = "http://webservices.amazon.com/AWSFault/2005-15-09";
 
 /// Whether this is a request of this protocol: a form, or a link that somebody follows.
 pub(crate) fn is_query(arrived: &Arrived) -> bool {
-    is_link(arrived) || is_form(arrived)
+    let path = arrived.head.uri.path();
+    (path == "/" || sqs::is_queue_path(path))
+        && arrived.header("x-amz-target").is_none()
+        && (is_link(&arrived.head) || is_form(arrived))
 }
 
-fn is_link(arrived: &Arrived) -> bool {
-    arrived.head.method == Method::GET
-        && arrived.head.uri.path() == "/"
-        && arrived.query().split('&').any(|pair| pair.starts_with("Action="))
+fn is_link(head: &Parts) -> bool {
+    let query = head.uri.query().unwrap_or_default();
+    head.method == Method::GET && query.split('&').any(|pair| pair.starts_with("Action="))
 }
 
 fn is_form(arrived: &Arrived) -> bool {
@@ -42,28 +46,31 @@ fn is_form(arrived: &Arrived) -> bool {
         let essence = kind.split(';').next().unwrap_or_default();
         essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
     });
-    is_form
-        && arrived.head.method == Method::POST
-        && arrived.head.uri.path() == "/"
-        && arrived.header("x-amz-target").is_none()
+    is_form && arrived.head.method == Method::POST
 }
 
 /// Answers a request. There is always an answer.
 pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
     let id = arrived.id;
+    let path = arrived.head.uri.path().to_owned();
     if *front.admission.borrow() == Admission::Draining {
         return Refusal::draining().render(NO_SERVICE, id);
     }
     let token = arrived.header("x-amz-security-token").map(str::to_owned);
-    let caller = Caller::new(arrived.scope.account.clone(), token.as_deref());
-    let scope = arrived.scope.clone();
     let trace = arrived.header("x-amzn-trace-id").map(str::to_owned);
     let is_signed = arrived.head.headers.contains_key(AUTHORIZATION);
     let proof = if is_signed { Proof::Signed } else { Proof::Nothing };
-    let (service, request) = match read(front, arrived).await {
+    let Arrived { scope, head, body, .. } = arrived;
+    let (service, request) = match read(front, &head, body).await {
         Ok(read) => read,
         Err(refusal) => return refusal.render(NO_SERVICE, id),
     };
+    if service == Service::Sqs {
+        // Whoever waits for messages is given up with the connection, so it is no task.
+        let call = sqs::Call::of(front, &head, scope);
+        return sqs::answer_query(front, (call, id, &path), request).await;
+    }
+    let caller = Caller::new(scope.account.clone(), token.as_deref());
     let action = request.action.clone();
     let call = Call {
         iam: Arc::clone(&front.iam),
@@ -91,19 +98,20 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
     }
 }
 
-async fn read(front: &Front, arrived: Arrived) -> Result<(Service, Request), Refusal> {
-    if is_link(&arrived) {
-        let request = aws_query::input(arrived.query().as_bytes());
-        let request = request.map_err(|error| Refusal::of_form(&error))?;
-        // A link is followed too easily to delete something with it; no client writes others.
-        if !sns::LINKED.contains(&request.action.as_str()) {
-            return Err(Refusal::unknown_action(&request.action, &request.version));
-        }
-        return Ok((Service::of(&request)?, request));
-    }
-    let held = body::read(arrived.body, BODY_BYTES_MAX, &front.body_room).await;
+async fn read(front: &Front, head: &Parts, body: Incoming) -> Result<(Service, Request), Refusal> {
+    let held = body::read(body, BODY_BYTES_MAX, &front.body_room).await;
     let held = held.map_err(|error| Refusal::of_body(error, BODY_BYTES_MAX))?;
-    let request = aws_query::input(&held.bytes).map_err(|error| Refusal::of_form(&error))?;
+    let is_queue = sqs::is_queue_path(head.uri.path());
+    let in_query = head.uri.query().filter(|_| is_link(head));
+    let form = in_query.map_or(held.bytes.as_ref(), str::as_bytes);
+    let mut request = aws_query::input(form).map_err(|error| Refusal::of_form(&error))?;
+    if request.version.is_empty() && is_queue {
+        request.version = sqs::VERSION.to_owned();
+    }
+    // A link is followed too easily to delete something with it; no client writes others.
+    if in_query.is_some() && !is_queue && !sns::LINKED.contains(&request.action.as_str()) {
+        return Err(Refusal::unknown_action(&request.action, &request.version));
+    }
     if let Some(said) = front.elsewhere.of_version(&request.version) {
         return Err(Refusal::elsewhere(said));
     }
@@ -147,6 +155,8 @@ async fn perform(service: Service, call: Call) -> Result<Value, Refusal> {
         }
         Service::Iam => iam::perform(&iam, &caller, request).await,
         Service::Sts => sts::perform(&iam, (&caller, &own_account), request),
+        // Answered before: see `answer`.
+        Service::Sqs => Err(Refusal::broken()),
     }
 }
 
@@ -156,6 +166,7 @@ enum Service {
     Iam,
     Sns,
     Sts,
+    Sqs,
 }
 
 /// Other services that speak it, by the version of their API, so that a refusal names them.
@@ -163,7 +174,6 @@ enum Service {
 const NOT_BUILT: &[(&str, &str)] = &[
     ("2010-05-15", "CloudFormation"),
     ("2010-08-01", "CloudWatch"),
-    ("2012-11-05", "SQS"),
     ("2015-12-01", "Elastic Load Balancing"),
     ("2016-11-15", "EC2"),
 ];
@@ -176,6 +186,7 @@ impl Service {
             // The links in messages of SNS name no version.
             "" if sns::OFFERED.contains(&request.action.as_str()) => Ok(Self::Sns),
             "2011-06-15" => Ok(Self::Sts),
+            sqs::VERSION => Ok(Self::Sqs),
             other => Err(match NOT_BUILT.iter().find(|(version, _)| *version == other) {
                 Some((_, service)) => Refusal::not_built(service, &request.action),
                 None => Refusal::unknown_action(&request.action, other),
@@ -188,6 +199,7 @@ impl Service {
             Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
             Self::Sns => "http://sns.amazonaws.com/doc/2010-03-31/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+            Self::Sqs => "http://queue.amazonaws.com/doc/2012-11-05/",
         }
     }
 }
@@ -216,6 +228,7 @@ mod tests {
         assert_eq!(of("2010-03-31"), Ok(Service::Sns));
         assert_eq!(of(""), Ok(Service::Sns));
         assert_eq!(of("2016-11-15"), Err(Refusal::not_built("EC2", "Publish")));
+        assert_eq!(of("2012-11-05"), Ok(Service::Sqs));
         assert_eq!(of("1999-01-01"), Err(Refusal::unknown_action("Publish", "1999-01-01")));
     }
 }

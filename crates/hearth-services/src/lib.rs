@@ -4,11 +4,10 @@
 //!  objects ◀── buckets   our own, in records and files
 //!          ◀── remote    of any S3-compatible endpoint
 //!  targets ◀── remote    queues, topics and buses of any endpoint, and HTTP endpoints
+//!          ◀── queues, topics, buses   our own, in records and in the durable queue
 //! ```
 //!
-//! [`topics`] are our own, too: what is published waits in the durable queue, as deliveries.
-//! [`delivery`] is what one service hands to another, [`targets`] are those who take it.
-//! [`delivery`] is what one service hands to another, [`targets`] are those who take it; [`patterns`]
+//! What is published to a topic or a bus waits in the durable queue, as deliveries. [`delivery`] is what one service hands to another, [`targets`] are those who take it; [`patterns`]
 //! say which events a rule of [`buses`] is for.
 //!
 //! # Deliberately absent
@@ -19,6 +18,7 @@
 pub mod objects;
 pub mod buckets;
 pub mod remote;
+pub mod queues;
 pub mod delivery;
 pub mod targets;
 pub mod topics;

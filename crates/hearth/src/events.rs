@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use hearth_control::control::Control;
 use hearth_events::deliveries::Receivers;
 use hearth_events::retry::Delays;
 use hearth_events::{Events, Parts};
 use hearth_invoke::Invoker;
-use hearth_services::delivery::{BusEvent, QueueMessage, TopicMessage};
-use hearth_services::targets::{
-    AppendLog, HttpPost, NotTaken, Publish, PutEvent, SendMessage, Sent,
-};
+use hearth_services::remote::http::HttpSender;
+use hearth_services::targets::{AppendLog, NotTaken, Sent};
 use hearth_store::queue::Queue;
 use hearth_telemetry::{LogError, LogStore, PutEvents};
 use hearth_types::logs::LogEvent;
@@ -22,6 +19,7 @@ use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
 
 use crate::config::Config;
+use crate::targets::Targets;
 
 /// The stream that deliveries go to in a group of logs.
 const LOG_STREAM: &str = "deliveries";
@@ -32,37 +30,15 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) invoker: &'a Arc<Invoker>,
     pub(crate) queue: &'a Arc<dyn Queue>,
     pub(crate) logs: &'a Arc<LogStore>,
-    pub(crate) services: Services,
+    pub(crate) targets: Targets,
     pub(crate) metrics: &'a Arc<dyn Metrics>,
     pub(crate) tasks: &'a Tasks,
 }
 
-/// Who takes what is delivered, beside functions and logs.
-#[derive(Debug, Clone)]
-pub(crate) struct Services {
-    pub(crate) queues: Arc<dyn SendMessage>,
-    pub(crate) topics: Arc<dyn Publish>,
-    pub(crate) buses: Arc<dyn PutEvent>,
-    pub(crate) http: Arc<dyn HttpPost>,
-}
-
-impl Services {
-    /// None of them: whatever is for one is refused, and counted.
-    pub(crate) fn absent() -> Self {
-        let absent = Arc::new(Absent);
-        Self {
-            queues: Arc::clone(&absent) as _,
-            topics: Arc::clone(&absent) as _,
-            buses: Arc::clone(&absent) as _,
-            http: absent,
-        }
-    }
-}
-
 /// Begins to run events and to carry out deliveries.
 pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
-    let Surroundings { control, invoker, queue, logs, services, metrics, tasks } = surroundings;
-    let Services { queues, topics, buses, http } = services;
+    let Surroundings { control, invoker, queue, logs, targets, metrics, tasks } = surroundings;
+    let Targets { queues, topics, buses } = targets;
     Events::start(Parts {
         control: Arc::clone(control),
         invoker: Arc::clone(invoker),
@@ -72,7 +48,7 @@ pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
             queues,
             topics,
             buses,
-            http,
+            http: Arc::new(HttpSender::default()),
             logs: Arc::new(Logs(Arc::clone(logs))),
         },
         metrics: Arc::clone(metrics),
@@ -84,50 +60,6 @@ pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
             backoff_ms_max: config.event_backoff_ms_max,
         },
     })
-}
-
-/// Takes the place of a service that this server does not have, and says so.
-#[derive(Debug)]
-struct Absent;
-
-fn absent(what: &str) -> NotTaken {
-    NotTaken::Refused {
-        code: "UnsupportedOperation".to_owned(),
-        message: format!("this server has no {what}"),
-    }
-}
-
-#[async_trait]
-impl SendMessage for Absent {
-    async fn send(&self, _sent: Sent<'_>, _message: &QueueMessage) -> Result<(), NotTaken> {
-        Err(absent("queues"))
-    }
-}
-
-#[async_trait]
-impl Publish for Absent {
-    async fn publish(&self, _sent: Sent<'_>, _message: &TopicMessage) -> Result<(), NotTaken> {
-        Err(absent("topics"))
-    }
-}
-
-#[async_trait]
-impl PutEvent for Absent {
-    async fn put(&self, _sent: Sent<'_>, _event: &BusEvent) -> Result<(), NotTaken> {
-        Err(absent("event buses"))
-    }
-}
-
-#[async_trait]
-impl HttpPost for Absent {
-    async fn post(
-        &self,
-        _url: &str,
-        _headers: &[(String, String)],
-        _body: &Bytes,
-    ) -> Result<(), NotTaken> {
-        Err(absent("way to HTTP endpoints"))
-    }
 }
 
 /// The groups of logs of this server.

@@ -5,6 +5,7 @@
 
 mod config;
 mod serve;
+mod services;
 mod targets;
 mod events;
 mod host_memory;

@@ -5,7 +5,7 @@
 //! what they wrote is flushed, then the launcher ends.
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -34,11 +34,9 @@ use hearth_scheduler::core::{Commitment, Limits};
 use hearth_scheduler::driver::Scheduler;
 use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
-use hearth_services::buses::{self, Buses};
 use hearth_services::objects::ObjectSource;
+use hearth_services::queues::Queues;
 use hearth_services::remote::buckets::RemoteBuckets;
-use hearth_services::remote::RemoteBuckets;
-use hearth_services::topics::{TopicParts, Topics};
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
 use hearth_store::queue::sqlite::SqliteQueue;
@@ -60,7 +58,8 @@ use crate::config::{Config, Keep, MemoryCommitment};
 use crate::events;
 use crate::host_memory::Memory;
 use crate::host_processes::Processes;
-use crate::targets::{self, Remotes};
+use crate::services::{self, Services};
+use crate::targets::{self, Remotes, Targets};
 
 /// Where code inside an environment finds this server.
 const ENDPOINT_INSIDE: &str = "http://169.254.100.1:4566";
@@ -83,6 +82,7 @@ pub(crate) struct Server {
     scheduler: Arc<Scheduler>,
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
+    queues: Arc<Queues>,
     store: Sqlite,
     queue: Arc<dyn Queue>,
     /// Connections and environments.
@@ -97,7 +97,7 @@ pub(crate) struct Server {
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let descriptors = prepare_process();
     let elsewhere = targets::elsewhere(config);
-    let _remotes = remotes(config, &elsewhere)?;
+    let remotes = remotes(config, &elsewhere)?;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().context("the listening socket has no address")?;
     let directories = Directories::prepare(&config.data_dir)?;
@@ -109,22 +109,18 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
     let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } =
-    let Stores { logs, store, packages, runtimes, iam, buckets, objects, queue } =
         Stores::open(config, &directories, &clock).await?;
     let metrics: Arc<dyn Metrics> = Arc::new(NoMetrics);
-    let topics = Topics::open(TopicParts {
+    let services = Services::open(services::Parts {
         records: Arc::new(store.clone()),
-        queue: Arc::clone(&queue),
-        metrics: Arc::clone(&metrics),
-        clock: Arc::clone(&clock),
-        directory: directories.topics.clone(),
-        endpoint: own_endpoint(address),
+        queue: &queue,
+        metrics: &metrics,
+        clock: &clock,
+        tasks: &tasks,
+        topics: directories.topics.clone(),
+        address,
     });
-    let topics = Arc::new(topics.await.context("could not open the topics")?);
-    let Stores { logs, store, packages, runtimes, iam, buckets, objects, queue } =
-        Stores::open(config, &directories, &clock).await?;
-    let metrics: Arc<dyn Metrics> = Arc::new(NoMetrics);
-    let event_buses = open_buses(&store, (&queue, &clock, &metrics)).await?;
+    let services = services.await?;
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = Shared {
@@ -142,7 +138,6 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let parts = control_parts(config, &tasks, &scheduler, (&store, packages, &runtimes));
     let control = Control::open(parts, watcher).await.context("could not open the functions")?;
 
-    let metrics: Arc<dyn Metrics> = Arc::new(NoMetrics);
     let invoker = invoker(config, (&control, &scheduler), (&queue, &metrics));
 
     let (admission, admitted) = watch::channel(Admission::Open);
@@ -153,8 +148,9 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         iam,
         objects,
         buckets,
-        topics,
-        event_buses,
+        queues: Arc::clone(&services.queues),
+        topics: Arc::clone(&services.topics),
+        event_buses: Arc::clone(&services.buses),
         logs: Arc::clone(&logs),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
@@ -166,7 +162,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let events = start_events(config, &front, (&queue, &metrics));
+    let targets = remotes.over(services.targets());
+    let events = start_events(config, (&front, targets), (&queue, &metrics));
     tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
     Ok(Server {
         address,
@@ -175,6 +172,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         scheduler,
         sandbox,
         logs,
+        queues: services.queues,
         store,
         queue,
         tasks,
@@ -196,6 +194,7 @@ impl Server {
         let _ = self.admission.send(Admission::Draining);
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
         self.events.close();
+        self.queues.close();
         self.scheduler.close(self.drain).await;
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
@@ -222,17 +221,6 @@ impl Server {
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("could not listen on {address}; is another server running?"))
-}
-
-/// How this server is reached from its own host: what messages link to.
-fn own_endpoint(mut address: SocketAddr) -> String {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
-    };
-    address.set_ip(ip);
-    format!("http://{address}")
 }
 
 /// Settings of this process that no other part of it may change.
@@ -357,19 +345,6 @@ impl Stores {
 }
 
 /// The embedded event buses.
-async fn open_buses(
-    store: &Sqlite,
-    (queue, clock, metrics): (&Arc<dyn Queue>, &Arc<dyn Clock>, &Arc<dyn Metrics>),
-) -> anyhow::Result<Arc<Buses>> {
-    let parts = buses::Parts {
-        records: Arc::new(store.clone()),
-        queue: Arc::clone(queue),
-        clock: Arc::clone(clock),
-        metrics: Arc::clone(metrics),
-    };
-    Ok(Arc::new(Buses::open(parts).await.context("could not open the event buses")?))
-}
-
 /// Where the code comes from that is named by bucket and key.
 fn objects(config: &Config, own: &Arc<Buckets>) -> anyhow::Result<Arc<dyn ObjectSource>> {
     if config.s3_endpoint.is_empty() {
@@ -616,7 +591,7 @@ fn invoker(
 /// What takes from the queue. Functions that it runs may need the front door.
 fn start_events(
     config: &Config,
-    front: &Front,
+    (front, targets): (&Front, Targets),
     (queue, metrics): (&Arc<dyn Queue>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
@@ -624,7 +599,7 @@ fn start_events(
         invoker: &front.invoker,
         queue,
         logs: &front.logs,
-        services: events::Services::absent(),
+        targets,
         metrics,
         tasks: &front.tasks,
     };

@@ -162,7 +162,7 @@ fn of_target(arn: &str) -> Delivery {
             target: TARGET.to_owned(),
         },
         parcel: Parcel::Queue { arn: arn.to_owned(), message: QueueMessage::default() },
-        patience: Patience { retries_max: 3, age_ms_max: 86_400_000 },
+        patience: Patience { retries_max: 3, age_ms_max: 86_400_000, http: None },
         dead_letter: Some(DEAD.to_owned()),
         trace: None,
         attempts: 0,
@@ -193,7 +193,7 @@ fn each_failure_and_what_follows() {
         ("no more retries",          &failed,  4, 7_000,  over(Some("MaximumRetryAttempts"))),
         ("it would be too old",      &failed,  2, 59_000, over(Some("MaximumEventAgeInSeconds"))),
     ];
-    let patience = Patience { retries_max: 3, age_ms_max: 60_000 };
+    let patience = Patience { retries_max: 3, age_ms_max: 60_000, http: None };
     for (name, not_taken, attempts, age_ms, expected) in rows {
         let circumstances = (age_ms, &Delays::default(), Timestamp(1_000));
         assert_eq!(decide(not_taken, attempts, patience, circumstances), expected, "{name}");

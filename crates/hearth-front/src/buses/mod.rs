@@ -23,14 +23,6 @@ use tokio::sync::oneshot;
 use crate::error::AwsError;
 use crate::front::{Answer, Arrived, Front, from_wire};
 
-/// What stands before the dot in the target of a request.
-const PREFIX: &str = "AWSEvents.";
-
-/// Whether a target is of this service.
-pub(crate) fn is_target(target: &str) -> bool {
-    target.starts_with(PREFIX)
-}
-
 /// Answers a request.
 pub(crate) async fn answer(
     front: &Arc<Front>,

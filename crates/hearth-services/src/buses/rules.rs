@@ -253,7 +253,7 @@ impl Buses {
         change: impl FnOnce(&mut Rule) -> Result<(), BusError> + Send,
     ) -> Result<Arc<Rule>, BusError> {
         let _writing = self.rules.writing().await;
-        let mut rule = Rule::clone(&self.find_rule(bus, rule)?);
+        let mut rule = (*self.find_rule(bus, rule)?).clone();
         change(&mut rule)?;
         self.keep_rule(bus, rule).await
     }

@@ -129,6 +129,7 @@ impl Target {
     pub(super) fn patience(&self) -> Patience {
         let age_seconds = self.age_seconds.unwrap_or(limits::EVENT_AGE_SECONDS_DEFAULT);
         Patience {
+            http: None,
             retries_max: self.retries.unwrap_or(limits::EVENT_RETRIES_DEFAULT),
             age_ms_max: u64::from(age_seconds) * 1_000,
         }

@@ -24,6 +24,7 @@ mod scaling;
 mod languages;
 mod clients;
 mod api;
+mod sqs;
 mod rust_sdk;
 mod operations;
 mod topics;

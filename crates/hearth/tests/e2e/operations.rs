@@ -61,4 +61,5 @@ scripts! {
     event_buses,          &[];
     event_patterns,       &[];
     event_targets,        &[];
+    sqs,                  &[];
 }
