@@ -25,6 +25,9 @@
 //! head, which is its owner's.
 
 pub mod signals;
+pub mod postgres;
+#[cfg(test)]
+pub(crate) mod conformance;
 
 use std::fmt;
 
