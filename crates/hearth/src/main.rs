@@ -5,6 +5,7 @@
 
 mod config;
 mod serve;
+mod queue;
 mod host_memory;
 mod client;
 mod commands;

@@ -293,4 +293,8 @@ pub trait Queue: Send + Sync + fmt::Debug {
 
     /// Says which lanes may have something to lease.
     fn signals(&self) -> &Signals;
+
+    /// Finishes what was taken, and takes nothing any more. An engine that has nothing to finish
+    /// does nothing.
+    async fn close(&self) {}
 }

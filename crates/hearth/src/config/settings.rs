@@ -72,6 +72,7 @@ settings! {
     s3_endpoint,           str::parse,       plain, "S3-compatible endpoint that code comes from, such as http://127.0.0.1:9000; empty for Hearth's own buckets";
     s3_access_key_id,      str::parse,       plain, "access key for `s3_endpoint`";
     s3_secret_access_key,  Secret::parse,    plain, "secret key for `s3_endpoint`; give it in the file or as a variable";
+    queue,                 Secret::parse,    plain, "PostgreSQL database that keeps what waits, postgres://user:password@host:port/database; empty for the data directory";
 }
 
 /// The setting of a name.

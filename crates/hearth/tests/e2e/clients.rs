@@ -130,7 +130,7 @@ fn each_waiter_of_the_aws_cli_ends() {
 }
 
 /// The commands of a guide: its `sh` blocks, in order, as one script.
-fn commands_of_guide(text: &str) -> String {
+pub(crate) fn commands_of_guide(text: &str) -> String {
     let blocks = text.split("```sh\n").skip(1);
     blocks
         .filter_map(|block| block.split_once("\n```"))

@@ -37,3 +37,4 @@ mod two_writers;
 mod leaks;
 mod cli;
 mod terraform;
+mod postgres;

@@ -50,10 +50,7 @@ pub(super) async fn a_group_waits_for_its_first_to_be_due_again(queue: &dyn Queu
     assert_eq!((again[0].receipt.lease, again[1].receipt.lease), (2, 1));
 }
 
-pub(super) async fn a_lease_that_runs_out_holds_its_group_no_longer(
-    queue: &dyn Queue,
-    name: &str,
-) {
+pub(super) async fn a_lease_that_runs_out_holds_its_group_no_longer(queue: &dyn Queue, name: &str) {
     let line = Line::new(queue, name);
     line.put_members(&[("g", "a"), ("g", "b"), ("g", "c")]).await;
     assert_eq!(bodies(&line.lease(2).await), ["a", "b"]);

@@ -92,10 +92,7 @@ pub(super) async fn a_lease_that_has_run_out_is_neither_returned_nor_extended(
     assert_eq!((again.receipt.lease, again.head.as_str()), (2, "{}"));
 }
 
-pub(super) async fn an_extended_lease_ends_when_it_was_extended_to(
-    queue: &dyn Queue,
-    name: &str,
-) {
+pub(super) async fn an_extended_lease_ends_when_it_was_extended_to(queue: &dyn Queue, name: &str) {
     let line = Line::new(queue, name);
     line.put_bodies(&["a"]).await;
     let receipt = line.lease_one().await.receipt;
@@ -178,10 +175,7 @@ pub(super) async fn no_more_bytes_than_were_asked_for_are_leased_but_for_the_fir
     }
 }
 
-pub(super) async fn of_many_who_lease_at_once_no_two_get_one_entry(
-    queue: &dyn Queue,
-    name: &str,
-) {
+pub(super) async fn of_many_who_lease_at_once_no_two_get_one_entry(queue: &dyn Queue, name: &str) {
     let line = &Line::new(queue, name);
     let put: BTreeSet<EntryId> = line.put(vec![line.entry("x"); 500]).await.into_iter().collect();
     // An empty answer may only mean that the others have their hands on what is left.

@@ -67,7 +67,10 @@ struct Model {
 
 impl Model {
     fn of_lane<'a>(&'a self, lane: &'a Lane) -> impl Iterator<Item = (EntryId, &'a Known)> {
-        self.entries.iter().filter(move |(_, known)| known.lane == *lane).map(|(id, one)| (*id, one))
+        self.entries
+            .iter()
+            .filter(move |(_, known)| known.lane == *lane)
+            .map(|(id, one)| (*id, one))
     }
 
     /// Whether an earlier entry of its group is there, other than those that are named.
@@ -363,7 +366,8 @@ impl Run<'_> {
 /// Compares an engine with the model over so many random steps. `name` and `seed` are in what a
 /// failure prints.
 pub(crate) async fn agrees(queue: &dyn Queue, name: &str, seed: u64, steps: usize) {
-    let lanes = (0..LANES).map(|number| Lane { kind: KIND, name: format!("{name}-{seed}-{number}") });
+    let lanes =
+        (0..LANES).map(|number| Lane { kind: KIND, name: format!("{name}-{seed}-{number}") });
     let mut run = Run {
         queue,
         lanes: lanes.collect(),

@@ -70,7 +70,8 @@ pub(super) async fn lanes_come_in_pages_and_without_the_empty_ones(queue: &dyn Q
 
 pub(super) async fn counts_tell_waiting_delayed_and_leased_apart(queue: &dyn Queue, name: &str) {
     let line = Line::new(queue, name);
-    let counts = |now| async move { queue.counts(&Line::new(queue, name).lane, now).await.unwrap() };
+    let counts =
+        |now| async move { queue.counts(&Line::new(queue, name).lane, now).await.unwrap() };
     assert_eq!(counts(NOW).await, Counts::default());
     let old = Timestamp(NOW.0 - 77);
     line.put_members(&[("g", "a"), ("g", "b")]).await;

@@ -49,12 +49,22 @@ pub(super) fn options(address: &str) -> Result<PgConnectOptions, StoreError> {
             return Err(StoreError::Address(ENCRYPTED));
         }
     }
+    let named = options.get_application_name().is_some();
+    let options = if named { options } else { options.application_name("hearth") };
     let wait = format!("{}s", limits::POSTGRES_SECONDS_MAX);
     Ok(options.options([
         // A change is durable when it is answered, whatever the database's own settings say.
         ("synchronous_commit", "on"),
+        // A server that was cut off holds no locks for longer.
         ("statement_timeout", wait.as_str()),
         ("idle_in_transaction_session_timeout", wait.as_str()),
+        // A queue is empty at one moment and full at the next: a plan that was made for the one, or
+        // from what was counted then, must not be used for the other. There is an index for every
+        // statement.
+        ("plan_cache_mode", "force_custom_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_bitmapscan", "off"),
+        ("jit", "off"),
     ]))
 }
 

@@ -72,8 +72,7 @@ async fn first_ones(
     .bind(rows(entries))
     .fetch_all(connection)
     .await?;
-    let candidate =
-        |(id, group, due, bytes)| Candidate { id, group, due, bytes: bytes_of(bytes) };
+    let candidate = |(id, group, due, bytes)| Candidate { id, group, due, bytes: bytes_of(bytes) };
     Ok(found.into_iter().map(candidate).collect())
 }
 
@@ -172,8 +171,12 @@ async fn mark(
         marked.iter().filter(|(.., body)| body.is_none()).map(|(id, ..)| *id).collect();
     let mut bodies: HashMap<i64, Vec<u8>> = HashMap::new();
     if !apart.is_empty() {
-        let read = sqlx::query_as("SELECT entry, bytes FROM hearth.body WHERE entry = ANY($1)");
-        bodies.extend(read.bind(apart).fetch_all(connection).await?);
+        let read: Vec<(i64, Vec<u8>)> =
+            sqlx::query_as("SELECT entry, bytes FROM hearth.body WHERE entry = ANY($1)")
+                .bind(apart)
+                .fetch_all(connection)
+                .await?;
+        bodies.extend(read);
     }
     let mut leased: HashMap<i64, Leased> = HashMap::new();
     for (id, count, group, put_at, first_leased_at, head, body) in marked {

@@ -30,6 +30,7 @@ mod plan;
 mod transaction;
 mod writer;
 mod lease;
+mod purge;
 mod views;
 mod news;
 #[cfg(test)]
@@ -54,9 +55,7 @@ use self::news::News;
 use self::writer::Job;
 use crate::error::StoreError;
 use crate::queue::signals::Signals;
-use crate::queue::{
-    Applied, Ask, Batch, Counts, EntryId, Lane, Leased, NewEntry, Queue, Seen,
-};
+use crate::queue::{Applied, Ask, Batch, Counts, EntryId, Lane, Leased, NewEntry, Queue, Seen};
 
 /// The start of every transaction: what another has committed is seen by the next statement.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -111,11 +110,6 @@ impl PostgresQueue {
         let (jobs, waiting) = mpsc::channel(limits::POSTGRES_MAILBOX);
         tasks.spawn("queue writer", writer::write(Arc::clone(&store), waiting, tasks.clone()));
         Ok(Self { store, jobs, _alive: alive })
-    }
-
-    /// Closes the connections, after what is on its way.
-    pub async fn close(&self) {
-        self.store.pool.close().await;
     }
 }
 
@@ -175,13 +169,18 @@ impl Queue for PostgresQueue {
     }
 
     async fn purge(&self, lane: &Lane, put_before: Timestamp) -> Result<u64, StoreError> {
-        transaction::purge(&self.store, lane, put_before)
+        purge::purge(&self.store, lane, put_before)
             .await
             .map_err(StoreError::during("purge a lane"))
     }
 
     fn signals(&self) -> &Signals {
         &self.store.signals
+    }
+
+    /// Closes the connections, each after what it is used for.
+    async fn close(&self) {
+        self.store.pool.close().await;
     }
 }
 

@@ -93,7 +93,7 @@ impl Store {
             let page = views::lanes(&self.pool, kind, after.as_deref(), items);
             let page = answer_in_time(page).await?;
             page.iter().for_each(|lane| self.signals.signal(lane));
-            match page.into_iter().last() {
+            match page.into_iter().next_back() {
                 Some(lane) => after = Some(lane.name),
                 None => return Ok(()),
             }

@@ -14,12 +14,14 @@ use std::time::Duration;
 use hearth_types::limits;
 use hearth_types::time::Timestamp;
 use sha2::{Digest as _, Sha256};
-use sqlx::{PgConnection, PgPool};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgConnection, PgPool, Postgres};
 
 use super::plan::{Done, Found, Insert, LaneName, Plan, Remembered, Row, plan};
-use super::{BEGIN, Store, answer_in_time, leases, millis, rows, timestamp};
+use super::{BEGIN, answer_in_time, leases, millis, rows, timestamp};
 use crate::error::StoreError;
-use crate::queue::{Applied, Batch, EntryId, Lane};
+use crate::queue::{Applied, Batch, EntryId, NewEntry};
 
 /// What batches did.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ pub(super) async fn run(
     let work = answer_in_time(async {
         let mut transaction = pool.begin_with(BEGIN).await?;
         let (outcome, number) = perform(&mut transaction, batches).await?;
-        Ok((transaction, outcome, number))
+        Ok::<_, sqlx::Error>((transaction, outcome, number))
     });
     let (transaction, outcome, number) = work.await.map_err(Failure::of)?;
     let Err(error) = answer_in_time(transaction.commit()).await else {
@@ -106,7 +108,10 @@ async fn was_committed(pool: &PgPool, number: &str) -> Option<bool> {
 async fn ask_until_answered(pool: &PgPool, number: &str) -> Option<bool> {
     loop {
         let status: Result<Option<String>, sqlx::Error> =
-            sqlx::query_scalar("SELECT pg_xact_status($1::xid8)").bind(number).fetch_one(pool).await;
+            sqlx::query_scalar("SELECT pg_xact_status($1::xid8)")
+                .bind(number)
+                .fetch_one(pool)
+                .await;
         match status.as_ref().map(Option::as_deref) {
             Ok(Some("committed")) => return Some(true),
             Ok(Some("aborted")) => return Some(false),
@@ -184,7 +189,7 @@ fn locks_of_puts(batches: &[(&Batch, Timestamp)]) -> BTreeSet<i64> {
 }
 
 /// The groups of entries never change, so they can be read before anything is locked.
-async fn locks_of_entries(
+pub(super) async fn locks_of_entries(
     connection: &mut PgConnection,
     ids: &[i64],
 ) -> Result<BTreeSet<i64>, sqlx::Error> {
@@ -199,7 +204,7 @@ async fn locks_of_entries(
     Ok(groups.iter().map(lock).collect())
 }
 
-async fn take_locks(
+pub(super) async fn take_locks(
     connection: &mut PgConnection,
     locks: BTreeSet<i64>,
 ) -> Result<(), sqlx::Error> {
@@ -215,7 +220,7 @@ async fn take_locks(
     Ok(())
 }
 
-async fn lock_rows(
+pub(super) async fn lock_rows(
     connection: &mut PgConnection,
     ids: &[i64],
 ) -> Result<HashMap<EntryId, Row>, sqlx::Error> {
@@ -297,10 +302,7 @@ async fn number_and_ids(
 }
 
 /// Removes and changes rows, and lets groups go on whose first is gone.
-async fn write_rows(
-    connection: &mut PgConnection,
-    plan: &mut Plan<'_>,
-) -> Result<(), sqlx::Error> {
+async fn write_rows(connection: &mut PgConnection, plan: &mut Plan<'_>) -> Result<(), sqlx::Error> {
     let (mut removed, mut apart, mut groups) = (Vec::new(), Vec::new(), BTreeSet::new());
     let (mut ids, mut dues, mut leased) = (Vec::new(), Vec::new(), Vec::new());
     let mut heads: Vec<Option<&str>> = Vec::new();
@@ -344,7 +346,7 @@ async fn write_rows(
 }
 
 /// Deletes entries, and the payloads of those that have them apart.
-async fn remove(
+pub(super) async fn remove(
     connection: &mut PgConnection,
     removed: Vec<i64>,
     apart: Vec<i64>,
@@ -362,7 +364,7 @@ async fn remove(
 
 /// Lets the first of each group be leased, if it was behind another. Returns the lanes where that
 /// was so. The groups are locked.
-async fn free(
+pub(super) async fn free(
     connection: &mut PgConnection,
     groups: BTreeSet<(&str, &str, &str)>,
 ) -> Result<Vec<LaneName>, sqlx::Error> {
@@ -387,18 +389,33 @@ async fn free(
     .await
 }
 
-async fn insert(
-    connection: &mut PgConnection,
-    inserts: &[Insert<'_>],
-) -> Result<(), sqlx::Error> {
+/// Inserts entries, and the payloads of those that have them apart.
+async fn insert(connection: &mut PgConnection, inserts: &[Insert<'_>]) -> Result<(), sqlx::Error> {
     if inserts.is_empty() {
         return Ok(());
     }
-    let column = |value: fn(&Insert<'_>) -> i64| inserts.iter().map(value).collect::<Vec<i64>>();
+    insertion(inserts).execute(&mut *connection).await?;
+    let large = inserts.iter().filter(|insert| is_large(insert.entry));
+    let (ids, bodies): (Vec<i64>, Vec<&[u8]>) =
+        large.map(|insert| (insert.id.0, &insert.entry.body[..])).unzip();
+    if !ids.is_empty() {
+        let all = "INSERT INTO hearth.body (entry, bytes)
+                   SELECT * FROM unnest($1::bigint[], $2::bytea[])";
+        sqlx::query(all).bind(ids).bind(bodies).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Whether a payload is kept in the other table.
+fn is_large(entry: &NewEntry) -> bool {
+    entry.body.len() > limits::POSTGRES_BODY_INLINE_BYTES_MAX
+}
+
+/// The statement that inserts all rows of entries, column by column.
+fn insertion<'q>(inserts: &'q [Insert<'q>]) -> Query<'q, Postgres, PgArguments> {
+    let numbers = |value: fn(&Insert<'_>) -> i64| inserts.iter().map(value).collect::<Vec<i64>>();
     let entries = || inserts.iter().map(|insert| insert.entry);
-    let is_large = |bytes: usize| bytes > limits::POSTGRES_BODY_INLINE_BYTES_MAX;
-    let inline: Vec<Option<&[u8]>> =
-        entries().map(|entry| Some(&entry.body[..]).filter(|body| !is_large(body.len()))).collect();
+    let inline = |entry: &'q NewEntry| Some(&entry.body[..]).filter(|_| !is_large(entry));
     sqlx::query(
         "INSERT INTO hearth.entry
              (id, kind, lane, group_id, put_at, due, leases, leased, behind, head, body, body_bytes)
@@ -411,27 +428,16 @@ async fn insert(
                      $7::boolean[], $8::text[], $9::bytea[], $10::bigint[])
               AS p(id, kind, lane, group_id, put_at, due, behind, head, body, body_bytes)",
     )
-    .bind(column(|insert| insert.id.0))
+    .bind(numbers(|insert| insert.id.0))
     .bind(entries().map(|entry| entry.lane.kind).collect::<Vec<&str>>())
     .bind(entries().map(|entry| entry.lane.name.as_str()).collect::<Vec<&str>>())
     .bind(entries().map(|entry| entry.group.as_deref()).collect::<Vec<Option<&str>>>())
-    .bind(column(|insert| millis(insert.entry.put_at)))
-    .bind(column(|insert| millis(insert.entry.due)))
+    .bind(numbers(|insert| millis(insert.entry.put_at)))
+    .bind(numbers(|insert| millis(insert.entry.due)))
     .bind(inserts.iter().map(|insert| insert.behind).collect::<Vec<bool>>())
     .bind(entries().map(|entry| entry.head.as_str()).collect::<Vec<&str>>())
-    .bind(inline)
-    .bind(column(|insert| rows(insert.entry.body.len())))
-    .execute(&mut *connection)
-    .await?;
-    let large = inserts.iter().filter(|insert| is_large(insert.entry.body.len()));
-    let (ids, bodies): (Vec<i64>, Vec<&[u8]>) =
-        large.map(|insert| (insert.id.0, &insert.entry.body[..])).unzip();
-    if !ids.is_empty() {
-        let all = "INSERT INTO hearth.body (entry, bytes)
-                   SELECT * FROM unnest($1::bigint[], $2::bytea[])";
-        sqlx::query(all).bind(ids).bind(bodies).execute(connection).await?;
-    }
-    Ok(())
+    .bind(entries().map(inline).collect::<Vec<Option<&[u8]>>>())
+    .bind(numbers(|insert| rows(insert.entry.body.len())))
 }
 
 /// Writes down what is the same as what, and forgets as much of what is over. The samenesses are
@@ -471,64 +477,4 @@ async fn remember(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Removes what was put into a lane before a time, some at a time.
-pub(super) async fn purge(
-    store: &Store,
-    lane: &Lane,
-    put_before: Timestamp,
-) -> Result<u64, sqlx::Error> {
-    let (mut purged, mut after) = (0, i64::MIN);
-    loop {
-        let step = answer_in_time(purge_some(&store.pool, lane, (put_before, after))).await?;
-        purged += step.purged;
-        for (kind, name) in &step.news {
-            store.tell(kind, name, 1);
-        }
-        match step.last {
-            Some(last) => after = last,
-            None => return Ok(purged),
-        }
-    }
-}
-
-/// A part of a lane that was purged.
-struct Step {
-    purged: u64,
-    news: Vec<LaneName>,
-    /// The last entry that was looked at; `None` if there were none.
-    last: Option<i64>,
-}
-
-async fn purge_some(
-    pool: &PgPool,
-    lane: &Lane,
-    (put_before, after): (Timestamp, i64),
-) -> Result<Step, sqlx::Error> {
-    let mut transaction = pool.begin_with(BEGIN).await?;
-    let ids: Vec<i64> = sqlx::query_scalar(
-        "SELECT id FROM hearth.entry
-         WHERE kind = $1 AND lane = $2 AND id > $3 AND put_at < $4 ORDER BY id LIMIT $5",
-    )
-    .bind(lane.kind)
-    .bind(&lane.name)
-    .bind(after)
-    .bind(millis(put_before))
-    .bind(rows(limits::POSTGRES_PURGE_ENTRIES))
-    .fetch_all(&mut *transaction)
-    .await?;
-    let locks = locks_of_entries(&mut transaction, &ids).await?;
-    take_locks(&mut transaction, locks).await?;
-    let found = lock_rows(&mut transaction, &ids).await?;
-    let removed: Vec<i64> = found.keys().map(|id| id.0).collect();
-    let is_apart = |(id, row): (&EntryId, &Row)| row.apart.then_some(id.0);
-    let apart: Vec<i64> = found.iter().filter_map(is_apart).collect();
-    let groups = found.values().filter_map(|row| row.group.as_deref());
-    let groups = groups.map(|group| (lane.kind, lane.name.as_str(), group)).collect();
-    let purged = u64::try_from(removed.len()).unwrap_or(u64::MAX);
-    remove(&mut transaction, removed, apart).await?;
-    let news = free(&mut transaction, groups).await?;
-    transaction.commit().await?;
-    Ok(Step { purged, news, last: ids.last().copied() })
 }

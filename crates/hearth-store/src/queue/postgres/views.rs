@@ -32,15 +32,17 @@ pub(super) async fn lanes(
     let names: Vec<String> = sqlx::query_scalar(
         "WITH RECURSIVE found(lane) AS (
              (SELECT lane FROM hearth.entry
-              WHERE kind = $1 AND ($2::text IS NULL OR lane > $2) ORDER BY lane LIMIT 1)
+              WHERE kind = $1 AND (lane, id) > ($2, $3) ORDER BY lane, id LIMIT 1)
              UNION ALL
              SELECT next.lane FROM found CROSS JOIN LATERAL (
                  SELECT e.lane FROM hearth.entry e
                  WHERE e.kind = $1 AND e.lane > found.lane ORDER BY e.lane LIMIT 1) AS next)
-         SELECT lane FROM found LIMIT $3",
+         SELECT lane FROM found LIMIT $4",
     )
     .bind(kind)
-    .bind(after)
+    // From behind the last entry of a lane on, or from before the first of all.
+    .bind(after.unwrap_or_default())
+    .bind(if after.is_some() { i64::MAX } else { i64::MIN })
     .bind(rows(items))
     .fetch_all(pool)
     .await?;
@@ -99,16 +101,17 @@ pub(super) async fn page(
     .bind(rows(page.items))
     .fetch_all(pool)
     .await?;
-    let seen = |(id, group, put_at, due, leased_so_often, leased, head, body_bytes): Columns| Seen {
-        id: EntryId(id),
-        group,
-        put_at: timestamp(put_at),
-        due: timestamp(due),
-        leases: leases(leased_so_often),
-        leased: leased && due > millis(now),
-        head,
-        body_bytes: count(body_bytes),
-    };
+    let seen =
+        |(id, group, put_at, due, leased_so_often, leased, head, body_bytes): Columns| Seen {
+            id: EntryId(id),
+            group,
+            put_at: timestamp(put_at),
+            due: timestamp(due),
+            leases: leases(leased_so_often),
+            leased: leased && due > millis(now),
+            head,
+            body_bytes: count(body_bytes),
+        };
     Ok(found.into_iter().map(seen).collect())
 }
 

@@ -42,8 +42,8 @@ pub(super) async fn write(store: Arc<Store>, mut jobs: mpsc::Receiver<Job>, task
         };
         let permit = Arc::clone(&room).acquire_owned().await;
         let permit = permit.expect("nobody closes the semaphore");
-        let gathered;
-        (gathered, left_over) = gather(first, &mut jobs);
+        let (gathered, rest) = gather(first, &mut jobs);
+        left_over = rest;
         let store = Arc::clone(&store);
         tasks.spawn("queue transaction", async move {
             perform(&store, gathered).await;
@@ -76,8 +76,7 @@ struct Size {
 
 impl Size {
     fn of(batch: &Batch) -> Self {
-        let mut size =
-            Self { parts: batch.puts.len() + batch.settles.len(), bytes: 0, locks: 0 };
+        let mut size = Self { parts: batch.puts.len() + batch.settles.len(), bytes: 0, locks: 0 };
         for entry in &batch.puts {
             size.bytes += entry.body.len() + entry.head.len();
             size.locks += usize::from(entry.group.is_some());
