@@ -1,6 +1,7 @@
 //! What can go wrong with a store.
 
 use std::io;
+use std::sync::Arc;
 
 use hearth_types::names::NameError;
 
@@ -42,7 +43,34 @@ pub enum StoreError {
         /// What the system said.
         source: io::Error,
     },
-    /// Nobody works for the store any more.
+    /// The engine refused something that was done for several callers at once; each is told.
+    #[error("could not {operation}")]
+    Together {
+        /// What was being done, as a verb phrase.
+        operation: &'static str,
+        /// What the engine said.
+        source: Arc<sqlx::Error>,
+    },
+    /// The connection was lost while a change was being made durable, and it could not be learnt
+    /// whether it was.
+    #[error("could not learn whether a change was kept")]
+    Unknown(#[source] Arc<sqlx::Error>),
+    /// The address of a database cannot be used. The text never has the address itself, which has a
+    /// password in it.
+    #[error("the address of the database cannot be used: {0}")]
+    Address(&'static str),
+    /// The database server is of a version that lacks something.
+    #[error("the database server has version {found}, and at least {needed} is needed")]
+    TooOld {
+        /// Its version.
+        found: u32,
+        /// The oldest that will do.
+        needed: u32,
+    },
+    /// A text has a character that the engine cannot keep.
+    #[error("a text with the character U+0000 cannot be kept")]
+    Text,
+    /// The engine was closed.
     #[error("the store is closed")]
     Closed,
 }

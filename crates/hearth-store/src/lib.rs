@@ -1,8 +1,8 @@
 //! What survives a restart.
 //!
 //! [`records`] is the trait of whoever keeps documents; [`sqlite`] is the embedded engine, and
-//! [`collection`] holds all records of one kind in memory. [`queue`] is what waits to be done;
-//! [`queue::sqlite`] is its embedded engine. [`packages`] keeps code, by its digest, in a directory.
+//! [`collection`] holds all records of one kind in memory. [`queue`] is what waits to be done, and
+//! its engines. [`packages`] keeps code, by its digest, in a directory.
 //!
 //! # Deliberately absent
 //!

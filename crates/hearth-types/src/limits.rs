@@ -267,6 +267,42 @@ pub const RESET_SECONDS_MAX: u64 = 5;
 /// How long `Stopping` may take before it is reported as a leak.
 pub const STOP_SECONDS_MAX: u64 = 20;
 
+/// Connections to PostgreSQL: some for changes, one that listens, the rest for leases and looks. A
+/// server of a database has 100 by default, and several of ours may share it.
+pub const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+/// How many transactions with changes are on their way at a time. While they are, what else comes is
+/// gathered for the next; more of them would be smaller and not faster.
+pub const POSTGRES_TRANSACTIONS_MAX: usize = 4;
+/// Batches that may wait for a transaction; beyond that, callers wait.
+pub const POSTGRES_MAILBOX: usize = 4_096;
+/// Parts of batches that are gathered for one transaction. One batch may have more by itself.
+pub const POSTGRES_GATHERED_PARTS_MAX: usize = 1_000;
+/// Payload that is gathered for one transaction: it is copied once on its way.
+pub const POSTGRES_GATHERED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Groups and samenesses that are gathered for one transaction. Each is a lock in memory that all
+/// connections of a database server share, 6,400 by default.
+pub const POSTGRES_GATHERED_LOCKS_MAX: usize = 128;
+/// A larger payload is kept in a table of its own, so that leasing does not rewrite it. Below that a
+/// row stays well under the 2 KB from which PostgreSQL itself takes rows apart.
+pub const POSTGRES_BODY_INLINE_BYTES_MAX: usize = 1_024;
+/// Entries of one lease, whatever was asked for: they are locked while it is made.
+pub const POSTGRES_LEASE_ENTRIES_MAX: usize = 1_000;
+/// Entries that are purged in one transaction, each of which may be of another group.
+pub const POSTGRES_PURGE_ENTRIES: usize = 500;
+/// How long PostgreSQL may take to be connected to, and again to answer. Transactions that wait that
+/// long for us are given up by the database, so that a server that was cut off holds no locks.
+pub const POSTGRES_SECONDS_MAX: u64 = 30;
+/// How often changes are tried that PostgreSQL undid because they came in each other's way.
+pub const POSTGRES_ATTEMPTS_MAX: u32 = 5;
+/// How long to wait after a connection was lost, before the next attempt.
+pub const POSTGRES_PAUSE_MILLIS: u64 = 250;
+/// PostgreSQL: the largest notification, less one.
+pub const POSTGRES_NEWS_BYTES_MAX: usize = 7_999;
+/// Lanes that are read at a time when all of them are looked at.
+pub const POSTGRES_LANES_PER_PAGE: usize = 1_000;
+/// How often all lanes are looked at for what another server did not come to tell.
+pub const POSTGRES_LOOK_SECONDS: u64 = 60;
+
 const _: () = assert!(PAYLOAD_SYNC_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_ASYNC_BYTES_MAX <= PAYLOAD_SYNC_BYTES_MAX);
 // A lane that gave less than it was asked for, and less than half of the bytes, has no more: the

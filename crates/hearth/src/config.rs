@@ -48,6 +48,8 @@ const OTHER_VARIABLES: &[&str] = &["HEARTH_CONFIG", "HEARTH_ENDPOINT"];
 const OPEN_WITHOUT_AUTH: &str = "authentication is not built yet, so Hearth listens on loopback \
     addresses only, such as 127.0.0.1:4566; to reach it from elsewhere, forward a port";
 const TOO_MANY_SHELLS: &str = "must be at most 64";
+const NO_QUEUE: &str =
+    "must be empty, or an address such as `postgres://user:password@host:port/database`";
 const NO_HOME: &str =
     "there is no home directory to keep data in; give another place with `--data-dir DIR`";
 
@@ -132,6 +134,9 @@ pub(crate) struct Config {
     pub(crate) endpoints_access_key_id: String,
     /// Its secret.
     pub(crate) endpoints_secret_access_key: Secret,
+    /// The PostgreSQL database that keeps the durable queue; empty for the data directory. It has a
+    /// password in it.
+    pub(crate) queue: Secret,
 }
 
 /// A text that is never shown.
@@ -397,6 +402,7 @@ impl Loading {
             events_endpoint: String::new(),
             endpoints_access_key_id: String::new(),
             endpoints_secret_access_key: Secret::default(),
+            queue: Secret::default(),
         };
         let origins = SETTINGS.iter().map(|setting| (setting.key, Origin::Default)).collect();
         Loading { config, origins: Origins(origins) }
@@ -488,10 +494,13 @@ impl Loading {
 }
 
 /// What is wrong with values that can be read and still cannot be used.
-fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 12] {
+fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 13] {
     let fault = |wrong: bool, text| wrong.then_some(text);
     let too_slow = 1..limits::STREAM_BYTES_PER_SECOND_MIN;
     let open = config.auth == Auth::Off && !config.listen.ip().is_loopback();
+    let queue = config.queue.0.as_str();
+    let is_address = ["postgres://", "postgresql://"].iter().any(|start| queue.starts_with(start));
+    let no_queue = !queue.is_empty() && !is_address;
     [
         ("listen", fault(open, OPEN_WITHOUT_AUTH)),
         ("data_dir", fault(config.data_dir.as_os_str().is_empty(), NO_HOME)),
@@ -529,6 +538,7 @@ fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 12] {
         ),
         ("shells", fault(config.shells > limits::SHELLS_MAX, TOO_MANY_SHELLS)),
         ("warm_shells", fault(config.warm_shells > limits::SHELLS_MAX, TOO_MANY_SHELLS)),
+        ("queue", fault(no_queue, NO_QUEUE)),
     ]
 }
 

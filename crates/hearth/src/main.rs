@@ -8,6 +8,7 @@ mod serve;
 mod services;
 mod targets;
 mod events;
+mod queue;
 mod host_memory;
 mod host_processes;
 mod client;

@@ -39,7 +39,6 @@ use hearth_services::queues::Queues;
 use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
-use hearth_store::queue::sqlite::SqliteQueue;
 use hearth_store::sqlite::Sqlite;
 use hearth_telemetry::{LogLimits, LogStore};
 use hearth_types::bucket::Rate;
@@ -58,6 +57,7 @@ use crate::config::{Config, Keep, MemoryCommitment};
 use crate::events;
 use crate::host_memory::Memory;
 use crate::host_processes::Processes;
+use crate::queue::open_queue;
 use crate::services::{self, Services};
 use crate::targets::{self, Remotes, Targets};
 
@@ -324,8 +324,7 @@ impl Stores {
         let logs = LogStore::open(directories.logs.clone(), log_limits, Arc::clone(clock));
         let store =
             Sqlite::open(&directories.database).await.context("could not open the store")?;
-        // Tasks of its own: it works until everything that uses it has ended.
-        let queue = SqliteQueue::open(&directories.queue, &Tasks::default()).await;
+        let queue = open_queue(config, &directories.queue).await?;
         let packages = Packages::open(directories.packages.clone());
         let runtimes = Runtimes::open(directories.runtimes.clone());
         let iam = Iam::open(Arc::new(store.clone()), Arc::clone(clock)).await;
@@ -334,7 +333,7 @@ impl Stores {
         Ok(Self {
             logs: logs.context("could not open the logs")?,
             store,
-            queue: Arc::new(queue.context("could not open the queue")?),
+            queue,
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
             iam: Arc::new(iam.context("could not open the roles")?),

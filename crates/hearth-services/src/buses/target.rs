@@ -259,9 +259,9 @@ mod tests {
     #[test]
     fn patience_is_what_was_said_or_awss_own() {
         let plain = target(QUEUE, Input::Event);
-        let day = Patience { retries_max: 185, age_ms_max: 86_400_000 };
+        let day = Patience { retries_max: 185, age_ms_max: 86_400_000, http: None };
         assert_eq!(plain.patience(), day);
         let short = Target { retries: Some(0), age_seconds: Some(60), ..plain };
-        assert_eq!(short.patience(), Patience { retries_max: 0, age_ms_max: 60_000 });
+        assert_eq!(short.patience(), Patience { retries_max: 0, age_ms_max: 60_000, http: None });
     }
 }

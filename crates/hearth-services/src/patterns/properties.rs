@@ -144,7 +144,7 @@ fn pattern() -> impl Strategy<Value = Value> {
     let field = prop::collection::vec(expression(), 1..3).prop_map(Value::from);
     let fields = field.prop_recursive(3, 12, 3, |inner| {
         let object = prop::collection::vec((name(), inner), 1..3);
-        let object = object.prop_map(|members| members.into_iter().collect::<Map<_, _>>());
+        let object = object.prop_map(|members| members.into_iter().collect::<Map<_, _>>()).boxed();
         prop_oneof![
             object.clone().prop_map(Value::Object),
             (object.clone(), object.clone(), object).prop_map(|(mut fields, one, other)| {

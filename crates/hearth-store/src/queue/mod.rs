@@ -26,6 +26,9 @@
 
 pub mod signals;
 pub mod sqlite;
+pub mod postgres;
+#[cfg(test)]
+pub(crate) mod conformance;
 
 use std::fmt;
 

@@ -36,6 +36,8 @@ pub struct Signals {
 struct State {
     lanes: HashMap<Lane, Weak<Notify>>,
     kinds: HashMap<&'static str, Vec<Weak<Inbox>>>,
+    /// The kinds that anybody here ever waited for.
+    known: BTreeSet<&'static str>,
 }
 
 /// The lanes that somebody has not looked at yet.
@@ -106,6 +108,7 @@ impl Signals {
             return Waiting::new(notify);
         }
         state.lanes.retain(|_, notify| notify.strong_count() > 0);
+        state.known.insert(lane.kind);
         let notify = Arc::new(Notify::new());
         state.lanes.insert(lane.clone(), Arc::downgrade(&notify));
         Waiting::new(notify)
@@ -115,8 +118,17 @@ impl Signals {
     #[must_use]
     pub fn subscribe(&self, kind: &'static str) -> Subscription {
         let inbox = Arc::new(Inbox::default());
-        lock(&self.state).kinds.entry(kind).or_default().push(Arc::downgrade(&inbox));
+        let mut state = lock(&self.state);
+        state.known.insert(kind);
+        state.kinds.entry(kind).or_default().push(Arc::downgrade(&inbox));
         Subscription { inbox }
+    }
+
+    /// The kinds of lanes that anybody waited for since the start. What another process says of
+    /// other kinds is of no use to this one.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<&'static str> {
+        lock(&self.state).known.iter().copied().collect()
     }
 
     /// Says that there may be something to lease in a lane: an entry was put or returned, or one was
@@ -234,6 +246,16 @@ mod tests {
         }
         let heard = subscription.next().await;
         assert_eq!(heard, BTreeSet::from([lane("invoke", "a"), lane("invoke", "b")]));
+    }
+
+    #[test]
+    fn the_kinds_that_somebody_waits_for_are_known() {
+        let signals = Signals::default();
+        assert_eq!(signals.kinds(), Vec::<&str>::new());
+        drop(signals.subscribe("invoke"));
+        drop(signals.wait_for(&lane("sqs", "a")));
+        signals.signal(&lane("sns", "a"));
+        assert_eq!(signals.kinds(), ["invoke", "sqs"]);
     }
 
     #[test]

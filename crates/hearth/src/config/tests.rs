@@ -141,11 +141,25 @@ fn values_that_cannot_be_used_are_refused_with_their_origin() {
         ("HEARTH_WARM_SHELLS",         "-1",           "`warm_shells` cannot be `-1`"),
         ("HEARTH_STREAM_BYTES_PER_SECOND", "5",        "`stream_bytes_per_second` (variable HEARTH_STREAM_BYTES_PER_SECOND): must be"),
         ("HEARTH_UID_BASE",            "1000",         "`uid_base` (variable HEARTH_UID_BASE): must be"),
+        ("HEARTH_QUEUE",               "mysql://db",   "`queue` (variable HEARTH_QUEUE): must be empty, or"),
     ];
     for (name, value, expected) in rows {
         let error = refusal(&surroundings(&[(name, value)]), &Flags::default());
         assert!(error.starts_with(expected), "{name}={value}: {error}");
     }
+}
+
+#[test]
+fn a_secret_is_neither_shown_nor_quoted() {
+    let address = ("HEARTH_QUEUE", "postgres://me:hidden@127.0.0.1/jobs");
+    let around = surroundings(&[address, ("HEARTH_S3_SECRET_ACCESS_KEY", "hidden")]);
+    let loaded = Config::load_in(&around, &Flags::default()).unwrap();
+    for key in ["queue", "s3_secret_access_key"] {
+        assert_eq!(shown(key, &loaded).0, "(set)", "{key}");
+    }
+    assert!(!format!("{:?}", loaded.0).contains("hidden"));
+    let wrong = surroundings(&[("HEARTH_QUEUE", "mysql://me:hidden@127.0.0.1/jobs")]);
+    assert!(!refusal(&wrong, &Flags::default()).contains("hidden"));
 }
 
 #[test]

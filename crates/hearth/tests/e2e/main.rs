@@ -41,3 +41,4 @@ mod two_writers;
 mod leaks;
 mod cli;
 mod terraform;
+mod postgres;

@@ -9,7 +9,7 @@ use crate::delivery::{
     AttributeValue, MessageAttribute, Origin, Parcel, QueueMessage, TopicMessage,
 };
 use crate::limits::{DEDUPLICATION_MILLIS, NOTIFICATION_RETRIES_MAX};
-use crate::targets::{NotTaken, Publish as _, Sent};
+use crate::targets::{NotTaken, Sent};
 
 fn message(text: &str) -> NewMessage {
     NewMessage { text: text.to_owned(), ..NewMessage::default() }

@@ -59,6 +59,11 @@ impl Why {
             | StoreError::Document { .. }
             | StoreError::Scope(_)
             | StoreError::File { .. }
+            | StoreError::Together { .. }
+            | StoreError::Unknown(_)
+            | StoreError::Address(_)
+            | StoreError::TooOld { .. }
+            | StoreError::Text
             | StoreError::Closed => Self::Other,
         }
     }
