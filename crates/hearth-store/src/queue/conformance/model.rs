@@ -202,8 +202,7 @@ impl Model {
             .filter(|(id, _)| !self.is_behind(*id, &taken))
             .collect();
         let bytes: usize = leased.iter().map(|leased| leased.body.len()).sum();
-        let room = ask.bytes.saturating_sub(bytes);
-        let would_fit = left.iter().all(|(_, known)| known.body.len() <= room);
+        let would_fit = left.iter().all(|(_, known)| bytes + known.body.len() <= ask.bytes);
         let wanted = leased.len() < ask.entries && (leased.is_empty() || would_fit);
         assert!(!wanted || left.is_empty(), "left without a reason: {left:?}");
         let plain = |known: &Known| known.group.is_none() && !known.leased;

@@ -67,8 +67,10 @@ async fn it_agrees_with_the_model_over_random_steps() {
     let test = "it_agrees_with_the_model_over_random_steps";
     let Some(address) = database(test).await else { return };
     let queue = open(&address).await;
-    let runs = (0..6).map(|seed| Box::pin(conformance::model::agrees(&queue, test, seed, 150)));
-    together(runs.collect()).await;
+    // One after the other: each has a time of its own, and what is remembered is forgotten by time.
+    for seed in 0..6 {
+        Box::pin(conformance::model::agrees(&queue, test, seed, 150)).await;
+    }
     let left = "SELECT count(*) FROM hearth.body WHERE entry NOT IN (SELECT id FROM hearth.entry)";
     assert_eq!(asked(&address, left).await, 0, "no payload outlives its entry");
 }

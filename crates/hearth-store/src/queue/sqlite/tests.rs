@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
+use crate::queue::conformance;
 use crate::queue::sqlite::group::{Asked, Changes, Group, Operation};
 use crate::queue::sqlite::log::LogEnd;
 use crate::queue::sqlite::writer::Writer;
@@ -409,4 +410,18 @@ async fn whoever_goes_away_does_not_hurt_the_others() {
     let bodies: Vec<_> = lease(&queue, 9).await.into_iter().map(|leased| leased.body).collect();
     assert_eq!(bodies.last().unwrap(), "stays");
     queue.close().await;
+}
+
+#[tokio::test]
+async fn the_engine_keeps_every_promise_of_a_queue() {
+    let (queue, _file, _directory) = fresh().await;
+    Box::pin(conformance::all(&queue)).await;
+}
+
+#[tokio::test]
+async fn the_engine_agrees_with_a_simple_queue() {
+    let (queue, _file, _directory) = fresh().await;
+    for seed in 1..=4 {
+        Box::pin(conformance::model::agrees(&queue, "model", seed, 300)).await;
+    }
 }
