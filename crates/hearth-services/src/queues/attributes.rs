@@ -374,11 +374,15 @@ mod tests {
     #[test]
     fn a_standard_queue_does_not_know_what_fifo_queues_have() {
         let settings = Settings::new(&given(&[])).unwrap();
-        for name in
-            ["ContentBasedDeduplication", "DeduplicationScope", "FifoQueue", "QueueArn", "x"]
-        {
+        for (name, value) in [
+            ("ContentBasedDeduplication", "true"),
+            ("DeduplicationScope", "queue"),
+            ("FifoQueue", "true"),
+            ("QueueArn", "x"),
+            ("x", "y"),
+        ] {
             let expected = ("InvalidAttributeName", format!("Unknown Attribute {name}."));
-            assert_eq!(refusal(settings.changed(&given(&[(name, "true")]))), expected);
+            assert_eq!(refusal(settings.changed(&given(&[(name, value)]))), expected);
         }
         let no = refusal(Settings::new(&given(&[("FifoQueue", "false")])));
         assert_eq!(no, ("InvalidAttributeName", "Unknown Attribute FifoQueue.".to_owned()));
