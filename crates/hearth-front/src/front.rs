@@ -32,6 +32,7 @@ use tokio::sync::{oneshot, watch};
 use crate::body::{self, BodyRoom, Held};
 use crate::error::{AwsError, Protocol};
 use crate::invoke_stream::{self, EventStream};
+use crate::metrics::MetricsPage;
 use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
 use crate::{caller, invoke, lambda as lambda_operations, logs as log_operations, own, query};
@@ -58,6 +59,8 @@ pub struct Front {
     pub scheduler: Arc<Scheduler>,
     /// The logs.
     pub logs: Arc<LogStore>,
+    /// The figures.
+    pub metrics: MetricsPage,
     /// The runtimes.
     pub runtimes: Arc<Runtimes>,
     /// The account and region of callers who name none.

@@ -7,7 +7,7 @@
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ query       IAM and STS
 //!                                                ├─▶ s3          buckets
-//!                                                └─▶ own         health, status, packages
+//!                                                └─▶ own         health, status, metrics, packages
 //!                       error ◀── everything that is refused, as AWS words it
 //! ```
 //!
@@ -31,4 +31,5 @@ mod s3;
 mod logs;
 mod own;
 mod status;
+pub mod metrics;
 mod error;

@@ -18,6 +18,7 @@ use hearth_control::mapping::NoPollers;
 use hearth_environment::driver::Shared;
 use hearth_front::body::BodyRoom;
 use hearth_front::front::{Front, InsideGateway};
+use hearth_front::metrics::MetricsPage;
 use hearth_front::server::{self, Admission};
 use hearth_iam::Iam;
 use hearth_invoke::{Invoker, admission};
@@ -36,6 +37,7 @@ use hearth_services::objects::ObjectSource;
 use hearth_services::remote::RemoteBuckets;
 use hearth_store::packages::Packages;
 use hearth_store::sqlite::Sqlite;
+use hearth_telemetry::metrics::Registry;
 use hearth_telemetry::{LogLimits, LogStore};
 use hearth_types::bucket::Rate;
 use hearth_types::function::Target;
@@ -93,7 +95,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
-    let Stores { logs, store, packages, runtimes, iam, buckets, objects } =
+    let metrics = Arc::new(Registry::default());
+    let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } =
         Stores::open(config, &directories, &clock).await?;
 
     let gateway = Arc::new(InsideGateway::default());
@@ -125,6 +128,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         objects,
         buckets,
         logs: Arc::clone(&logs),
+        metrics: MetricsPage::new(Arc::clone(&metrics), Arc::clone(&queue)),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         admission: admitted.clone(),
