@@ -36,4 +36,5 @@ mod restart;
 mod two_writers;
 mod leaks;
 mod cli;
+mod metrics;
 mod terraform;
