@@ -14,6 +14,7 @@ mod http;
 mod tools;
 mod functions;
 mod host;
+mod reports;
 
 mod lifecycle;
 mod extensions;
@@ -33,6 +34,8 @@ mod shells;
 mod weaker;
 mod hostile;
 mod restart;
+mod kill;
+mod disk;
 mod two_writers;
 mod leaks;
 mod cli;
