@@ -36,6 +36,7 @@ use crate::body::{self, BodyRoom, Held};
 use crate::elsewhere::Elsewhere;
 use crate::error::{AwsError, Protocol};
 use crate::invoke_stream::{self, EventStream};
+use crate::metrics::MetricsPage;
 use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
 use crate::{
@@ -71,6 +72,8 @@ pub struct Front {
     pub scheduler: Arc<Scheduler>,
     /// The logs.
     pub logs: Arc<LogStore>,
+    /// The figures.
+    pub metrics: MetricsPage,
     /// The runtimes.
     pub runtimes: Arc<Runtimes>,
     /// The account and region of callers who name none.

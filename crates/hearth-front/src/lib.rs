@@ -10,7 +10,7 @@
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
 //!                                                ├─▶ events      events that wait or were given up
-//!                                                └─▶ own         health, status, packages
+//!                                                └─▶ own         health, status, metrics, packages
 //!                       error ◀── everything that is refused, as AWS words it
 //! ```
 //!
@@ -39,4 +39,5 @@ mod logs;
 mod events;
 mod own;
 mod status;
+pub mod metrics;
 mod error;

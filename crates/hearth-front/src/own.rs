@@ -1,7 +1,9 @@
-//! What is Hearth's own and not AWS's: health, status, and the download of code packages.
+//! What is Hearth's own and not AWS's: health, status, metrics, and the download of code
+//! packages.
 
 use bytes::Bytes;
 use hearth_store::packages::CodeDigest;
+use hearth_telemetry::metrics::text;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
@@ -21,6 +23,10 @@ pub(crate) async fn answer(front: &Front, arrived: &Arrived) -> Answer {
         (&Method::GET, None) if rest == "status" => {
             let body = crate::status::status(front).to_string();
             with_type(StatusCode::OK, "application/json", body.into())
+        }
+        (&Method::GET, None) if rest == "metrics" => {
+            let body = crate::metrics::page(front).await;
+            with_type(StatusCode::OK, text::CONTENT_TYPE, body.into())
         }
         (&Method::GET, Some(("packages", digest))) => match digest.parse() {
             Ok(digest) => package(front, digest).await,

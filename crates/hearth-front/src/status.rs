@@ -18,25 +18,17 @@ use crate::front::Front;
 
 /// What there is to say about one function version.
 #[derive(Default)]
-struct Row {
-    scheduled: Option<TargetFigures>,
+pub(crate) struct Row {
+    pub(crate) scheduled: Option<TargetFigures>,
     memory_mb: Option<u32>,
-    figures: Figures,
+    pub(crate) figures: Figures,
 }
 
+/// All function versions of which there is something to say.
+pub(crate) type Rows = BTreeMap<(FunctionArn, Version), Row>;
+
 pub(crate) fn status(front: &Front) -> Value {
-    let (host, scheduled) = front.scheduler.status();
-    let mut rows: BTreeMap<(FunctionArn, Version), Row> = BTreeMap::new();
-    for TargetStatus { function, version, memory_mb, figures } in scheduled {
-        let row = rows.entry((function, version)).or_default();
-        // An earlier code of the version may still be at work.
-        row.scheduled = Some(row.scheduled.map_or(figures, |other| sum(other, figures)));
-        row.memory_mb = Some(memory_mb);
-    }
-    for of in front.invoker.figures() {
-        let row = rows.entry((of.function, of.version)).or_default();
-        row.figures = add(row.figures, of.figures);
-    }
+    let (host, rows) = rows(front);
     let functions = rows.iter().map(|((function, version), row)| {
         let shares = front.control.shares(function, *version);
         function_row(function, *version, row, shares)
@@ -49,6 +41,22 @@ pub(crate) fn status(front: &Front) -> Value {
         "host": host_row(&host),
         "functions": functions.collect::<Vec<_>>(),
     })
+}
+
+pub(crate) fn rows(front: &Front) -> (HostFigures, Rows) {
+    let (host, scheduled) = front.scheduler.status();
+    let mut rows = Rows::new();
+    for TargetStatus { function, version, memory_mb, figures } in scheduled {
+        let row = rows.entry((function, version)).or_default();
+        // An earlier code of the version may still be at work.
+        row.scheduled = Some(row.scheduled.map_or(figures, |other| sum(other, figures)));
+        row.memory_mb = Some(memory_mb);
+    }
+    for of in front.invoker.figures() {
+        let row = rows.entry((of.function, of.version)).or_default();
+        row.figures = add(row.figures, of.figures);
+    }
+    (host, rows)
 }
 
 fn account(front: &Front, host: &HostFigures) -> Value {
@@ -115,24 +123,29 @@ fn function_row(
 fn sum(one: TargetFigures, other: TargetFigures) -> TargetFigures {
     TargetFigures {
         target: other.target,
-        census: Census {
-            starting: one.census.starting + other.census.starting,
-            idle: one.census.idle + other.census.idle,
-            busy: one.census.busy + other.census.busy,
-            retiring: one.census.retiring + other.census.retiring,
-            waiting: one.census.waiting + other.census.waiting,
-        },
+        census: add_census(one.census, other.census),
         provisioned: one.provisioned + other.provisioned,
         keep_ms: one.keep_ms.max(other.keep_ms),
     }
 }
 
-fn add(one: Figures, other: Figures) -> Figures {
+pub(crate) fn add_census(one: Census, other: Census) -> Census {
+    Census {
+        starting: one.starting + other.starting,
+        idle: one.idle + other.idle,
+        busy: one.busy + other.busy,
+        retiring: one.retiring + other.retiring,
+        waiting: one.waiting + other.waiting,
+    }
+}
+
+pub(crate) fn add(one: Figures, other: Figures) -> Figures {
     Figures {
         invocations: one.invocations + other.invocations,
         cold_starts: one.cold_starts + other.cold_starts,
         errors: one.errors + other.errors,
         throttles: one.throttles + other.throttles,
+        took: one.took.saturating_add(other.took),
         p50: one.p50.max(other.p50),
         p99: one.p99.max(other.p99),
     }

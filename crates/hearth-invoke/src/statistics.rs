@@ -51,6 +51,8 @@ pub struct Figures {
     pub errors: u64,
     /// Invocations that were refused for a limit.
     pub throttles: u64,
+    /// How long all that ran took together, from the request to the answer.
+    pub took: Duration,
     /// How long half of the latest took at most, from the request to the answer.
     pub p50: Duration,
     /// How long 99 of 100 of the latest took at most.
@@ -130,6 +132,7 @@ impl Statistics {
             kept.figures.invocations += 1;
             kept.figures.cold_starts += u64::from(start == Start::Cold);
             kept.figures.errors += u64::from(ending == Ending::Failed);
+            kept.figures.took = kept.figures.took.saturating_add(took);
             kept.took(took);
         });
     }
@@ -206,6 +209,7 @@ mod tests {
             cold_starts: 10,
             errors: 10,
             throttles: 1,
+            took: Duration::from_secs(90) + Duration::from_millis(256 * 257 / 2),
             p50: Duration::from_millis(128),
             p99: Duration::from_millis(254),
         };

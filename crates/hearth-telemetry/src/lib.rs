@@ -1,4 +1,5 @@
-//! Function logs: what an environment prints, kept on disk and found again.
+//! Function logs: what an environment prints, kept on disk and found again. And figures: what is
+//! counted, kept in memory ([`metrics`]).
 //!
 //! [`LogStore`] takes the output of all environments through `hearth_types::logs` and answers what
 //! CloudWatch Logs is asked: which groups, which streams, which events. [`FilterPattern`] is the
@@ -15,7 +16,7 @@
 //! # Deliberately absent
 //!
 //! No HTTP and no wire shapes, no fsync (logs outlive the process, not necessarily a power cut),
-//! no metrics, no traces, no JSON log records.
+//! no traces, no JSON log records.
 
 pub use error::LogError;
 pub use group::{GroupDescription, StreamDescription};
@@ -34,3 +35,4 @@ mod query;
 mod page;
 mod pattern;
 mod error;
+pub mod metrics;

@@ -234,6 +234,15 @@ pub const LOG_EVENTS_PER_PAGE_MAX: usize = 10_000;
 /// AWS: bytes on one page of `FilterLogEvents` and `GetLogEvents`.
 pub const LOG_PAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Resources that have figures of their own in one metric; what comes for more is counted together.
+/// A histogram has about 200 bytes.
+pub const METRIC_RESOURCES_MAX: usize = 2_000;
+/// Lanes of one kind whose depths are shown in the metrics: each is asked for one by one.
+pub const METRIC_LANES_MAX: usize = 500;
+/// How old the depths of lanes may be that are shown in the metrics, so that whoever looks often
+/// does not cost more than whoever looks as often as is usual.
+pub const METRIC_LANES_MILLIS_MAX: u64 = 5_000;
+
 /// Messages that may wait at one environment's task. Its senders are few: the scheduler, its
 /// Runtime API connections, its agent.
 pub const ENVIRONMENT_MAILBOX: usize = 64;

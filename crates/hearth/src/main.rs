@@ -55,6 +55,8 @@ The server is ready when GET /_hearth/health answers 200. SIGTERM lets functions
     Logs(commands::logs::LogsArgs),
     /// List, show or delete functions
     Functions(commands::functions::FunctionsArgs),
+    /// Look into the asynchronous events of functions, and replay those that failed
+    Events(commands::events::EventsArgs),
     /// Show what a server is doing, until `q` or Ctrl-C
     Top(commands::top::TopArgs),
     /// List and add runtimes
@@ -99,6 +101,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Invoke(args) => on_runtime(1, commands::invoke::run(&args)),
         Command::Logs(args) => on_runtime(1, commands::logs::run(&args)),
         Command::Functions(args) => on_runtime(1, commands::functions::run(&args)),
+        Command::Events(args) => on_runtime(1, commands::events::run(&args)),
         Command::Top(args) => on_runtime(1, commands::top::run(&args)),
         Command::Runtime(args) => commands::runtime::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),

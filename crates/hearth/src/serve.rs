@@ -20,6 +20,7 @@ use hearth_events::Events;
 use hearth_front::body::BodyRoom;
 use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
+use hearth_front::metrics::MetricsPage;
 use hearth_front::server::{self, Admission};
 use hearth_iam::Iam;
 use hearth_invoke::{Invoker, Parts as InvokerParts, admission};
@@ -40,12 +41,13 @@ use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
 use hearth_store::sqlite::Sqlite;
+use hearth_telemetry::metrics::Registry;
 use hearth_telemetry::{LogLimits, LogStore};
 use hearth_types::bucket::Rate;
 use hearth_types::function::Target;
 use hearth_types::ids::{RequestId, TargetId};
 use hearth_types::limits;
-use hearth_types::metrics::{Metrics, NoMetrics};
+use hearth_types::metrics::Metrics;
 use hearth_types::names::Scope;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
@@ -108,9 +110,10 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
+    let registry = Arc::new(Registry::default());
+    let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
     let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } =
         Stores::open(config, &directories, &clock).await?;
-    let metrics: Arc<dyn Metrics> = Arc::new(NoMetrics);
     let services = Services::open(services::Parts {
         records: Arc::new(store.clone()),
         queue: &queue,
@@ -152,6 +155,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
         logs: Arc::clone(&logs),
+        metrics: MetricsPage::new(registry, Arc::clone(&queue)),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,

@@ -12,6 +12,7 @@ pub(crate) mod deploy;
 pub(crate) mod invoke;
 pub(crate) mod logs;
 pub(crate) mod functions;
+pub(crate) mod events;
 pub(crate) mod top;
 pub(crate) mod runtime;
 pub(crate) mod doctor;

@@ -102,6 +102,11 @@ pub(crate) fn hello_compiled() -> Code {
     program(&tools::hello_compiled())
 }
 
+/// A small compiled program that puts the ids of its events into a queue.
+pub(crate) fn reports() -> Code {
+    program(&tools::reports())
+}
+
 /// A program that brings its own runtime client.
 pub(crate) fn program(path: &Path) -> Code {
     let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -358,6 +358,11 @@ impl Server {
         (running.terminate(), place)
     }
 
+    /// What it has logged since it was started.
+    pub(crate) fn logged(&self) -> String {
+        self.running.logged()
+    }
+
     /// Sends a request on a connection of its own.
     pub(crate) fn send(&self, request: &Request) -> Answer {
         let answer = Connection::open(self.address).and_then(|mut one| one.send(request));

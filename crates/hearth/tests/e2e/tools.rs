@@ -134,16 +134,24 @@ pub(crate) fn clients() -> PathBuf {
 pub(crate) fn hello_compiled() -> PathBuf {
     static HELLO: OnceLock<PathBuf> = OnceLock::new();
     let main = Path::new(env!("CARGO_MANIFEST_DIR")).join("functions/hello_compiled/main.rs");
-    let make = || {
-        let key = fs::read(&main).unwrap_or_default();
-        let place = made("hello-compiled", &key, |building| {
-            let mut command = Command::new(tool("RUSTC", "rustc"));
-            command.args(["--edition=2024", "-O", "-C", "target-feature=+crt-static", "-o"]);
-            run(command.arg(building.join("bootstrap")).arg(&main)).map(drop)
-        });
-        place.unwrap_or_else(|error| panic!("{error}")).join("bootstrap")
-    };
-    HELLO.get_or_init(make).clone()
+    HELLO.get_or_init(|| compiled("hello-compiled", &main)).clone()
+}
+
+/// The function that says durably that it ran, linked statically.
+pub(crate) fn reports() -> PathBuf {
+    static REPORTS: OnceLock<PathBuf> = OnceLock::new();
+    REPORTS.get_or_init(|| compiled("reports", &source("functions/reports/main.rs"))).clone()
+}
+
+/// A function that needs nothing but the standard library.
+fn compiled(name: &str, main: &Path) -> PathBuf {
+    let key = fs::read(main).unwrap_or_default();
+    let place = made(name, &key, |building| {
+        let mut command = Command::new(tool("RUSTC", "rustc"));
+        command.args(["--edition=2024", "-O", "-C", "target-feature=+crt-static", "-o"]);
+        run(command.arg(building.join("bootstrap")).arg(main)).map(drop)
+    });
+    place.unwrap_or_else(|error| panic!("{error}")).join("bootstrap")
 }
 
 /// The function that is written with the `lambda_runtime` crate.
