@@ -10,8 +10,8 @@ use bytes::Bytes;
 use hearth_store::error::StoreError;
 use hearth_store::queue::signals::Signals;
 use hearth_store::queue::{
-    Applied, Ask, Batch, Counts, EntryId, Fate, Lane, Leased, Put, Queue, Receipt, Seen, Settle,
-    Settled, Unless,
+    Applied, Ask, Batch, Counts, EntryId, Fate, Lane, Leased, Page, Put, Queue, Receipt, Seen,
+    Settle, Settled, Unless,
 };
 use hearth_types::time::Timestamp;
 
@@ -218,13 +218,8 @@ impl Queue for Memory {
         Ok(counts)
     }
 
-    async fn page(
-        &self,
-        lane: &Lane,
-        after: Option<EntryId>,
-        items: usize,
-        now: Timestamp,
-    ) -> Result<Vec<Seen>, StoreError> {
+    async fn page(&self, page: Page<'_>, now: Timestamp) -> Result<Vec<Seen>, StoreError> {
+        let Page { lane, after, items } = page;
         self.check()?;
         let locked = self.lock();
         let rows = locked

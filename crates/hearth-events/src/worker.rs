@@ -28,7 +28,8 @@ use std::time::Duration;
 
 use hearth_store::queue::signals::Subscription;
 use hearth_store::queue::{
-    Ask, Batch, EntryId, Fate, Lane, Leased, NewEntry, Queue, Receipt, Settle, Settled, Unless,
+    Ask, Batch, EntryId, Fate, Lane, Leased, NewEntry, Page, Queue, Receipt, Settle, Settled,
+    Unless,
 };
 use hearth_types::limits;
 use hearth_types::metrics::{Metric, Metrics};
@@ -365,7 +366,11 @@ impl<W: Work> Worker<W> {
         let all = counts.waiting + counts.delayed + counts.leased;
         let Some(excess) = all.checked_sub(entries).filter(|excess| *excess > 0) else { return };
         let excess = usize::try_from(excess).unwrap_or(usize::MAX).min(limits::EVENTS_OF_PAGE_MAX);
-        let Ok(oldest) = self.common.queue.page(lane, None, excess, now).await else { return };
+        let Ok(oldest) =
+            self.common.queue.page(Page { lane, after: None, items: excess }, now).await
+        else {
+            return;
+        };
         let Some(last) = oldest.last() else { return };
         let purged = self.common.queue.purge(lane, last.put_at.plus_millis(1)).await;
         if let Ok(purged) = purged {

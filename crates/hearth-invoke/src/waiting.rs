@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use hearth_store::error::StoreError;
-use hearth_store::queue::{Ask, Batch, EntryId, Fate, Lane, Leased, Receipt, Seen, Settle, Unless};
+use hearth_store::queue::{
+    Ask, Batch, EntryId, Fate, Lane, Leased, Page, Receipt, Seen, Settle, Unless,
+};
 use hearth_types::limits;
 use hearth_types::names::FunctionArn;
 use hearth_types::time::Timestamp;
@@ -165,7 +167,7 @@ impl Invoker {
         let mut page = EventPage { events: Vec::new(), next: after };
         let mut looked_at = 0;
         while looked_at < limits::EVENTS_LOOKED_AT_MAX {
-            let seen = self.queue.page(&lane, page.next, items, now).await?;
+            let seen = self.queue.page(Page { lane: &lane, after: page.next, items }, now).await?;
             looked_at += seen.len();
             let is_last = seen.len() < items;
             for one in seen {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hearth_store::error::StoreError;
 use hearth_store::queue::signals::Signals;
 use hearth_store::queue::{
-    Applied, Ask, Batch, Counts, EntryId, Lane, Leased, NewEntry, Put, Queue, Seen,
+    Applied, Ask, Batch, Counts, EntryId, Lane, Leased, NewEntry, Page, Put, Queue, Seen,
 };
 use hearth_types::time::Timestamp;
 
@@ -70,13 +70,7 @@ impl Queue for MemoryQueue {
         Ok(Counts::default())
     }
 
-    async fn page(
-        &self,
-        _lane: &Lane,
-        _after: Option<EntryId>,
-        _items: usize,
-        _now: Timestamp,
-    ) -> Result<Vec<Seen>, StoreError> {
+    async fn page(&self, _page: Page<'_>, _now: Timestamp) -> Result<Vec<Seen>, StoreError> {
         Ok(Vec::new())
     }
 

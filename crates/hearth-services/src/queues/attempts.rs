@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 
 use hearth_store::queue::{
-    Batch, EntryId, Fate, Lane, Leased, Receipt, Seen, Settle, Settled, Unless,
+    Batch, EntryId, Fate, Lane, Leased, Page, Receipt, Seen, Settle, Settled, Unless,
 };
 use hearth_types::time::Timestamp;
 
@@ -156,7 +156,11 @@ impl Queues {
     ) -> Result<Option<Seen>, QueueError> {
         let EntryId(id) = receipt.entry;
         let before = Some(EntryId(id.saturating_sub(1)));
-        let seen = self.engine.page(lane, before, 1, now).await.map_err(QueueError::Store)?;
+        let seen = self
+            .engine
+            .page(Page { lane, after: before, items: 1 }, now)
+            .await
+            .map_err(QueueError::Store)?;
         Ok(seen.into_iter().next().filter(|seen| seen.id == receipt.entry))
     }
 }

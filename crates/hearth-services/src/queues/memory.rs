@@ -10,8 +10,8 @@ use bytes::Bytes;
 use hearth_store::error::StoreError;
 use hearth_store::queue::signals::Signals;
 use hearth_store::queue::{
-    Applied, Ask, Batch, Counts, EntryId, Fate, Lane, Leased, NewEntry, Put, Queue, Receipt, Seen,
-    Settle, Settled, Unless,
+    Applied, Ask, Batch, Counts, EntryId, Fate, Lane, Leased, NewEntry, Page, Put, Queue, Receipt,
+    Seen, Settle, Settled, Unless,
 };
 use hearth_store::records::{Record, RecordKey, Records};
 use hearth_types::time::{Clock, Timestamp};
@@ -264,13 +264,8 @@ impl Queue for MemoryQueue {
         Ok(counts)
     }
 
-    async fn page(
-        &self,
-        lane: &Lane,
-        after: Option<EntryId>,
-        items: usize,
-        now: Timestamp,
-    ) -> Result<Vec<Seen>, StoreError> {
+    async fn page(&self, page: Page<'_>, now: Timestamp) -> Result<Vec<Seen>, StoreError> {
+        let Page { lane, after, items } = page;
         let state = self.lock();
         let behind = state.entries.iter().filter(|(id, entry)| {
             entry.new.lane == *lane && after.is_none_or(|after| **id > after.0)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_store::error::StoreError;
+use hearth_store::queue::Page;
 use hearth_types::time::Timestamp;
 
 use super::quotas::RETENTION_LOOK_SECONDS;
@@ -35,7 +36,7 @@ impl Queues {
     async fn drop_old_of(&self, queue: &QueueRecord) -> Result<(), StoreError> {
         let (lane, now) = (queue.lane(), self.clock.now());
         // To look costs less than to remove nothing.
-        if self.engine.page(&lane, None, 1, now).await?.is_empty() {
+        if self.engine.page(Page { lane: &lane, after: None, items: 1 }, now).await?.is_empty() {
             return Ok(());
         }
         let Some(kept_since) = now.0.checked_sub(queue.retention_millis()) else { return Ok(()) };

@@ -27,8 +27,8 @@ use bytes::Bytes;
 use hearth_types::time::Timestamp;
 
 use crate::queue::{
-    Applied, Ask, Batch, EntryId, Fate, Lane, Leased, NewEntry, Put, Queue, Receipt, Sameness,
-    Settle, Settled, Unless,
+    Applied, Ask, Batch, EntryId, Fate, Lane, Leased, NewEntry, Page, Put, Queue, Receipt,
+    Sameness, Settle, Settled, Unless,
 };
 
 /// The kind of lane that promises are checked in.
@@ -209,7 +209,11 @@ impl<'a> Line<'a> {
 
     /// How many entries there are.
     async fn len(&self) -> usize {
-        self.queue.page(&self.lane, None, 1_000, NOW).await.unwrap().len()
+        self.queue
+            .page(Page { lane: &self.lane, after: None, items: 1_000 }, NOW)
+            .await
+            .unwrap()
+            .len()
     }
 }
 

@@ -228,6 +228,17 @@ pub struct Counts {
     pub oldest: Option<Timestamp>,
 }
 
+/// Which entries to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page<'a> {
+    /// Of which lane.
+    pub lane: &'a Lane,
+    /// From behind this one on.
+    pub after: Option<EntryId>,
+    /// How many at the most.
+    pub items: usize,
+}
+
 /// An entry that is only looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -277,13 +288,7 @@ pub trait Queue: Send + Sync + fmt::Debug {
     async fn counts(&self, lane: &Lane, now: Timestamp) -> Result<Counts, StoreError>;
 
     /// Entries of a lane in the order of their ids, from behind `after` on.
-    async fn page(
-        &self,
-        lane: &Lane,
-        after: Option<EntryId>,
-        items: usize,
-        now: Timestamp,
-    ) -> Result<Vec<Seen>, StoreError>;
+    async fn page(&self, page: Page<'_>, now: Timestamp) -> Result<Vec<Seen>, StoreError>;
 
     /// The payload of an entry that is only looked at; `None` if there is no such entry in the lane.
     async fn body(&self, lane: &Lane, id: EntryId) -> Result<Option<Bytes>, StoreError>;

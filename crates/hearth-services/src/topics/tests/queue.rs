@@ -9,8 +9,8 @@ use bytes::Bytes;
 use hearth_store::error::StoreError;
 use hearth_store::queue::signals::Signals;
 use hearth_store::queue::{
-    Applied, Ask, Batch, Counts, EntryId, Fate, Lane, Leased, NewEntry, Put, Queue, Receipt, Seen,
-    Settled,
+    Applied, Ask, Batch, Counts, EntryId, Fate, Lane, Leased, NewEntry, Page, Put, Queue, Receipt,
+    Seen, Settled,
 };
 use hearth_types::time::Timestamp;
 
@@ -129,13 +129,7 @@ impl Queue for MemoryQueue {
         unreachable!("topics do not count")
     }
 
-    async fn page(
-        &self,
-        _lane: &Lane,
-        _after: Option<EntryId>,
-        _items: usize,
-        _now: Timestamp,
-    ) -> Result<Vec<Seen>, StoreError> {
+    async fn page(&self, _page: Page<'_>, _now: Timestamp) -> Result<Vec<Seen>, StoreError> {
         unreachable!("topics do not look")
     }
 

@@ -28,7 +28,8 @@ pub(super) async fn bodies_of_every_size_come_back_as_they_were(queue: &dyn Queu
     let puts = sizes.iter().map(|bytes| NewEntry { body: body(*bytes), ..line.entry("") });
     let ids = line.put(puts.collect()).await;
 
-    let page = queue.page(&line.lane, None, sizes.len(), NOW).await.unwrap();
+    let page =
+        queue.page(Page { lane: &line.lane, after: None, items: sizes.len() }, NOW).await.unwrap();
     let leased = line.lease(sizes.len()).await;
     assert_eq!((page.len(), leased.len()), (sizes.len(), sizes.len()));
     for (at, bytes) in sizes.into_iter().enumerate() {

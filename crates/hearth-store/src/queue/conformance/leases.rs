@@ -135,7 +135,11 @@ pub(super) async fn a_returned_entry_has_its_new_head_or_keeps_its_old_one(
         let receipt = line.lease_one().await.receipt;
         let back = Fate::Return { due: NOW, head: head.map(str::to_owned) };
         assert_eq!(line.settle(receipt, back, NOW).await, Settled::Done);
-        let seen = queue.page(&line.lane, None, 1, NOW).await.unwrap().remove(0);
+        let seen = queue
+            .page(Page { lane: &line.lane, after: None, items: 1 }, NOW)
+            .await
+            .unwrap()
+            .remove(0);
         assert_eq!(seen.head, expected);
     }
     let leased = line.lease_one().await;

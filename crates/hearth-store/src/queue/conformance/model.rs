@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::*;
-use crate::queue::{Counts, Seen};
+use crate::queue::{Counts, Page, Seen};
 
 /// Lanes of a run.
 const LANES: usize = 3;
@@ -340,7 +340,8 @@ impl Run<'_> {
         for lane in &self.lanes {
             let counts = self.queue.counts(lane, self.now).await.unwrap();
             assert_eq!(counts, self.model.counts(lane, self.now));
-            let page = self.queue.page(lane, None, 10_000, self.now).await.unwrap();
+            let page =
+                self.queue.page(Page { lane, after: None, items: 10_000 }, self.now).await.unwrap();
             assert_eq!(page, self.model.page(lane, self.now));
             let found = self.queue.next_due(lane).await.unwrap();
             let expected = self.model.next_due(lane);

@@ -1,7 +1,7 @@
 //! What can be seen of a lane without leasing, what is purged, and who is told of what.
 
 use super::*;
-use crate::queue::{Counts, Seen};
+use crate::queue::{Counts, Page, Seen};
 
 pub(super) async fn the_next_due_is_when_there_is_something_to_lease(
     queue: &dyn Queue,
@@ -101,7 +101,7 @@ pub(super) async fn pages_show_entries_in_the_order_of_their_ids(queue: &dyn Que
 
     let page = |after, items| async move {
         let lane = Lane { kind: KIND, name: name.to_owned() };
-        queue.page(&lane, after, items, NOW).await.unwrap()
+        queue.page(Page { lane: &lane, after, items }, NOW).await.unwrap()
     };
     let seen = page(None, 9).await;
     assert_eq!(seen.iter().map(|seen| seen.id).collect::<Vec<_>>(), put);
@@ -130,7 +130,8 @@ pub(super) async fn pages_show_entries_in_the_order_of_their_ids(queue: &dyn Que
         ..delayed
     };
     assert_eq!(seen[1], held);
-    let afterwards = queue.page(&line.lane, None, 9, LATER).await.unwrap();
+    let afterwards =
+        queue.page(Page { lane: &line.lane, after: None, items: 9 }, LATER).await.unwrap();
     assert!(!afterwards[1].leased, "its lease has run out");
 }
 

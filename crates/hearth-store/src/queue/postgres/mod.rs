@@ -55,7 +55,9 @@ use self::news::News;
 use self::writer::Job;
 use crate::error::StoreError;
 use crate::queue::signals::Signals;
-use crate::queue::{Applied, Ask, Batch, Counts, EntryId, Lane, Leased, NewEntry, Queue, Seen};
+use crate::queue::{
+    Applied, Ask, Batch, Counts, EntryId, Lane, Leased, NewEntry, Page, Queue, Seen,
+};
 
 /// The start of every transaction: what another has committed is seen by the next statement.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -153,14 +155,7 @@ impl Queue for PostgresQueue {
         in_time(views::counts(&self.store.pool, lane, now), "count entries").await
     }
 
-    async fn page(
-        &self,
-        lane: &Lane,
-        after: Option<EntryId>,
-        items: usize,
-        now: Timestamp,
-    ) -> Result<Vec<Seen>, StoreError> {
-        let page = views::Page { lane, after, items };
+    async fn page(&self, page: Page<'_>, now: Timestamp) -> Result<Vec<Seen>, StoreError> {
         in_time(views::page(&self.store.pool, page, now), "list entries").await
     }
 

@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection};
 use super::scratch::database;
 use super::*;
 use crate::queue::conformance::{self, together};
-use crate::queue::{Fate, Put, Receipt, Settle, Settled, Unless};
+use crate::queue::{Fate, Page, Put, Receipt, Settle, Settled, Unless};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const LATER: Timestamp = Timestamp(NOW.0 + 30_000);
@@ -217,7 +217,7 @@ async fn connections_that_are_cut_lose_nothing_and_do_nothing_twice() {
 
     // The last ones to be cut may only notice now.
     let seen = loop {
-        if let Ok(seen) = queue.page(lane, None, 1_000, NOW).await {
+        if let Ok(seen) = queue.page(Page { lane, after: None, items: 1_000 }, NOW).await {
             break seen;
         }
     };

@@ -5,7 +5,7 @@ use hearth_types::time::Timestamp;
 use sqlx::PgPool;
 
 use super::{leases, millis, rows, timestamp};
-use crate::queue::{Counts, EntryId, Lane, Seen};
+use crate::queue::{Counts, EntryId, Lane, Page, Seen};
 
 /// When there is something to lease. Those that are behind another of their group do not count:
 /// nobody can lease them, whenever they are due.
@@ -73,15 +73,6 @@ pub(super) async fn counts(
         leased: count(leased),
         oldest: oldest.map(timestamp),
     })
-}
-
-/// Which part of a lane to see.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Page<'a> {
-    pub(super) lane: &'a Lane,
-    /// From behind which entry on.
-    pub(super) after: Option<EntryId>,
-    pub(super) items: usize,
 }
 
 /// Entries in the order of their ids.

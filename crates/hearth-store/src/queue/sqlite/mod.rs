@@ -59,7 +59,7 @@ use crate::queue::sqlite::group::{Asked, Changes, LeaseWish, Operation, PurgeSte
 use crate::queue::sqlite::lanes::Shared;
 use crate::queue::sqlite::recover::Recovery;
 use crate::queue::sqlite::writer::Writer;
-use crate::queue::{Applied, Ask, Batch, Counts, EntryId, Lane, Leased, Queue, Seen};
+use crate::queue::{Applied, Ask, Batch, Counts, EntryId, Lane, Leased, Page, Queue, Seen};
 
 /// An open queue. Its writer works until the queue is closed or dropped.
 #[derive(Debug)]
@@ -181,13 +181,8 @@ impl Queue for SqliteQueue {
         }
     }
 
-    async fn page(
-        &self,
-        lane: &Lane,
-        after: Option<EntryId>,
-        items: usize,
-        now: Timestamp,
-    ) -> Result<Vec<Seen>, StoreError> {
+    async fn page(&self, page: Page<'_>, now: Timestamp) -> Result<Vec<Seen>, StoreError> {
+        let Page { lane, after, items } = page;
         match self.lane(lane) {
             Some((lane, _)) => {
                 reads::page(&self.readers, reads::Page { lane, after, items }, now).await

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use crate::queue::sqlite::SqliteQueue;
 use crate::queue::{
-    Applied, Ask, Batch, Counts, EntryId, Fate, Lane, Leased, NewEntry, Put, Queue as _, Receipt,
-    Sameness, Settle, Settled, Unless,
+    Applied, Ask, Batch, Counts, EntryId, Fate, Lane, Leased, NewEntry, Page, Put, Queue as _,
+    Receipt, Sameness, Settle, Settled, Unless,
 };
 
 const LANES: [&str; 2] = ["a", "b"];
@@ -273,7 +273,11 @@ impl Compared {
             let lane = lane(which);
             let counts = self.queue.counts(&lane, self.now).await.unwrap();
             assert_eq!(counts, self.model.counts(&lane, self.now));
-            let page = self.queue.page(&lane, None, 1_000, self.now).await.unwrap();
+            let page = self
+                .queue
+                .page(Page { lane: &lane, after: None, items: 1_000 }, self.now)
+                .await
+                .unwrap();
             let ids: Vec<_> = page.iter().map(|seen| seen.id.0).collect();
             let kept = self.model.entries.iter().filter(|(_, kept)| kept.entry.lane == lane);
             assert_eq!(ids, kept.map(|(id, _)| *id).collect::<Vec<_>>());
