@@ -318,14 +318,21 @@ impl Writer {
             done.map_err(StoreError::during("put entries"))?;
             rest = later;
         }
-        for row in plan.rows().iter().filter(|row| is_large(row)) {
-            sqlx::query("INSERT INTO payload (entry, body) VALUES (?1, ?2)")
-                .bind(row.id)
-                .bind(&row.entry.body[..])
-                .execute(&mut self.connection)
-                .await
-                .map_err(StoreError::during("put a payload"))?;
+        for row in plan.rows() {
+            if is_large(row) {
+                self.write_payload(row).await?;
+            }
         }
+        Ok(())
+    }
+
+    async fn write_payload(&mut self, row: &Row<'_>) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO payload (entry, body) VALUES (?1, ?2)")
+            .bind(row.id)
+            .bind(&row.entry.body[..])
+            .execute(&mut self.connection)
+            .await
+            .map_err(StoreError::during("put a payload"))?;
         Ok(())
     }
 

@@ -124,15 +124,16 @@ impl Group {
     }
 
     /// Each operation in a group of its own.
-    pub(super) fn apart(self) -> impl Iterator<Item = Self> {
+    pub(super) fn apart(self) -> Vec<Self> {
         let applies = self.applies.into_iter().map(Operation::Apply);
         let leases = self.leases.into_iter().map(Operation::Lease);
         let purges = self.purges.into_iter().map(Operation::Purge);
-        applies.chain(leases).chain(purges).map(|operation| {
+        let alone = applies.chain(leases).chain(purges).map(|operation| {
             let mut group = Self::default();
             group.add(operation);
             group
-        })
+        });
+        alone.collect()
     }
 
     /// Answers all, and says how to give back what was leased for somebody who is gone.

@@ -68,7 +68,7 @@ impl<'a> Plan<'a> {
                 return Put::Same(EntryId(before.entry));
             }
             self.sameness.insert(key, new);
-            self.remembered.push((lane, &sameness.id, new));
+            self.remembered.push((lane, sameness.id.as_str(), new));
         }
         let blocked = match &entry.group {
             Some(group) => !self.groups.insert((lane, group.clone())),
