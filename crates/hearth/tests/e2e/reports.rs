@@ -110,13 +110,6 @@ impl Arrived {
     pub(crate) fn duplicates(&self) -> usize {
         self.0.values().map(|times| times - 1).sum()
     }
-
-    /// Adds what others saw.
-    pub(crate) fn add(&mut self, other: Self) {
-        for (id, times) in other.0 {
-            *self.0.entry(id).or_default() += times;
-        }
-    }
 }
 
 /// The id in a message: the message itself, or that of the event in AWS's record of a failure.
