@@ -133,6 +133,7 @@ fn reads(count: u64) -> Requests {
     Requests::new(move |number| Request {
         method: "GET",
         path: format!("{FUNCTIONS}/{}", name(scattered(number, count))),
+        headers: "",
         body: String::new(),
     })
 }
@@ -148,6 +149,7 @@ fn writes(count: u64) -> Requests {
             path: format!(
                 "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3A{function}"
             ),
+            headers: "",
             body: json!({ "Tags": { "stamp": stamp } }).to_string(),
         }
     })
@@ -158,6 +160,7 @@ fn page_at(marker: &str) -> Requests {
     Requests::new(move |_| Request {
         method: "GET",
         path: format!("{FUNCTIONS}?MaxItems={PAGE}&Marker={marker}"),
+        headers: "",
         body: String::new(),
     })
 }

@@ -86,7 +86,7 @@ pub(super) fn load_on(server: &Server, name: &str, connections: usize) -> Load {
 
 /// Many invocations of a function at the same moment.
 pub(super) fn burst_on(server: &Server, name: &str, count: usize) -> Burst {
-    let request = Request { method: "POST", path: invoke_path(name), body: "{}".to_owned() };
+    let request = Request::invocation(invoke_path(name), "{}".to_owned());
     Burst { address: server.address, request, count }
 }
 

@@ -29,7 +29,21 @@ const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub(crate) struct Request {
     pub(crate) method: &'static str,
     pub(crate) path: String,
+    /// Beside the usual ones, each with its end of line.
+    pub(crate) headers: &'static str,
     pub(crate) body: String,
+}
+
+impl Request {
+    /// A call that waits for its answer.
+    pub(crate) fn invocation(path: String, body: String) -> Self {
+        Self { method: "POST", path, headers: "", body }
+    }
+
+    /// A call that is accepted, and made later.
+    pub(crate) fn event(path: String, body: String) -> Self {
+        Self { headers: "X-Amz-Invocation-Type: Event\r\n", ..Self::invocation(path, body) }
+    }
 }
 
 /// A connection that is kept open between requests.
@@ -80,7 +94,14 @@ impl Connection {
         path: &str,
         body: &[u8],
     ) -> anyhow::Result<Answer> {
-        self.send(method, path, body)?;
+        self.send((method, path, ""), body)?;
+        self.answer().context("could not read the answer")
+    }
+
+    /// The same with a request.
+    pub(crate) fn ask(&mut self, request: &Request) -> anyhow::Result<Answer> {
+        let Request { method, path, headers, body } = request;
+        self.send((method, path, headers), body.as_bytes())?;
         self.answer().context("could not read the answer")
     }
 
@@ -91,7 +112,8 @@ impl Connection {
         request: &Request,
         take: &mut Take<'_>,
     ) -> anyhow::Result<()> {
-        self.send(request.method, &request.path, request.body.as_bytes())?;
+        let Request { method, path, headers, body } = request;
+        self.send((method, path, headers), body.as_bytes())?;
         let head = self.head().context("could not read the answer")?;
         if is_success(head.status) && head.function_error.is_none() {
             return self.body(head.length, take).context("could not read the answer");
@@ -99,11 +121,15 @@ impl Connection {
         self.whole(head).context("could not read the answer")?.succeeded()
     }
 
-    fn send(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<()> {
+    fn send(
+        &mut self,
+        (method, path, headers): (&str, &str, &str),
+        body: &[u8],
+    ) -> anyhow::Result<()> {
         let (host, length) = (self.address, body.len());
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-             Content-Length: {length}\r\n\r\n"
+             Content-Length: {length}\r\n{headers}\r\n"
         )
         .into_bytes();
         request.extend_from_slice(body);
@@ -252,7 +278,8 @@ mod tests {
     /// What was taken of an answer.
     fn taken(text: &'static str) -> anyhow::Result<Vec<u8>> {
         with_peer(text, |mut connection| {
-            let request = Request { method: "GET", path: "/".to_owned(), body: String::new() };
+            let (path, body) = ("/".to_owned(), String::new());
+            let request = Request { method: "GET", path, headers: "", body };
             let mut taken = Vec::new();
             connection.exchange_in_pieces(&request, &mut |piece| {
                 taken.extend_from_slice(piece);

@@ -52,14 +52,19 @@ impl Requests {
         Self(Arc::new(make))
     }
 
+    /// The one of this number.
+    pub(crate) fn of(&self, number: u64) -> Request {
+        (self.0)(number)
+    }
+
     /// The first of them.
     pub(crate) fn first(&self) -> Request {
-        (self.0)(0)
+        self.of(0)
     }
 
     /// The same invocation over and over.
     pub(crate) fn invocation(path: String) -> Self {
-        Self::new(move |_| Request { method: "POST", path: path.clone(), body: "{}".to_owned() })
+        Self::new(move |_| Request::invocation(path.clone(), "{}".to_owned()))
     }
 }
 
@@ -87,7 +92,7 @@ impl Load {
         let begin = now();
         while share.errors < ERRORS_MAX && begin.elapsed() < WARM_UP + self.duration {
             let counts = begin.elapsed() >= WARM_UP;
-            let request = (self.requests.0)(number.fetch_add(1, Ordering::Relaxed));
+            let request = self.requests.of(number.fetch_add(1, Ordering::Relaxed));
             let sent = now();
             let answered = self.one_request(&mut connection, &request);
             match answered {
@@ -112,8 +117,7 @@ impl Load {
             Some(connection) => connection,
             None => connection.insert(Connection::open(self.address)?),
         };
-        let Request { method, path, body } = request;
-        connection.exchange(method, path, body.as_bytes())?.succeeded()
+        connection.ask(request)?.succeeded()
     }
 }
 
@@ -159,8 +163,7 @@ impl Burst {
         // Also without a connection, or the others would wait for ever.
         start.wait();
         let sent = now();
-        let Request { method, path, body } = &self.request;
-        connection?.exchange(method, path, body.as_bytes())?.succeeded()?;
+        connection?.ask(&self.request)?.succeeded()?;
         Ok(Exchange { sent, answered: now() })
     }
 }

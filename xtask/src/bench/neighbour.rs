@@ -160,7 +160,7 @@ fn beside_hogs(server: &Server, load: &Load, count: usize) -> anyhow::Result<Sum
 
 fn hogs(server: &Server, count: usize, seconds: u32) -> Burst {
     let body = Misbehaviour::Busy.event(seconds);
-    let request = Request { method: "POST", path: invoke_path(HOG), body };
+    let request = Request::invocation(invoke_path(HOG), body);
     Burst { address: server.address, request, count }
 }
 

@@ -5,7 +5,10 @@
 use super::peers::ministack;
 use super::table::Row;
 use super::tools::Tools;
-use super::{burst, cold, control, density, growth, neighbour, patterns, stream, warm};
+use super::{
+    accept, backlog, burst, cold, control, density, growth, neighbour, patterns, queues, started,
+    stream, warm,
+};
 
 /// One thing to measure.
 #[derive(Debug)]
@@ -33,5 +36,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "stream",      what: "a streamed answer of 200 MB",                           run: stream::run },
     Scenario { name: "control",     what: "the control plane with many functions",                 run: control::run },
     Scenario { name: "patterns",    what: "events against a thousand rules, on one processor",     run: patterns::run },
+    Scenario { name: "accept",      what: "durable 202s, beside SQLite and RabbitMQ",              run: accept::run },
+    Scenario { name: "handler-start", what: "from a 202 to the start of the handler",              run: started::run },
+    Scenario { name: "backlog",     what: "a million waiting events, beside few",                  run: backlog::run },
+    Scenario { name: "queues",      what: "messages through send, receive and delete",             run: queues::run },
     Scenario { name: "ministack",   what: "beside an emulator of many services, without Docker",   run: ministack::run },
 ];

@@ -62,6 +62,7 @@ fn streamed(connection: &mut Connection, bytes: u64) -> anyhow::Result<Duration>
     let request = Request {
         method: "POST",
         path: format!("/2021-11-15/functions/{NAME}/response-streaming-invocations"),
+        headers: "",
         body: json!({ "bytes": bytes }).to_string(),
     };
     let mut frames = Frames::default();

@@ -59,6 +59,8 @@ pub(crate) struct Tools {
     pub(crate) emulator: PathBuf,
     /// A compiled function.
     pub(crate) bootstrap: PathBuf,
+    /// How many events a long backlog has.
+    pub(crate) backlog_events: u64,
 }
 
 /// An interpreter of Node.js and AWS's client for it, as Hearth put it together.
@@ -82,7 +84,7 @@ pub(crate) struct Python {
 
 impl Tools {
     /// Builds and downloads what is not there yet.
-    pub(crate) fn prepare() -> anyhow::Result<Self> {
+    pub(crate) fn prepare(backlog_events: u64) -> anyhow::Result<Self> {
         say("=== preparing: a release build, the emulator, AWS's Python client");
         let target = env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| workspace_root().join("target"), PathBuf::from);
@@ -94,12 +96,17 @@ impl Tools {
         let client = install_client(&directory, &python)?;
         let emulator = fetch_emulator(&directory, &python)?;
         let bootstrap = compile(&directory, "bootstrap", HELLO_COMPILED)?;
-        Ok(Self { directory, hearth, python, client, emulator, bootstrap })
+        Ok(Self { directory, hearth, python, client, emulator, bootstrap, backlog_events })
     }
 
     /// A compiled function that streams.
     pub(crate) fn streams(&self) -> anyhow::Result<PathBuf> {
         compile(&self.directory, "streams", STREAMS)
+    }
+
+    /// A compiled function that says when it starts, or holds on.
+    pub(crate) fn starts(&self) -> anyhow::Result<PathBuf> {
+        compile(&self.directory, "starts", STARTS)
     }
 
     /// Node.js and its client. Building that takes a minute, once.
@@ -147,6 +154,7 @@ impl Tools {
 /// The function that the quickstart deploys as well: nothing but the standard library.
 const HELLO_COMPILED: &str = "crates/hearth/functions/hello_compiled/main.rs";
 const STREAMS: &str = "xtask/functions/streams/main.rs";
+const STARTS: &str = "xtask/functions/starts/main.rs";
 
 fn build_hearth(target: &Path) -> anyhow::Result<PathBuf> {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::{Place, Server, eventually, last_seen, skipped};
+use crate::harness::{Place, Server, eventually, last_seen, say, skipped};
 use crate::reports::{Arrived, FAILED, MESSAGES, RAN, event, message, prepare};
 use crate::tools;
 
@@ -58,7 +58,7 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let unmounted = tools::run(Command::new("umount").arg("--lazy").arg(&self.0));
         if let Err(error) = unmounted {
-            crate::harness::say(&format!("a small disk is left: {error}"));
+            say(&format!("a small disk is left: {error}"));
         }
     }
 }

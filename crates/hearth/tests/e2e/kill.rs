@@ -198,7 +198,7 @@ fn kill_amid_flow(place: Place, draws: &mut Draws, kills: usize) -> (Server, Acc
             (0..EVENT_CLIENTS).map(|client| scope.spawn(flow("event", client))).collect();
         let messages: Vec<_> =
             (0..MESSAGE_CLIENTS).map(|client| scope.spawn(flow("message", client))).collect();
-        let receiver = scope.spawn(|| shared.receive());
+        let receiver = scope.spawn(move || shared.receive());
 
         for _kill in 0..kills {
             let server = Server::start_at(place);

@@ -1,6 +1,7 @@
 //! The figures at `/_hearth/metrics`, and `hearth events`: what is seen of asynchronous events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use crate::functions::behaves;
 use crate::harness::{Server, eventually, hearth};
 use crate::http::Request;
+use crate::tools::source;
 
 /// The values of the page, by name and labels as they are written.
 fn figures(server: &Server) -> BTreeMap<String, f64> {
@@ -78,6 +80,22 @@ fn calls_and_events_are_counted_under_the_names_that_aws_has_for_them() {
     wait_for(&server, &format!("aws_lambda_async_event_age_seconds_count{labels}"), 1.0);
     let bucket = "aws_lambda_async_event_age_seconds_bucket";
     wait_for(&server, &format!("{bucket}{{function_name=\"counted\",le=\"21600\"}}"), 1.0);
+}
+
+#[test]
+fn every_metric_is_documented_and_no_other() {
+    let server = Server::start();
+    let page = server.get("/_hearth/metrics").text();
+    let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let shown: BTreeSet<&str> = types.filter_map(|line| line.split(' ').next()).collect();
+    let document = source("../../../docs/monitoring.md");
+    let document = fs::read_to_string(document).expect("the document is where it was");
+    // The names stand at the beginning of the rows of the tables.
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
+    let names = rows.filter_map(|row| row.split('`').next());
+    let documented: BTreeSet<&str> =
+        names.filter(|name| name.starts_with("aws_") || name.starts_with("hearth_")).collect();
+    assert_eq!(shown, documented);
 }
 
 #[test]

@@ -217,7 +217,7 @@ fn wait_for_health(process: &mut Process, address: SocketAddr) -> anyhow::Result
 fn measure(address: SocketAddr, name: &str) -> Figures {
     let requests = Requests::invocation(invoke_path("no-op"));
     let warm = Load { address, requests, connections: 1, duration: ROUND }.run();
-    let request = Request { method: "POST", path: invoke_path(name), body: "{}".to_owned() };
+    let request = Request::invocation(invoke_path(name), "{}".to_owned());
     let burst = Burst { address, request, count: BURST }.run();
     Figures { warm, burst }
 }
