@@ -328,7 +328,7 @@ impl Work for Deliveries {
                 let why = (&not_taken, exhausted);
                 let second = to_dead_letters(&delivery, &entry.body, why).map(|(second, body)| {
                     let lane = format!("{}{DEAD_LETTER}", lane.name);
-                    second.entry(&lane, entry.group.clone(), body, now)
+                    second.entry((&lane, entry.group.clone()), body, now)
                 });
                 let puts = second.into_iter().collect();
                 Done { puts, counts, ..Done::removed(Pace::Smooth) }

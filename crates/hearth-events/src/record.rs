@@ -65,7 +65,7 @@ impl Over<'_> {
             _ => return Err(NoReceiver { arn: arn.to_owned() }),
         };
         let delivery = self.delivery(Origin::Destination { function }, parcel);
-        Ok(delivery.entry(&self.lane(arn), None, self.record().into(), now))
+        Ok(delivery.entry((&self.lane(arn), None), self.record().into(), now))
     }
 
     /// The entry that brings the event to a dead-letter queue.
@@ -88,7 +88,7 @@ impl Over<'_> {
             _ => return Err(NoReceiver { arn: arn_text }),
         };
         let delivery = self.delivery(Origin::DeadLetter { function }, parcel);
-        Ok(delivery.entry(&self.lane(arn), None, self.payload.clone(), now))
+        Ok(delivery.entry((&self.lane(arn), None), self.payload.clone(), now))
     }
 
     fn delivery(&self, origin: Origin, parcel: Parcel) -> Delivery {

@@ -103,7 +103,7 @@ async fn read(front: &Front, head: &Parts, body: Incoming) -> Result<(Service, R
     let held = held.map_err(|error| Refusal::of_body(error, BODY_BYTES_MAX))?;
     let is_queue = sqs::is_queue_path(head.uri.path());
     let in_query = head.uri.query().filter(|_| is_link(head));
-    let form = in_query.map_or(held.bytes.as_ref(), str::as_bytes);
+    let form = in_query.map_or_else(|| held.bytes.as_ref(), str::as_bytes);
     let mut request = aws_query::input(form).map_err(|error| Refusal::of_form(&error))?;
     if request.version.is_empty() && is_queue {
         request.version = sqs::VERSION.to_owned();

@@ -203,8 +203,7 @@ mod as_base64 {
     use base64::engine::general_purpose::STANDARD;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    #[expect(clippy::ptr_arg, reason = "serde passes the field as it is")]
-    pub(super) fn serialize<S: Serializer>(bytes: &Vec<u8>, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&STANDARD.encode(bytes))
     }
 
@@ -308,8 +307,7 @@ impl Delivery {
     #[must_use]
     pub fn entry(
         &self,
-        lane: &str,
-        group: Option<String>,
+        (lane, group): (&str, Option<String>),
         body: Bytes,
         now: Timestamp,
     ) -> NewEntry {
@@ -356,7 +354,7 @@ mod tests {
             trace: Some("Root=1-2-3".to_owned()),
             attempts: 2,
         };
-        let entry = delivery.entry("lane", None, Bytes::from_static(b"x"), Timestamp(1));
+        let entry = delivery.entry(("lane", None), Bytes::from_static(b"x"), Timestamp(1));
         assert_eq!(Delivery::read(&entry.head).unwrap(), delivery);
         assert_eq!(entry.lane.kind, LANE_KIND);
     }

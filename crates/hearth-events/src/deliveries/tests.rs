@@ -130,7 +130,7 @@ impl Running {
     async fn put(&self, delivery: &Delivery, (lane, group): (&str, Option<&str>), body: &str) {
         let now = self.common.time.now();
         let body = Bytes::from(body.to_owned());
-        let entry = delivery.entry(lane, group.map(str::to_owned), body, now);
+        let entry = delivery.entry((lane, group.map(str::to_owned)), body, now);
         let batch = Batch { puts: vec![entry], ..Batch::default() };
         self.queue.apply(batch, now).await.unwrap();
     }

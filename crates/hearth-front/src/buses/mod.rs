@@ -1,6 +1,6 @@
 //! EventBridge's operations: wire to domain and back.
 
-mod buses;
+mod administration;
 mod rules;
 mod targets;
 mod put;
@@ -66,12 +66,12 @@ async fn perform(call: &Call, operation: Operation, input: Value) -> Result<Valu
         return Err(AwsError::validation(&violations));
     }
     match operation {
-        Operation::CreateEventBus => buses::create(call, read(input)?).await,
-        Operation::DeleteEventBus => buses::delete(call, read(input)?).await,
-        Operation::DescribeEventBus => buses::describe(call, read(input)?),
-        Operation::ListEventBuses => buses::list(call, read(input)?),
-        Operation::PutPermission => buses::put_permission(call, read(input)?).await,
-        Operation::RemovePermission => buses::remove_permission(call, read(input)?).await,
+        Operation::CreateEventBus => administration::create(call, read(input)?).await,
+        Operation::DeleteEventBus => administration::delete(call, read(input)?).await,
+        Operation::DescribeEventBus => administration::describe(call, read(input)?),
+        Operation::ListEventBuses => administration::list(call, read(input)?),
+        Operation::PutPermission => administration::put_permission(call, read(input)?).await,
+        Operation::RemovePermission => administration::remove_permission(call, read(input)?).await,
 
         Operation::PutRule => rules::put(call, read(input)?).await,
         Operation::DescribeRule => rules::describe(call, read(input)?),

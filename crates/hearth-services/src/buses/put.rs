@@ -128,7 +128,7 @@ impl Buses {
                         let body = special.unwrap_or_else(|| body.clone());
                         let delivery = delivery((rule, &arn), target, (parcel, incoming.trace));
                         let lane = format!("{arn}/{}", target.id);
-                        out.push(delivery.entry(&lane, None, body, incoming.now));
+                        out.push(delivery.entry((&lane, None), body, incoming.now));
                     }
                     None => tracing::error!(
                         rule = arn,

@@ -47,9 +47,12 @@ struct Waiting {
     on_any: Vec<(usize, Arc<[Matcher]>)>,
 }
 
-/// By the lengths of the texts that a value begins or ends with.
+/// Texts that a value begins or ends with.
+type OfLength = HashMap<Box<[u8]>, Vec<usize>>;
+
+/// By their lengths.
 #[derive(Debug, Default)]
-struct Affixes(Vec<(usize, HashMap<Box<[u8]>, Vec<usize>>)>);
+struct Affixes(Vec<(usize, OfLength)>);
 
 /// What an alternative can wait under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -276,7 +276,9 @@ pub(super) fn address(text: &str) -> Option<Address> {
         let address: Ipv6Addr = text.parse().ok()?;
         // Java takes a mapped address for the one that it stands for.
         let mapped = address.to_ipv4_mapped();
-        return Some(mapped.map_or(Address::V6(address.to_bits()), |v4| Address::V4(v4.to_bits())));
+        return Some(
+            mapped.map_or_else(|| Address::V6(address.to_bits()), |v4| Address::V4(v4.to_bits())),
+        );
     }
     let mut parts = text.split('.').map(|part| {
         let digits =

@@ -122,8 +122,9 @@ mod tests {
         let spaces = [host, ("my-header1", " value1"), ("my-header2", " \"a   b   c\""), date];
         let other = [host, ("my-header1", "value1"), date];
         let two = "Param1=value1&Param2=value2";
+        type Row<'a> = (&'a str, &'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
         #[rustfmt::skip]
-        let rows: [(&str, &str, &str, &[(&str, &str)], &str); 6] = [
+        let rows: [Row<'_>; 6] = [
             ("get-vanilla",                      "GET",  "",              &[host, date], "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
             ("get-vanilla-query-order-key-case", "GET",  two,             &[host, date], "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"),
             ("get-header-value-trim",            "GET",  "",              &spaces,       "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736"),

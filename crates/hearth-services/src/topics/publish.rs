@@ -261,7 +261,7 @@ impl Topics {
                 Notification { topic, published, message, signable: &signable, signed };
             let (delivery, body) = self.delivery(&notification, record);
             let group = message.group.clone().filter(|_| topic.arn.is_fifo());
-            handed.puts.push(delivery.entry(&record.arn.to_string(), group, body, now));
+            handed.puts.push(delivery.entry((&record.arn.to_string(), group), body, now));
         }
         Ok(handed)
     }

@@ -486,7 +486,7 @@ impl Topics {
             trace: None,
             attempts: 0,
         };
-        let puts = vec![delivery.entry(&lane, None, body, now)];
+        let puts = vec![delivery.entry((&lane, None), body, now)];
         self.apply(Batch { puts, ..Batch::default() }).await
     }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::clients::{aws_command, commands_of_guide};
 use crate::harness::{Place, Server, skipped};
@@ -25,7 +25,7 @@ struct Postgres {
     /// The directory with its socket.
     socket: String,
     /// When it is closed, the guard ends the database.
-    _guard: ChildStdin,
+    _guard: Child,
 }
 
 impl Postgres {
@@ -51,10 +51,10 @@ impl Postgres {
         if socket.is_empty() {
             let mut said = String::new();
             let _ = guard.stderr.take().expect("it was piped").read_to_string(&mut said);
+            let _ = guard.wait();
             panic!("PostgreSQL could not be started: {said}");
         }
-        let stdin = guard.stdin.take().expect("it was piped");
-        Some(Self { programs, socket: socket.trim().to_owned(), _guard: stdin })
+        Some(Self { programs, socket: socket.trim().to_owned(), _guard: guard })
     }
 
     /// What `serve` is to be told.

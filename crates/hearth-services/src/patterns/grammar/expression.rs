@@ -12,6 +12,9 @@ const STRING_OR_LIST: &str =
     "Value of anything-but must be an array or single string/number value.";
 const NO_LITERALS: &str = "Inside anything but list, start|null|boolean is not supported.";
 
+/// How a range ends at a number.
+type End = fn(f64) -> Bound;
+
 impl Compiler<'_> {
     /// An expression, whose object has been begun.
     pub(super) fn expression(&mut self) -> Result<Matcher, PatternError> {
@@ -151,7 +154,7 @@ impl Compiler<'_> {
     }
 
     /// What stands behind the lower end of a range: its upper end, or nothing.
-    fn top(&mut self) -> Result<Option<(fn(f64) -> Bound, Number)>, PatternError> {
+    fn top(&mut self) -> Result<Option<(End, Number)>, PatternError> {
         let token = self.tokens.advance()?;
         if token == Token::EndArray {
             return Ok(None);

@@ -168,8 +168,9 @@ async fn names_have_the_form_that_aws_wants() {
     let place = Place::new();
     let topics = place.open().await;
     let long = "x".repeat(257);
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], Option<&'a str>);
     #[rustfmt::skip]
-    let rows: [(&str, &[(&str, &str)], Option<&str>); 8] = [
+    let rows: [Row<'_>; 8] = [
         ("good_-1",     &[],                        None),
         ("good.fifo",   &[("FifoTopic", "true")],   None),
         ("",            &[],                        Some("Invalid parameter: Topic Name")),
@@ -226,7 +227,7 @@ async fn deleting_a_topic_takes_its_subscriptions_along() {
     }
     topics.delete(&asker, &arn).await.unwrap();
     topics.delete(&asker, &arn).await.unwrap();
-    assert_eq!(topics.list(&asker, None).items, [kept.clone()]);
+    assert_eq!(topics.list(&asker, None).items, std::slice::from_ref(&kept));
     let left: Vec<String> = topics
         .subscriptions(&asker, None)
         .items

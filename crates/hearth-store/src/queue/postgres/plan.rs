@@ -238,8 +238,9 @@ mod tests {
         let back = settles(Fate::Return { due: NOW, head: None });
         let longer = settles(Fate::Extend { until: Timestamp(900) });
         let removal = settles(Fate::Remove);
+        type Row<'a> = (&'a str, [(&'a Batch, u64); 3], [Settled; 3]);
         #[rustfmt::skip]
-        let rows: [(&str, [(&Batch, u64); 3], [Settled; 3]); 3] = [
+        let rows: [Row<'_>; 3] = [
             ("removed", [(&removal, 100), (&removal, 100), (&longer, 100)],
                         [Settled::Done, Settled::Gone, Settled::Gone]),
             ("returned", [(&back, 100), (&removal, 100), (&longer, 100)],

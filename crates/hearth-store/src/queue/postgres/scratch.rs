@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -28,7 +28,7 @@ struct Server {
     /// The directory with its socket.
     place: String,
     /// When it is closed, the guard ends the server.
-    _guard: ChildStdin,
+    _guard: Child,
 }
 
 /// The newest version that is installed.
@@ -68,10 +68,10 @@ fn start(programs: PathBuf) -> Server {
     if place.is_empty() {
         let mut said = String::new();
         let _ = guard.stderr.take().expect("it was piped").read_to_string(&mut said);
+        let _ = guard.wait();
         panic!("PostgreSQL could not be started: {said}");
     }
-    let stdin = guard.stdin.take().expect("it was piped");
-    Server { place: place.trim().to_owned(), _guard: stdin }
+    Server { place: place.trim().to_owned(), _guard: guard }
 }
 
 /// The address of a new database. `None`, and loudly so, where PostgreSQL is not installed.

@@ -97,7 +97,8 @@ impl Writer {
     }
 
     async fn entries(&mut self, ids: &BTreeSet<i64>) -> Result<HashMap<i64, Entry>, StoreError> {
-        let rows: Vec<(i64, i64, Option<String>, i64, i64, i64, i64)> = sqlx::query_as(
+        type Columns = (i64, i64, Option<String>, i64, i64, i64, i64);
+        let rows: Vec<Columns> = sqlx::query_as(
             "SELECT id, lane, group_name, body IS NULL, leases, leased, due FROM entry
              WHERE id IN (SELECT value FROM json_each(?1))",
         )

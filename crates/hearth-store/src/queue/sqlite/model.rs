@@ -166,10 +166,12 @@ impl Model {
     }
 }
 
+/// Lane, group, delay, sameness, size of the body.
+type Wish = (usize, Option<u8>, u64, Option<u8>, usize);
+
 #[derive(Debug, Clone)]
 enum Step {
-    /// Lane, group, delay, sameness, size of the body.
-    Put(Vec<(usize, Option<u8>, u64, Option<u8>, usize)>),
+    Put(Vec<Wish>),
     /// Lane, entries, bytes, how long.
     Lease(usize, usize, usize, u64),
     /// Which of the receipts so far, and what to do with them: see `fate`.

@@ -274,7 +274,8 @@ impl Copying {
             .bind(ROWS)
             .fetch_all(&mut self.from)
             .await;
-            let found: Option<Vec<(i64, i64, String, i64, i64)>> = readable(read)?;
+            type Columns = (i64, i64, String, i64, i64);
+            let found: Option<Vec<Columns>> = readable(read)?;
             let Some(found) = found.filter(|found| !found.is_empty()) else { return Ok(()) };
             for (row, lane, id, until, entry) in found {
                 after = row;
