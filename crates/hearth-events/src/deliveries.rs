@@ -314,6 +314,10 @@ impl Work for Deliveries {
             Err(not_taken) => not_taken,
         };
         let now = self.common.time.now();
+        if self.common.is_closing() && matches!(not_taken, NotTaken::Failed { .. }) {
+            // It may have failed because the server stops, so it does not count.
+            return Done::returned(now, None, Pace::Untried);
+        }
         let age_ms = self.common.time.of_day().millis_since(entry.put_at);
         let circumstances = (age_ms, &self.delays, now);
         match decide(&not_taken, delivery.attempts, delivery.patience, circumstances) {
