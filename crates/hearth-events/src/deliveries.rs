@@ -38,6 +38,7 @@ use hearth_types::limits;
 use hearth_types::metrics::Metric;
 use hearth_types::time::Timestamp;
 
+use crate::record::as_attribute;
 use crate::retry::Delays;
 use crate::turns::Pace;
 use crate::worker::{Common, Done, Work, causes};
@@ -264,7 +265,7 @@ fn of_target(
     ];
     let attribute = |text: &str| MessageAttribute {
         data_type: "String".to_owned(),
-        value: AttributeValue::Text(crate::record::cut(text).to_owned()),
+        value: AttributeValue::Text(as_attribute(text)),
     };
     let given = told.into_iter().filter_map(|(name, value)| {
         value.filter(|value| !value.is_empty()).map(|value| (name.to_owned(), attribute(value)))

@@ -173,7 +173,7 @@ impl Over<'_> {
         BTreeMap::from([
             ("RequestID".to_owned(), attribute("String", self.head.id.to_string())),
             ("ErrorCode".to_owned(), attribute("Number", error.code.to_string())),
-            ("ErrorMessage".to_owned(), attribute("String", error.message)),
+            ("ErrorMessage".to_owned(), attribute("String", as_attribute(&error.message))),
         ])
     }
 }
@@ -226,6 +226,15 @@ pub(crate) fn error_of(answer: &Bytes) -> LastError {
 /// As much of a text as is told of errors.
 pub(crate) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(limits::EVENT_ERROR_BYTES_MAX)]
+}
+
+/// As much of a text as is told of errors, as queues take it: they refuse a message with any other
+/// character, and errors of functions may have colours in them.
+pub(crate) fn as_attribute(text: &str) -> String {
+    let is_taken = |one: char| matches!(one, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}');
+    let taken: String =
+        text.chars().map(|one| if is_taken(one) { one } else { '\u{FFFD}' }).collect();
+    cut(&taken).to_owned()
 }
 
 #[cfg(test)]
@@ -318,6 +327,15 @@ mod tests {
 
         assert!(over.for_destination("arn:aws:s3:::bucket", AT).is_err());
         assert!(over.for_dead_letters(bus, AT).is_err());
+    }
+
+    #[test]
+    fn an_error_in_colours_is_told_in_characters_that_queues_take() {
+        assert_eq!(
+            as_attribute("\u{1b}[31mno\0\n\u{ffff}ü😀"),
+            "\u{fffd}[31mno\u{fffd}\n\u{fffd}ü😀"
+        );
+        assert_eq!(as_attribute(&"\0".repeat(1_000)).chars().count(), 341);
     }
 
     #[test]
