@@ -29,7 +29,7 @@ use hearth_services::delivery::{
     AttributeValue, Delivery, LANE_KIND, MessageAttribute, Origin, Parcel, Patience, QueueMessage,
 };
 use hearth_services::targets::{
-    AppendLog, HttpPost, NotTaken, Publish, PutEvent, SendMessage, Sent,
+    AppendLog, HttpPost, NewObject, NotTaken, Publish, PutEvent, PutObject, SendMessage, Sent,
 };
 use hearth_services::topics;
 use hearth_store::queue::{Lane, Leased};
@@ -100,6 +100,8 @@ pub struct Receivers {
     pub topics: Arc<dyn Publish>,
     /// Event buses.
     pub buses: Arc<dyn PutEvent>,
+    /// Buckets.
+    pub buckets: Arc<dyn PutObject>,
     /// HTTP endpoints.
     pub http: Arc<dyn HttpPost>,
     /// Groups of logs.
@@ -118,6 +120,9 @@ impl Receivers {
                 self.topics.publish(Sent { arn, body, trace }, message).await
             }
             Parcel::Bus { arn, event } => self.buses.put(Sent { arn, body, trace }, event).await,
+            Parcel::Object { bucket, key, region } => {
+                self.buckets.put_object(NewObject { bucket, key, region, body }).await
+            }
             Parcel::LogGroup { arn } => self.logs.append(Sent { arn, body, trace }).await,
             Parcel::Http { url, headers } => self.http.post(url, headers, body).await,
         }

@@ -9,7 +9,7 @@
 //!
 //! # Deliberately absent
 //!
-//! Nobody here delivers: what is made is entries for `deliveries`. Buckets as destinations.
+//! Nobody here delivers: what is made is entries for `deliveries`.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use hearth_services::delivery::{
 };
 use hearth_store::queue::NewEntry;
 use hearth_types::limits;
-use hearth_types::names::Version;
+use hearth_types::names::{FunctionArn, Version};
 use hearth_types::time::Timestamp;
 use serde::Serialize;
 
@@ -62,6 +62,7 @@ impl Over<'_> {
             "sns" => Parcel::Topic { arn: arn.to_owned(), message: TopicMessage::default() },
             "lambda" => Parcel::Function { arn: arn.to_owned() },
             "events" => Parcel::Bus { arn: arn.to_owned(), event: self.bus_event(arn) },
+            "s3" => self.object(arn),
             _ => return Err(NoReceiver { arn: arn.to_owned() }),
         };
         let delivery = self.delivery(Origin::Destination { function }, parcel);
@@ -132,6 +133,19 @@ impl Over<'_> {
             detail_type: format!("Lambda Function Invocation Result - {result}"),
             resources: vec![self.qualified_arn(), bus.to_owned()],
             passed_on: None,
+        }
+    }
+
+    /// AWS: the object's name says when, and has an id; this one finds it by the request.
+    fn object(&self, bucket: &str) -> Parcel {
+        let FunctionArn { scope, name } = &self.head.function;
+        let at = self.at.iso();
+        let second = at.split('.').next().unwrap_or_default().replace(':', ".");
+        let (date, id) = (self.at.date_path(), self.head.id);
+        Parcel::Object {
+            bucket: bucket.rsplit(':').next().unwrap_or_default().to_owned(),
+            key: format!("aws/lambda/async/{name}/{date}/{second}-{id}"),
+            region: scope.region.to_string(),
         }
     }
 
@@ -325,7 +339,16 @@ mod tests {
         assert_eq!(shown["ErrorMessage"]["value"]["Text"], "no");
         assert_eq!(shown["RequestID"]["value"]["Text"], head.id.to_string());
 
-        assert!(over.for_destination("arn:aws:s3:::bucket", AT).is_err());
+        let entry = over.for_destination("arn:aws:s3:::bucket", AT).unwrap();
+        let Parcel::Object { bucket, key, region } = Delivery::read(&entry.head).unwrap().parcel
+        else {
+            panic!("another parcel")
+        };
+        let named = format!("aws/lambda/async/f/2026/11/23/2026-11-23T03.20.35-{}", head.id);
+        assert_eq!((bucket.as_str(), key, region.as_str()), ("bucket", named, "us-east-1"));
+
+        let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+        assert!(over.for_destination(stream, AT).is_err());
         assert!(over.for_dead_letters(bus, AT).is_err());
     }
 

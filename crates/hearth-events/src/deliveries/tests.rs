@@ -76,6 +76,13 @@ impl PutEvent for World {
 }
 
 #[async_trait]
+impl PutObject for World {
+    async fn put_object(&self, object: NewObject<'_>) -> Result<(), NotTaken> {
+        self.take(&format!("{} {} {}", object.region, object.bucket, object.key), object.body)
+    }
+}
+
+#[async_trait]
 impl HttpPost for World {
     async fn post(
         &self,
@@ -115,6 +122,7 @@ fn receivers(world: &Arc<World>) -> Receivers {
         queues: Arc::clone(world) as _,
         topics: Arc::clone(world) as _,
         buses: Arc::clone(world) as _,
+        buckets: Arc::clone(world) as _,
         http: Arc::clone(world) as _,
         logs: Arc::clone(world) as _,
     }
@@ -319,6 +327,7 @@ async fn each_kind_of_receiver_is_found() {
         Parcel::Topic { arn: arn("topic"), message: TopicMessage::default() },
         Parcel::Bus { arn: arn("bus"), event: bus },
         Parcel::LogGroup { arn: arn("logs") },
+        Parcel::Object { bucket: "b".to_owned(), key: "k".to_owned(), region: "r".to_owned() },
         Parcel::Http { url: arn("http"), headers: Vec::new() },
     ];
     for parcel in parcels {
@@ -327,5 +336,5 @@ async fn each_kind_of_receiver_is_found() {
     }
     running.emptied().await;
     let arns: Vec<String> = running.taken().into_iter().map(|(arn, _)| arn).collect();
-    assert_eq!(arns, ["arn:function", "arn:topic", "arn:bus", "arn:logs", "arn:http"]);
+    assert_eq!(arns, ["arn:function", "arn:topic", "arn:bus", "arn:logs", "r b k", "arn:http"]);
 }
