@@ -29,7 +29,7 @@ use hearth_services::delivery::{
     AttributeValue, Delivery, LANE_KIND, MessageAttribute, Origin, Parcel, Patience, QueueMessage,
 };
 use hearth_services::targets::{
-    AppendLog, HttpPost, NotTaken, Publish, PutEvent, SendMessage, Sent,
+    AppendLog, HttpPost, NewObject, NotTaken, Publish, PutEvent, PutObject, SendMessage, Sent,
 };
 use hearth_services::topics;
 use hearth_store::queue::{Lane, Leased};
@@ -38,6 +38,7 @@ use hearth_types::limits;
 use hearth_types::metrics::Metric;
 use hearth_types::time::Timestamp;
 
+use crate::record::as_attribute;
 use crate::retry::Delays;
 use crate::turns::Pace;
 use crate::worker::{Common, Done, Work, causes};
@@ -99,6 +100,8 @@ pub struct Receivers {
     pub topics: Arc<dyn Publish>,
     /// Event buses.
     pub buses: Arc<dyn PutEvent>,
+    /// Buckets.
+    pub buckets: Arc<dyn PutObject>,
     /// HTTP endpoints.
     pub http: Arc<dyn HttpPost>,
     /// Groups of logs.
@@ -117,6 +120,9 @@ impl Receivers {
                 self.topics.publish(Sent { arn, body, trace }, message).await
             }
             Parcel::Bus { arn, event } => self.buses.put(Sent { arn, body, trace }, event).await,
+            Parcel::Object { bucket, key, region } => {
+                self.buckets.put_object(NewObject { bucket, key, region, body }).await
+            }
             Parcel::LogGroup { arn } => self.logs.append(Sent { arn, body, trace }).await,
             Parcel::Http { url, headers } => self.http.post(url, headers, body).await,
         }
@@ -264,7 +270,7 @@ fn of_target(
     ];
     let attribute = |text: &str| MessageAttribute {
         data_type: "String".to_owned(),
-        value: AttributeValue::Text(crate::record::cut(text).to_owned()),
+        value: AttributeValue::Text(as_attribute(text)),
     };
     let given = told.into_iter().filter_map(|(name, value)| {
         value.filter(|value| !value.is_empty()).map(|value| (name.to_owned(), attribute(value)))
@@ -314,6 +320,10 @@ impl Work for Deliveries {
             Err(not_taken) => not_taken,
         };
         let now = self.common.time.now();
+        if self.common.is_closing() && matches!(not_taken, NotTaken::Failed { .. }) {
+            // It may have failed because the server stops, so it does not count.
+            return Done::returned(now, None, Pace::Untried);
+        }
         let age_ms = self.common.time.of_day().millis_since(entry.put_at);
         let circumstances = (age_ms, &self.delays, now);
         match decide(&not_taken, delivery.attempts, delivery.patience, circumstances) {

@@ -137,7 +137,10 @@ impl<F: Functions> Work for Dispatcher<F> {
                 return Done::returned(due, None, Pace::Untried);
             }
         };
-        let Some(rules) = self.functions.rules(&head) else { return self.forget(lane, now).await };
+        let before = self.common.time.of_day();
+        let Some(rules) = self.functions.rules(&head) else {
+            return self.forget(lane, before).await;
+        };
         let age_ms = self.age_ms(&head);
         let judge = Judge { rules: &rules, delays: &self.delays, age_ms, now };
         if let Some(condition) = judge.before() {
@@ -201,10 +204,11 @@ impl<F: Functions> Dispatcher<F> {
             return Done::returned(now, None, Pace::Untried);
         }
         // What is configured may have changed meanwhile.
+        let before = self.common.time.of_day();
         let rules = match self.functions.rules(&head) {
             Some(rules) => rules,
             None if attempt == Attempt::Succeeded => return Done::removed(pace),
-            None => return self.forget(lane, now).await,
+            None => return self.forget(lane, before).await,
         };
         let age_ms = self.age_ms(&head);
         let judge = Judge { rules: &rules, delays: &self.delays, age_ms, now };
@@ -288,13 +292,13 @@ impl<F: Functions> Dispatcher<F> {
         done.trim = Some((failed_lane(&head.function), limits::EVENTS_FAILED_MAX));
     }
 
-    /// Drops all events of a function that is not there. Those that were accepted since `now` are
-    /// for one that was made in its place.
-    async fn forget(&self, lane: &Lane, now: Timestamp) -> Done {
+    /// Drops all events of a function that was not there at a time of day. Those that were accepted
+    /// since are for one that was made in its place.
+    async fn forget(&self, lane: &Lane, before: Timestamp) -> Done {
         let mut done = Done::removed(Pace::Smooth);
         let Some(function) = function_of(lane) else { return done };
         let resource = function.name.to_string();
-        let purged = match self.common.queue.purge(lane, now).await {
+        let purged = match self.common.queue.purge(lane, before).await {
             Ok(purged) => purged,
             Err(error) => {
                 tracing::warn!(error = causes(&error), %function, "events could not be dropped");

@@ -9,7 +9,7 @@
 //!
 //! # Deliberately absent
 //!
-//! Nobody here delivers: what is made is entries for `deliveries`. Buckets as destinations.
+//! Nobody here delivers: what is made is entries for `deliveries`.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ use hearth_services::delivery::{
 };
 use hearth_store::queue::NewEntry;
 use hearth_types::limits;
-use hearth_types::names::Version;
+use hearth_types::names::{FunctionArn, Version};
 use hearth_types::time::Timestamp;
 use serde::Serialize;
 
@@ -62,6 +62,7 @@ impl Over<'_> {
             "sns" => Parcel::Topic { arn: arn.to_owned(), message: TopicMessage::default() },
             "lambda" => Parcel::Function { arn: arn.to_owned() },
             "events" => Parcel::Bus { arn: arn.to_owned(), event: self.bus_event(arn) },
+            "s3" => self.object(arn),
             _ => return Err(NoReceiver { arn: arn.to_owned() }),
         };
         let delivery = self.delivery(Origin::Destination { function }, parcel);
@@ -135,6 +136,19 @@ impl Over<'_> {
         }
     }
 
+    /// AWS: the object's name says when, and has an id; this one finds it by the request.
+    fn object(&self, bucket: &str) -> Parcel {
+        let FunctionArn { scope, name } = &self.head.function;
+        let at = self.at.iso();
+        let second = at.split('.').next().unwrap_or_default().replace(':', ".");
+        let (date, id) = (self.at.date_path(), self.head.id);
+        Parcel::Object {
+            bucket: bucket.rsplit(':').next().unwrap_or_default().to_owned(),
+            key: format!("aws/lambda/async/{name}/{date}/{second}-{id}"),
+            region: scope.region.to_string(),
+        }
+    }
+
     /// The record of an invocation.
     pub(crate) fn record(&self) -> String {
         let context = RequestContext {
@@ -173,7 +187,7 @@ impl Over<'_> {
         BTreeMap::from([
             ("RequestID".to_owned(), attribute("String", self.head.id.to_string())),
             ("ErrorCode".to_owned(), attribute("Number", error.code.to_string())),
-            ("ErrorMessage".to_owned(), attribute("String", error.message)),
+            ("ErrorMessage".to_owned(), attribute("String", as_attribute(&error.message))),
         ])
     }
 }
@@ -226,6 +240,15 @@ pub(crate) fn error_of(answer: &Bytes) -> LastError {
 /// As much of a text as is told of errors.
 pub(crate) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(limits::EVENT_ERROR_BYTES_MAX)]
+}
+
+/// As much of a text as is told of errors, as queues take it: they refuse a message with any other
+/// character, and errors of functions may have colours in them.
+pub(crate) fn as_attribute(text: &str) -> String {
+    let is_taken = |one: char| matches!(one, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}');
+    let taken: String =
+        text.chars().map(|one| if is_taken(one) { one } else { '\u{FFFD}' }).collect();
+    cut(&taken).to_owned()
 }
 
 #[cfg(test)]
@@ -316,8 +339,26 @@ mod tests {
         assert_eq!(shown["ErrorMessage"]["value"]["Text"], "no");
         assert_eq!(shown["RequestID"]["value"]["Text"], head.id.to_string());
 
-        assert!(over.for_destination("arn:aws:s3:::bucket", AT).is_err());
+        let entry = over.for_destination("arn:aws:s3:::bucket", AT).unwrap();
+        let Parcel::Object { bucket, key, region } = Delivery::read(&entry.head).unwrap().parcel
+        else {
+            panic!("another parcel")
+        };
+        let named = format!("aws/lambda/async/f/2026/11/23/2026-11-23T03.20.35-{}", head.id);
+        assert_eq!((bucket.as_str(), key, region.as_str()), ("bucket", named, "us-east-1"));
+
+        let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+        assert!(over.for_destination(stream, AT).is_err());
         assert!(over.for_dead_letters(bus, AT).is_err());
+    }
+
+    #[test]
+    fn an_error_in_colours_is_told_in_characters_that_queues_take() {
+        assert_eq!(
+            as_attribute("\u{1b}[31mno\0\n\u{ffff}ü😀"),
+            "\u{fffd}[31mno\u{fffd}\n\u{fffd}ü😀"
+        );
+        assert_eq!(as_attribute(&"\0".repeat(1_000)).chars().count(), 341);
     }
 
     #[test]

@@ -19,7 +19,8 @@
 //!
 //! What an entry means: that is [`Work`].
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,6 +111,17 @@ struct Held {
     /// Of its latest lease.
     receipt: Receipt,
     until: Timestamp,
+    /// Of the lease with which the work began.
+    began: Receipt,
+}
+
+/// What becomes of entries that were just leased.
+#[derive(Debug, Default)]
+struct Holding {
+    /// They are worked on.
+    fresh: Vec<Leased>,
+    /// They are given back: one before them in their group is being worked on already.
+    behind: Vec<Receipt>,
 }
 
 /// Works through the lanes of one kind.
@@ -274,13 +286,14 @@ impl<W: Work> Worker<W> {
         let found = leased.len();
         let bytes: usize = leased.iter().map(|entry| entry.body.len()).sum();
         let more = found == entries || 2 * bytes > limits::ENTRIES_OF_TURN_BYTES_MAX;
-        let fresh = self.hold(leased, until);
+        let Holding { fresh, behind } = self.hold(leased, until);
         let bytes = fresh.iter().map(|entry| entry.body.len()).sum();
         self.turns().given(&lane, Given { entries: fresh.len(), bytes, more });
         for chain in chains(fresh) {
             let worker = Arc::clone(self);
             self.common.tasks.spawn("queue entry", worker.work_through(lane.clone(), chain));
         }
+        self.give_back(behind).await;
         if !more {
             self.note_due(&lane).await;
         }
@@ -288,13 +301,44 @@ impl<W: Work> Worker<W> {
 
     /// Remembers what is worked on. Leaves out what is being worked on already: its lease ran out
     /// because the clock jumped, and now it has a new one.
-    fn hold(&self, leased: Vec<Leased>, until: Timestamp) -> Vec<Leased> {
+    fn hold(&self, leased: Vec<Leased>, until: Timestamp) -> Holding {
         let mut held = self.held();
-        let is_new = |entry: &Leased| {
-            let now = Held { receipt: entry.receipt, until };
-            held.insert(entry.receipt.entry, now).is_none()
-        };
-        leased.into_iter().filter(is_new).collect()
+        let mut holding = Holding::default();
+        // A lease has the entries of a group in their order.
+        let mut busy: HashSet<String> = HashSet::new();
+        for entry in leased {
+            let receipt = entry.receipt;
+            match held.entry(receipt.entry) {
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
+                    (known.receipt, known.until) = (receipt, until);
+                    busy.extend(entry.group);
+                }
+                Entry::Vacant(_) if entry.group.as_ref().is_some_and(|one| busy.contains(one)) => {
+                    holding.behind.push(receipt);
+                }
+                Entry::Vacant(place) => {
+                    place.insert(Held { receipt, until, began: receipt });
+                    holding.fresh.push(entry);
+                }
+            }
+        }
+        holding
+    }
+
+    /// Gives entries back as they were.
+    async fn give_back(&self, receipts: Vec<Receipt>) {
+        if receipts.is_empty() {
+            return;
+        }
+        let now = self.common.time.now();
+        let back = |receipt| Settle { receipt, fate: Fate::Return { due: now, head: None } };
+        let settles = receipts.into_iter().map(back).collect();
+        let given = self.common.queue.apply(Batch { settles, ..Batch::default() }, now).await;
+        if let Err(error) = given {
+            // They come back by themselves when their leases run out.
+            tracing::debug!(error = causes(&error), "entries could not be given back");
+        }
     }
 
     /// Works on entries one after another.
@@ -320,7 +364,7 @@ impl<W: Work> Worker<W> {
 
     /// Settles an entry together with what it leads to.
     async fn settle(&self, lane: &Lane, id: EntryId, done: &Done) {
-        let mut is_told = false;
+        let (mut is_told, mut returns) = (false, 0);
         loop {
             let Some(Held { receipt, .. }) = self.held().get(&id).copied() else { return };
             let batch = Batch {
@@ -329,14 +373,24 @@ impl<W: Work> Worker<W> {
                 unless_settled: Unless::Nothing,
             };
             match self.common.queue.apply(batch, self.common.time.now()).await {
-                Ok(applied) => {
-                    if applied.settles.first() == Some(&Settled::Done) {
+                Ok(applied) => match applied.settles.first() {
+                    Some(Settled::Done) => {
+                        self.let_go(id, receipt).await;
                         self.count(done).await;
-                    } else {
-                        tracing::debug!(%lane.name, %id, "settled by somebody else, or purged");
+                        return;
                     }
-                    return;
-                }
+                    // Its lease ran out, because the clock jumped or the queue was away. It need
+                    // not be done again if it is leased again here.
+                    Some(Settled::Stale) if returns < limits::STALE_ENTRY_LOOKS_MAX => {
+                        returns += 1;
+                        self.turns().news(lane);
+                        self.changed.notify_one();
+                    }
+                    Some(Settled::Stale | Settled::Gone) | None => {
+                        tracing::debug!(%lane.name, %id, "settled by somebody else, or purged");
+                        return;
+                    }
+                },
                 Err(error) if !is_told => {
                     is_told = true;
                     tracing::warn!(error = causes(&error), %lane.name, "could not settle an entry");
@@ -348,6 +402,13 @@ impl<W: Work> Worker<W> {
             }
             tokio::time::sleep(Duration::from_millis(limits::QUEUE_RETRY_MS)).await;
         }
+    }
+
+    /// Holds an entry no more that was settled. If it was returned, it may have been leased again
+    /// before this was known here, and was then taken for one that is being worked on.
+    async fn let_go(&self, id: EntryId, settled: Receipt) {
+        let latest = self.held().remove(&id).map(|held| held.receipt);
+        self.give_back(latest.into_iter().filter(|latest| *latest != settled).collect()).await;
     }
 
     async fn count(&self, done: &Done) {
@@ -446,7 +507,8 @@ fn chains(entries: Vec<Leased>) -> Vec<Vec<Leased>> {
 struct Guard<W: Work> {
     worker: Arc<Worker<W>>,
     lane: Lane,
-    id: EntryId,
+    /// Of the lease with which the work began.
+    began: Receipt,
     back: Back,
     /// Whether others may have waited for it.
     in_group: bool,
@@ -460,7 +522,7 @@ impl<W: Work> Guard<W> {
         Self {
             worker: Arc::clone(worker),
             lane: lane.clone(),
-            id: entry.receipt.entry,
+            began: entry.receipt,
             back,
             in_group: entry.group.is_some(),
         }
@@ -469,7 +531,12 @@ impl<W: Work> Guard<W> {
 
 impl<W: Work> Drop for Guard<W> {
     fn drop(&mut self) {
-        self.worker.held().remove(&self.id);
+        // Unless it was settled, and somebody works on it again.
+        if let Entry::Occupied(held) = self.worker.held().entry(self.began.entry)
+            && held.get().began == self.began
+        {
+            held.remove();
+        }
         let now = self.worker.common.time.now();
         let mut turns = self.worker.turns();
         turns.back(&self.lane, self.back, now);

@@ -35,9 +35,6 @@ pub fn offer(operation: Operation) -> Offer {
         | Operation::UpdateFunctionConfiguration
         | Operation::UpdateFunctionCode => Offer::Partial(SETTINGS),
         Operation::Invoke => Offer::Partial("not yet tenants and durable executions"),
-        Operation::PutFunctionEventInvokeConfig | Operation::UpdateFunctionEventInvokeConfig => {
-            Offer::Partial("buckets are kept as destinations, and get nothing yet")
-        }
         Operation::CreateFunctionUrlConfig | Operation::UpdateFunctionUrlConfig => {
             Offer::Partial("kept; the URL is not served yet")
         }
@@ -131,12 +128,14 @@ pub fn offer(operation: Operation) -> Offer {
         | Operation::PublishLayerVersion
         | Operation::PublishVersion
         | Operation::PutFunctionCodeSigningConfig
+        | Operation::PutFunctionEventInvokeConfig
         | Operation::PutFunctionRecursionConfig
         | Operation::RemoveLayerVersionPermission
         | Operation::RemovePermission
         | Operation::TagResource
         | Operation::UntagResource
-        | Operation::UpdateAlias => Offer::Full,
+        | Operation::UpdateAlias
+        | Operation::UpdateFunctionEventInvokeConfig => Offer::Full,
     }
 }
 

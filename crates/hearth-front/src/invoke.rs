@@ -96,7 +96,8 @@ fn accepted_answer(accepted: &Accepted) -> Answer {
     answer
 }
 
-/// The `InvokeAsync` operation: the same in its older form, without qualifier and trace.
+/// The `InvokeAsync` operation: the same in its older form, without a qualifier. SDKs send the trace
+/// header with every operation, and a loop is found by it.
 pub(crate) async fn answer_async(
     front: &Front,
     arrived: Arrived,
@@ -105,6 +106,7 @@ pub(crate) async fn answer_async(
     let name = matched.labels.get("FunctionName").unwrap_or_default();
     let Ok(reference) = FunctionReference::parse(name) else { return Err(why(&arrived, matched)) };
     let (function, qualifier) = named(&arrived.scope, reference, None)?;
+    let trace = arrived.header("x-amzn-trace-id").map(str::to_owned);
     let id = arrived.id;
     let limit = limits::PAYLOAD_INVOKE_ASYNC_BYTES_MAX;
     let held = body::read(arrived.body, limit, &front.body_room).await;
@@ -115,7 +117,7 @@ pub(crate) async fn answer_async(
         qualifier,
         payload: held.into_bytes(),
         client_context: None,
-        trace: None,
+        trace,
         log: LogRequest::None,
     };
     let accepted = front.invoker.submit(request).await;

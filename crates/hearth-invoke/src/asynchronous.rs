@@ -329,6 +329,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_text_is_not_json_and_it_is_said_where() {
+        #[rustfmt::skip]
+        let rows: [(&'static [u8], Option<(usize, usize)>); 4] = [
+            (b"",                    None),
+            ("\"\u{fc}\"".as_bytes(), None),
+            (b"\"\xff\"",            Some((1, 2))),
+            (b"[1,\n \"a\xc3\"]",    Some((2, 4))),
+        ];
+        for (payload, expected) in rows {
+            let place = match check_json(&Bytes::from_static(payload)) {
+                Err(InvokeError::PayloadNotJson(error)) => Some((error.line(), error.column())),
+                other => other.map(|()| None).unwrap(),
+            };
+            assert_eq!(place, expected, "{payload:?}");
+        }
+    }
+
+    #[test]
     fn an_event_that_is_replayed_has_all_its_attempts_again() {
         let before = head(Some("live"));
         let again = before.clone().anew(Timestamp(100));

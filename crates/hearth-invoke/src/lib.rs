@@ -39,6 +39,7 @@ use hearth_types::limits;
 use hearth_types::metrics::{Metric, Metrics};
 use hearth_types::names::{FunctionArn, Qualifier, Scope, Version};
 use hearth_types::time::Moment;
+use serde::de::IgnoredAny;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -393,9 +394,19 @@ fn check_json(payload: &Bytes) -> Result<(), InvokeError> {
     if payload.is_empty() {
         return Ok(());
     }
-    serde_json::from_slice::<serde::de::IgnoredAny>(payload)
-        .map(drop)
-        .map_err(InvokeError::PayloadNotJson)
+    let parsed = match std::str::from_utf8(payload) {
+        Ok(text) => serde_json::from_str::<IgnoredAny>(text).map(drop),
+        // A parser that keeps nothing does not look at what is in strings.
+        Err(error) => Err(not_text(&payload[..error.valid_up_to()])),
+    };
+    parsed.map_err(InvokeError::PayloadNotJson)
+}
+
+/// What a parser would say about bytes that are not UTF-8 behind these.
+fn not_text(before: &[u8]) -> serde_json::Error {
+    let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+    let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+    serde::de::Error::custom(format_args!("invalid UTF-8 at line {line} column {column}"))
 }
 
 /// A trace of our own: nobody upstream has begun one, and it is not sampled.

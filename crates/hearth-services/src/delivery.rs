@@ -108,6 +108,15 @@ pub enum Parcel {
         /// Its ARN.
         arn: String,
     },
+    /// A bucket; the body is an object in it.
+    Object {
+        /// The name of the bucket.
+        bucket: String,
+        /// The key of the object, the same however often it is tried.
+        key: String,
+        /// The region of whoever puts it.
+        region: String,
+    },
     /// An HTTP endpoint, with a POST.
     Http {
         /// Where.

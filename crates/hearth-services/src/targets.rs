@@ -1,5 +1,5 @@
-//! Whoever takes what is delivered: the embedded queues, topics and buses, or others with the same
-//! protocol, and HTTP endpoints.
+//! Whoever takes what is delivered: the embedded queues, topics, buses and buckets, or others with the
+//! same protocol, and HTTP endpoints.
 
 use std::fmt;
 
@@ -58,6 +58,31 @@ pub trait Publish: Send + Sync + fmt::Debug {
 pub trait PutEvent: Send + Sync + fmt::Debug {
     /// When it returns without an error, the bus has the event durably.
     async fn put(&self, sent: Sent<'_>, event: &BusEvent) -> Result<(), NotTaken>;
+}
+
+/// An object for a bucket.
+#[derive(Debug, Clone, Copy)]
+pub struct NewObject<'a> {
+    /// The name of the bucket.
+    pub bucket: &'a str,
+    /// Its key in it. What is there already is replaced.
+    pub key: &'a str,
+    /// The region of whoever puts it.
+    pub region: &'a str,
+    /// Its bytes: JSON.
+    pub body: &'a Bytes,
+}
+
+impl NewObject<'_> {
+    /// What its bytes are.
+    pub const CONTENT_TYPE: &'static str = "application/json";
+}
+
+/// Takes objects for buckets.
+#[async_trait]
+pub trait PutObject: Send + Sync + fmt::Debug {
+    /// When it returns without an error, the bucket has the object durably.
+    async fn put_object(&self, object: NewObject<'_>) -> Result<(), NotTaken>;
 }
 
 /// Takes posts for HTTP endpoints.

@@ -137,6 +137,9 @@ pub const LANES_LOOK_THROUGH_SECONDS: u64 = 30;
 pub const LANES_OF_PAGE_MAX: usize = 256;
 /// How long to wait before the queue is asked again that has failed: a disk may be full.
 pub const QUEUE_RETRY_MS: u64 = 1_000;
+/// How often it is looked whether an entry whose lease has run out came back to whoever is done with
+/// it. Then somebody else has it, and it is done a second time.
+pub const STALE_ENTRY_LOOKS_MAX: u32 = 3;
 /// How often a delivery is tried again for which nobody has said how often.
 pub const DESTINATION_RETRIES_MAX: u32 = 100;
 /// How old such a delivery may get: as old as an event.

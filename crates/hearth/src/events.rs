@@ -9,7 +9,7 @@ use hearth_events::retry::Delays;
 use hearth_events::{Events, Parts};
 use hearth_invoke::Invoker;
 use hearth_services::remote::http::HttpSender;
-use hearth_services::targets::{AppendLog, NotTaken, Sent};
+use hearth_services::targets::{AppendLog, NotTaken, PutObject, Sent};
 use hearth_store::queue::Queue;
 use hearth_telemetry::{LogError, LogStore, PutEvents};
 use hearth_types::logs::LogEvent;
@@ -31,13 +31,15 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) queue: &'a Arc<dyn Queue>,
     pub(crate) logs: &'a Arc<LogStore>,
     pub(crate) targets: Targets,
+    pub(crate) buckets: Arc<dyn PutObject>,
     pub(crate) metrics: &'a Arc<dyn Metrics>,
     pub(crate) tasks: &'a Tasks,
 }
 
 /// Begins to run events and to carry out deliveries.
 pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
-    let Surroundings { control, invoker, queue, logs, targets, metrics, tasks } = surroundings;
+    let Surroundings { control, invoker, queue, logs, targets, buckets, metrics, tasks } =
+        surroundings;
     let Targets { queues, topics, buses } = targets;
     Events::start(Parts {
         control: Arc::clone(control),
@@ -48,6 +50,7 @@ pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
             queues,
             topics,
             buses,
+            buckets,
             http: Arc::new(HttpSender::default()),
             logs: Arc::new(Logs(Arc::clone(logs))),
         },

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -38,6 +38,7 @@ use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
 use hearth_services::remote::buckets::RemoteBuckets;
+use hearth_services::targets::PutObject;
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
 use hearth_store::sqlite::Sqlite;
@@ -112,44 +113,25 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
     let registry = Arc::new(Registry::default());
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
-    let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } =
-        Stores::open(config, &directories, &clock).await?;
-    let services = Services::open(services::Parts {
-        records: Arc::new(store.clone()),
-        queue: &queue,
-        metrics: &metrics,
-        clock: &clock,
-        tasks: &tasks,
-        topics: directories.topics.clone(),
-        address,
-    });
-    let services = services.await?;
+    let stores = Stores::open(config, &directories, &clock).await?;
+    let place = (directories.topics.clone(), address);
+    let services = stores.services(place, &metrics, (&clock, &tasks)).await?;
+    let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } = stores;
 
     let gateway = Arc::new(InsideGateway::default());
-    let shared = Shared {
-        backend: Arc::clone(&sandbox) as _,
-        logs: Arc::clone(&logs) as _,
-        clock: Arc::clone(&clock),
-        gateway: Arc::clone(&gateway) as _,
-        endpoint: config.endpoint_in_functions.then(|| ENDPOINT_INSIDE.to_owned()),
-        stream_bytes_per_second: config.stream_bytes_per_second,
-        tasks: tasks.clone(),
-    };
+    let shared = shared(config, (&sandbox, &logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let watcher = Arc::new(Watcher::default());
-    let _ = watcher.0.set(Arc::clone(&scheduler));
     let parts = control_parts(config, &tasks, &scheduler, (&store, packages, &runtimes));
+    let watcher = Arc::new(Watcher(Arc::clone(&scheduler)));
     let control = Control::open(parts, watcher).await.context("could not open the functions")?;
-
     let invoker = invoker(config, (&control, &scheduler), (&queue, &metrics));
-
     let (admission, admitted) = watch::channel(Admission::Open);
     let front = Arc::new(Front {
         invoker,
         scheduler: Arc::clone(&scheduler),
         control,
         iam,
-        objects,
+        objects: objects.source,
         buckets,
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
@@ -166,8 +148,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = remotes.over(services.targets());
-    let events = start_events(config, (&front, targets), (&queue, &metrics));
+    let targets = (remotes.over(services.targets()), objects.taker);
+    let events = start_events(config, &front, targets, (&queue, &metrics));
     tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
     Ok(Server {
         address,
@@ -269,14 +251,12 @@ impl Descriptors {
 }
 
 /// Tells the scheduler what the control plane does not want any more.
-#[derive(Debug, Default)]
-struct Watcher(OnceLock<Arc<Scheduler>>);
+#[derive(Debug)]
+struct Watcher(Arc<Scheduler>);
 
 impl TargetWatcher for Watcher {
     fn retired(&self, target: TargetId) {
-        if let Some(scheduler) = self.0.get() {
-            scheduler.retire(target);
-        }
+        self.0.retire(target);
     }
 }
 
@@ -314,7 +294,7 @@ struct Stores {
     runtimes: Arc<Runtimes>,
     iam: Arc<Iam>,
     buckets: Arc<Buckets>,
-    objects: Arc<dyn ObjectSource>,
+    objects: Objects,
 }
 
 impl Stores {
@@ -341,24 +321,46 @@ impl Stores {
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
             iam: Arc::new(iam.context("could not open the roles")?),
-            objects: objects(config, &buckets)?,
+            objects: Objects::of(config, &buckets)?,
             buckets,
         })
     }
+
+    /// The embedded event services. They keep a key in a directory, and link to an address.
+    async fn services(
+        &self,
+        (topics, address): (PathBuf, SocketAddr),
+        metrics: &Arc<dyn Metrics>,
+        (clock, tasks): (&Arc<dyn Clock>, &Tasks),
+    ) -> anyhow::Result<Services> {
+        let records = Arc::new(self.store.clone());
+        let queue = &self.queue;
+        Services::open(services::Parts { records, queue, metrics, clock, tasks, topics, address })
+            .await
+    }
 }
 
-/// The embedded event buses.
-/// Where the code comes from that is named by bucket and key.
-fn objects(config: &Config, own: &Arc<Buckets>) -> anyhow::Result<Arc<dyn ObjectSource>> {
-    if config.s3_endpoint.is_empty() {
-        return Ok(Arc::clone(own) as _);
+/// Whoever has the objects that others name by bucket and key: our own buckets, or other ones.
+struct Objects {
+    /// Hands out code.
+    source: Arc<dyn ObjectSource>,
+    /// Takes records of events.
+    taker: Arc<dyn PutObject>,
+}
+
+impl Objects {
+    fn of(config: &Config, own: &Arc<Buckets>) -> anyhow::Result<Self> {
+        if config.s3_endpoint.is_empty() {
+            return Ok(Self { source: Arc::clone(own) as _, taker: Arc::clone(own) as _ });
+        }
+        let remote = RemoteBuckets::new(
+            &config.s3_endpoint,
+            &config.s3_access_key_id,
+            &config.s3_secret_access_key.0,
+        );
+        let remote = Arc::new(remote.context("`s3_endpoint` cannot be used")?);
+        Ok(Self { source: Arc::clone(&remote) as _, taker: remote as _ })
     }
-    let remote = RemoteBuckets::new(
-        &config.s3_endpoint,
-        &config.s3_access_key_id,
-        &config.s3_secret_access_key.0,
-    );
-    Ok(Arc::new(remote.context("`s3_endpoint` cannot be used")?))
 }
 
 /// The services that are asked in place of our own queues, topics and buses.
@@ -518,6 +520,24 @@ fn control_parts(
     }
 }
 
+/// What all environments have in common.
+fn shared(
+    config: &Config,
+    (sandbox, logs): (&Arc<Sandbox>, &Arc<LogStore>),
+    gateway: &Arc<InsideGateway>,
+    (clock, tasks): (&Arc<dyn Clock>, &Tasks),
+) -> Shared {
+    Shared {
+        backend: Arc::clone(sandbox) as _,
+        logs: Arc::clone(logs) as _,
+        clock: Arc::clone(clock),
+        gateway: Arc::clone(gateway) as _,
+        endpoint: config.endpoint_in_functions.then(|| ENDPOINT_INSIDE.to_owned()),
+        stream_bytes_per_second: config.stream_bytes_per_second,
+        tasks: tasks.clone(),
+    }
+}
+
 fn start_scheduler(
     config: &Config,
     host: &Host,
@@ -594,7 +614,8 @@ fn invoker(
 /// What takes from the queue. Functions that it runs may need the front door.
 fn start_events(
     config: &Config,
-    (front, targets): (&Front, Targets),
+    front: &Front,
+    (targets, buckets): (Targets, Arc<dyn PutObject>),
     (queue, metrics): (&Arc<dyn Queue>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
@@ -603,6 +624,7 @@ fn start_events(
         queue,
         logs: &front.logs,
         targets,
+        buckets,
         metrics,
         tasks: &front.tasks,
     };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hearth_services::delivery::{BusEvent, TopicMessage};
-use hearth_store::queue::{Batch, Queue as _};
+use hearth_store::queue::{Ask, Batch, Fate, Queue as _};
 use hearth_types::metrics::Metrics;
 use tokio::time::Instant;
 
@@ -76,6 +76,13 @@ impl PutEvent for World {
 }
 
 #[async_trait]
+impl PutObject for World {
+    async fn put_object(&self, object: NewObject<'_>) -> Result<(), NotTaken> {
+        self.take(&format!("{} {} {}", object.region, object.bucket, object.key), object.body)
+    }
+}
+
+#[async_trait]
 impl HttpPost for World {
     async fn post(
         &self,
@@ -109,18 +116,23 @@ struct Running {
     _worker: Arc<Worker<Deliveries>>,
 }
 
+fn receivers(world: &Arc<World>) -> Receivers {
+    Receivers {
+        functions: Arc::clone(world) as _,
+        queues: Arc::clone(world) as _,
+        topics: Arc::clone(world) as _,
+        buses: Arc::clone(world) as _,
+        buckets: Arc::clone(world) as _,
+        http: Arc::clone(world) as _,
+        logs: Arc::clone(world) as _,
+    }
+}
+
 fn start() -> Running {
     let (world, queue) = (Arc::new(World::default()), Arc::new(Memory::default()));
     let mut common = common(&queue, &Moved::new());
     common.metrics = Arc::clone(&world) as _;
-    let receivers = Receivers {
-        functions: Arc::clone(&world) as _,
-        queues: Arc::clone(&world) as _,
-        topics: Arc::clone(&world) as _,
-        buses: Arc::clone(&world) as _,
-        http: Arc::clone(&world) as _,
-        logs: Arc::clone(&world) as _,
-    };
+    let receivers = receivers(&world);
     let deliveries = Deliveries { receivers, common: common.clone(), delays: Delays::default() };
     let worker = Worker::start(deliveries, common.clone(), LIMITS);
     Running { world, queue, common, _worker: worker }
@@ -264,6 +276,27 @@ async fn a_group_arrives_in_order_also_when_its_receiver_was_down() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_fails_while_the_server_stops_is_put_back_as_it_was() {
+    let (world, queue) = (Arc::new(World::default()), Arc::new(Memory::default()));
+    world.is_down.store(true, Ordering::SeqCst);
+    let common = common(&queue, &Moved::new());
+    common.closing.store(true, Ordering::SeqCst);
+    let (receivers, delays) = (receivers(&world), Delays::default());
+    let deliveries = Deliveries { receivers, common: common.clone(), delays };
+    let mut delivery = of_target("arn:down");
+    delivery.patience.retries_max = 0;
+    let now = common.time.now();
+    let entry = delivery.entry("l", None, Bytes::from_static(b"x"), now);
+    queue.apply(Batch { puts: vec![entry], ..Batch::default() }, now).await.unwrap();
+    let lane = Lane { kind: LANE_KIND, name: "l".to_owned() };
+    let ask = Ask { lane: &lane, entries: 1, bytes: 1_000, until: now.plus_millis(30_000) };
+    let leased = queue.lease(ask, now).await.unwrap();
+    let done = deliveries.perform(&lane, &leased[0]).await;
+    assert_eq!(done.fate, Fate::Return { due: now, head: None });
+    assert!(done.puts.is_empty() && world.counted.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_notification_comes_to_its_dead_letter_queue_as_it_was() {
     let running = start();
     let mut delivery = of_subscription("arn:down");
@@ -294,6 +327,7 @@ async fn each_kind_of_receiver_is_found() {
         Parcel::Topic { arn: arn("topic"), message: TopicMessage::default() },
         Parcel::Bus { arn: arn("bus"), event: bus },
         Parcel::LogGroup { arn: arn("logs") },
+        Parcel::Object { bucket: "b".to_owned(), key: "k".to_owned(), region: "r".to_owned() },
         Parcel::Http { url: arn("http"), headers: Vec::new() },
     ];
     for parcel in parcels {
@@ -302,5 +336,5 @@ async fn each_kind_of_receiver_is_found() {
     }
     running.emptied().await;
     let arns: Vec<String> = running.taken().into_iter().map(|(arn, _)| arn).collect();
-    assert_eq!(arns, ["arn:function", "arn:topic", "arn:bus", "arn:logs", "arn:http"]);
+    assert_eq!(arns, ["arn:function", "arn:topic", "arn:bus", "arn:logs", "r b k", "arn:http"]);
 }

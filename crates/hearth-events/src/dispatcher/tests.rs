@@ -76,6 +76,7 @@ impl Functions for Fake {
 
 struct World {
     queue: Arc<Memory>,
+    clock: Arc<Moved>,
     common: Common,
     played: Arc<Played>,
     worker: Arc<Worker<Dispatcher<Fake>>>,
@@ -84,14 +85,15 @@ struct World {
 impl World {
     fn new(rules: Rules) -> Self {
         let queue = Arc::new(Memory::default());
-        let common = common(&queue, &Moved::new());
+        let clock = Moved::new();
+        let common = common(&queue, &clock);
         let played = Played { rules: Mutex::new(Some(rules)), attempts: Mutex::default() };
         let played = Arc::new(played);
         let functions = Fake(Arc::clone(&played));
         let delays = Delays::default();
         let dispatcher = Dispatcher { functions, common: common.clone(), delays };
         let worker = Worker::start(dispatcher, common.clone(), LIMITS);
-        Self { queue, common, played, worker }
+        Self { queue, clock, common, played, worker }
     }
 
     async fn submit(&self, function: &str, words: &[&str]) -> RequestId {
@@ -194,6 +196,24 @@ async fn an_event_that_fails_is_tried_after_one_and_two_minutes_and_then_told_of
     assert_eq!((failed[0].id, failed[0].attempts), (id, 3));
     let error = LastError { code: 200, message: "as told".to_owned() };
     assert_eq!(failed[0].last_error, Some(error));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_the_clock_does_an_event_runs_as_often_as_it_should() {
+    for moved in [3_600_000_i64, -3_600_000] {
+        let world = World::new(all_told());
+        let waiting = world.submit("f", &["fail"]).await;
+        let running = world.submit("g", &["slow", "fine"]).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let beginning = world.clock.beginning.load(Ordering::SeqCst);
+        world.clock.beginning.store(beginning.checked_add_signed(moved).unwrap(), Ordering::SeqCst);
+        world.over().await;
+        assert_eq!((world.attempts(waiting), world.attempts(running)), (3, 2), "{moved}");
+        assert_eq!(world.deliveries().len(), 3, "{moved}: each is told of once");
+        if moved < 0 {
+            assert_eq!(world.waits(waiting), [60, 120]);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,7 +43,7 @@ pub(crate) fn common(queue: &Arc<Memory>, clock: &Arc<Moved>) -> Common {
     }
 }
 
-/// Takes as long as an entry's body says, and notes what it did.
+/// Takes as many seconds as the last word of an entry's body says, and notes what it did.
 #[derive(Debug, Default)]
 struct Noting {
     done: Mutex<Vec<String>>,
@@ -68,12 +68,12 @@ impl Work for Shared {
         let at_once = self.0.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.0.most_at_once.fetch_max(at_once, Ordering::SeqCst);
         let body = String::from_utf8_lossy(&entry.body).into_owned();
-        let seconds: u64 = body.parse().unwrap_or(0);
+        let seconds = body.rsplit(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0);
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         self.0.at_once.fetch_sub(1, Ordering::SeqCst);
         self.0.done.lock().unwrap().push(format!("{} {body}", lane.name));
         assert_ne!(body, "panic", "as it was told");
-        if body == "again" && entry.receipt.lease == 1 {
+        if body.starts_with("again") && entry.receipt.lease == 1 {
             let time = self.0.time.lock().unwrap().clone().unwrap();
             return Done::returned(time.now().plus_millis(60_000), None, Pace::Smooth);
         }
@@ -197,6 +197,55 @@ async fn whatever_the_clock_does_nothing_is_done_twice() {
         assert_eq!(world.noting.at_once.load(Ordering::SeqCst), 0);
         world.close().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_returned_after_the_clock_has_jumped_waits_as_long_as_it_was_told() {
+    let world = World::new();
+    let began = Instant::now();
+    world.put("a", None, "again 10").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.clock.beginning.fetch_add(3_600_000, Ordering::SeqCst);
+    world.emptied().await;
+    assert_eq!(world.done(), ["a again 10", "a again 10"]);
+    assert!((80..=82).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_keeps_its_order_when_the_clock_jumps() {
+    let world = World::new();
+    world.put("a", Some("g"), "50").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.clock.beginning.fetch_add(3_600_000, Ordering::SeqCst);
+    world.put("a", Some("g"), "x").await;
+    world.emptied().await;
+    assert_eq!(world.done(), ["a 50", "a x"]);
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_leased_again_before_its_return_is_known_is_given_back() {
+    let world = World::new();
+    world.worker.close();
+    world.common.tasks.finished().await;
+    world.put("a", None, "x").await;
+    let lane = Lane { kind: KIND, name: "a".to_owned() };
+    let now = world.common.time.now();
+    let until = now.plus_millis(30_000);
+    let ask = || Ask { lane: &lane, entries: 9, bytes: 1_000, until };
+    let first = world.queue.lease(ask(), now).await.unwrap();
+    let receipt = first[0].receipt;
+    assert_eq!(world.worker.hold(first, until).fresh.len(), 1);
+    let back = Settle { receipt, fate: Fate::Return { due: now, head: None } };
+    let batch = Batch { settles: vec![back], ..Batch::default() };
+    world.queue.apply(batch, now).await.unwrap();
+    let again = world.queue.lease(ask(), now).await.unwrap();
+    assert_eq!(again.len(), 1);
+    assert!(world.worker.hold(again, until).fresh.is_empty(), "it is still being worked on");
+    world.worker.let_go(receipt.entry, receipt).await;
+    let third = world.queue.lease(ask(), now).await.unwrap();
+    assert_eq!(world.worker.hold(third, until).fresh.len(), 1, "now somebody works on it");
 }
 
 #[tokio::test(start_paused = true)]

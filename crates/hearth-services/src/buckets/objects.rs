@@ -1,5 +1,6 @@
 //! Putting, reading, copying and deleting objects.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use super::record::{
 };
 use super::{Buckets, record_name};
 use crate::objects::{FetchError, ObjectAddress, ObjectSource};
+use crate::targets::{NewObject, NotTaken, PutObject};
 
 /// How often an object is looked for that is replaced just when it is opened.
 const OPEN_ATTEMPTS_MAX: usize = 8;
@@ -338,5 +340,34 @@ impl ObjectSource for Buckets {
         let read = file.take(found.object.size).read_to_end(&mut bytes).await;
         read.map_err(BucketError::during("read an object")).map_err(refused)?;
         Ok(bytes)
+    }
+}
+
+#[async_trait]
+impl PutObject for Buckets {
+    async fn put_object(&self, object: NewObject<'_>) -> Result<(), NotTaken> {
+        let NewObject { bucket, key, region: _, body } = object;
+        let content_type = ("content-type".to_owned(), NewObject::CONTENT_TYPE.to_owned());
+        let put = Put {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            metadata: Metadata { headers: BTreeMap::from([content_type]), ..Metadata::default() },
+            condition: Condition::None,
+        };
+        let stored = async {
+            // Asked before anything is written: bytes that go nowhere are a waste.
+            self.bucket(bucket)?;
+            let mut receiving = self.receive(Expected::default()).await?;
+            receiving.write(body).await?;
+            let content = receiving.finish(None).await?;
+            self.put(put, content).await
+        };
+        stored.await.map(drop).map_err(|error| {
+            let (code, message) = (error.code(), error.message());
+            if code == "InternalError" {
+                return NotTaken::Failed { message };
+            }
+            NotTaken::Refused { code: code.to_owned(), message }
+        })
     }
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::limits::PART_BYTES_MIN;
 use crate::objects::{ObjectAddress, ObjectSource as _};
+use crate::targets::{NewObject, NotTaken, PutObject as _};
 
 fn scope(account: &str, region: &str) -> Scope {
     Scope { account: AccountId::parse(account).unwrap(), region: Region::parse(region).unwrap() }
@@ -346,4 +347,22 @@ async fn code_is_fetched_from_its_own_region_and_within_its_limit() {
     assert_eq!(elsewhere.code, "PermanentRedirect");
     let missing = fetch("us-east-1", "other", 5).await.unwrap_err();
     assert_eq!(missing.to_string(), "NoSuchKey: The specified key does not exist.");
+}
+
+#[tokio::test]
+async fn what_is_delivered_is_an_object_and_a_bucket_that_is_missing_refuses_it() {
+    let (_directory, buckets) = with_bucket().await;
+    let body = bytes::Bytes::from_static(b"{}");
+    let object = NewObject { bucket: "bucket", key: "a/b", region: "us-east-1", body: &body };
+    assert_eq!(buckets.put_object(object).await, Ok(()));
+    let found = buckets.find(&name("a/b")).unwrap().object;
+    let content_type = found.metadata.headers.get("content-type").map(String::as_str);
+    assert_eq!((found.size, content_type), (2, Some("application/json")));
+
+    let nowhere = NewObject { bucket: "nowhere", ..object };
+    let refused = NotTaken::Refused {
+        code: "NoSuchBucket".to_owned(),
+        message: "The specified bucket does not exist".to_owned(),
+    };
+    assert_eq!(buckets.put_object(nowhere).await, Err(refused));
 }

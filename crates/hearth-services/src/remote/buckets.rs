@@ -11,11 +11,14 @@ use hyper::{Method, Request};
 use percent_encoding::utf8_percent_encode;
 
 use super::client::{Answer, Bounds, Wanted};
-use super::endpoint::{Endpoint, RemoteError, Unsigned};
+use super::endpoint::{Endpoint, RemoteError, Unsigned, refused};
 use super::refusal::Refusal;
 use super::{ENCODED, ENCODED_IN_PATH};
-use crate::limits::{FETCH_SECONDS_MAX, REFUSAL_BYTES_MAX};
+use crate::limits::{
+    CALL_ANSWER_BYTES_MAX, CALL_SECONDS_MAX, FETCH_SECONDS_MAX, REFUSAL_BYTES_MAX,
+};
 use crate::objects::{FetchError, ObjectAddress, ObjectSource};
+use crate::targets::{NewObject, NotTaken, PutObject};
 
 /// The buckets of an endpoint.
 #[derive(Debug)]
@@ -34,15 +37,13 @@ impl RemoteBuckets {
     }
 
     fn request(&self, address: &ObjectAddress) -> Result<Request<Full<Bytes>>, FetchError> {
-        let key = utf8_percent_encode(&address.key, ENCODED_IN_PATH);
-        let bucket = utf8_percent_encode(&address.bucket, ENCODED);
         let version = address.version.as_deref();
         let query = version
             .map(|id| format!("versionId={}", utf8_percent_encode(id, ENCODED)))
             .unwrap_or_default();
         let unsigned = Unsigned {
             method: Method::GET,
-            path: &format!("/{bucket}/{key}"),
+            path: &path(&address.bucket, &address.key),
             query: &query,
             headers: &[],
             body: Bytes::new(),
@@ -76,6 +77,40 @@ impl ObjectSource for RemoteBuckets {
     }
 }
 
+#[async_trait]
+impl PutObject for RemoteBuckets {
+    async fn put_object(&self, object: NewObject<'_>) -> Result<(), NotTaken> {
+        let unsigned = Unsigned {
+            method: Method::PUT,
+            path: &path(object.bucket, object.key),
+            query: "",
+            headers: &[("content-type", NewObject::CONTENT_TYPE)],
+            body: object.body.clone(),
+            region: object.region,
+            service: "s3",
+        };
+        let request = self.endpoint.request(&unsigned).map_err(|error| {
+            refused("InvalidURI", format!("Couldn't parse the specified URI: {error}."))
+        })?;
+        let wanted =
+            Wanted::Body { success_bytes: CALL_ANSWER_BYTES_MAX, other_bytes: REFUSAL_BYTES_MAX };
+        let bounds = Bounds { seconds: CALL_SECONDS_MAX, wanted };
+        let answered = self.endpoint.exchange(request, bounds).await;
+        let answer = answered
+            .map_err(|why| NotTaken::Failed { message: self.endpoint.unreachable(&why) })?;
+        if answer.status.is_success() {
+            return Ok(());
+        }
+        Err(Refusal::of_xml(&answer).judged(answer.status))
+    }
+}
+
+/// The path of an object, encoded.
+fn path(bucket: &str, key: &str) -> String {
+    let bucket = utf8_percent_encode(bucket, ENCODED);
+    format!("/{bucket}/{}", utf8_percent_encode(key, ENCODED_IN_PATH))
+}
+
 /// What an endpoint says in its XML, or its status if it says nothing.
 fn refusal(answer: &Answer) -> FetchError {
     let Refusal { code, message } = Refusal::of_xml(answer);
@@ -88,6 +123,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
+    use super::super::played::{Heard, Played, Reply};
     use super::*;
 
     /// Answers one request, and returns it and what was fetched.
@@ -125,6 +161,25 @@ mod tests {
         let line = "GET /bucket/a%20dir/%C3%BC%2B.zip?versionId=1%2F2 HTTP/1.1\r\n";
         assert!(request.starts_with(line), "{request}");
         assert!(request.contains("/eu-west-1/s3/aws4_request, SignedHeaders=host;"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn an_object_is_put_and_a_refusal_is_told_from_a_failure() {
+        let refusal = "<Error><Code>NoSuchBucket</Code><Message>why</Message></Error>";
+        let replies = [Reply::of(200, ""), Reply::of(404, refusal), Reply::of(503, "")];
+        let played = Played::start(replies).await;
+        let remote = RemoteBuckets::new(&played.endpoint(), Heard::KEY, Heard::SECRET).unwrap();
+        let body = Bytes::from_static(b"{}");
+        let (bucket, key, region) = ("bucket", "aws/lambda/a b", "eu-west-1");
+        let object = NewObject { bucket, key, region, body: &body };
+        assert_eq!(remote.put_object(object).await, Ok(()));
+        let missing = refused("NoSuchBucket", "why");
+        assert_eq!(remote.put_object(object).await, Err(missing));
+        let failed = remote.put_object(object).await;
+        assert!(matches!(failed, Err(NotTaken::Failed { .. })), "{failed:?}");
+        let heard = played.heard();
+        assert_eq!(heard[0].header("content-type"), "application/json");
+        assert!(heard[0].header("authorization").contains("/eu-west-1/s3/aws4_request"));
     }
 
     #[tokio::test]

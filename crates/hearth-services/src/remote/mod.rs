@@ -1,7 +1,7 @@
 //! Services elsewhere that speak the protocols of the embedded ones, and HTTP endpoints.
 //!
 //! ```text
-//!  buckets   S3    GET of an object          ┐
+//!  buckets   S3    GET, PUT of an object     ┐
 //!  queues    SQS   AWS JSON, SendMessage     ├─▶ endpoint ──▶ client ──▶ a connection
 //!  topics    SNS   query, Publish            │   (signs)     (keeps them)
 //!  buses     EventBridge  AWS JSON, PutEvents┘                  ▲

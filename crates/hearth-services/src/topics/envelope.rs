@@ -215,7 +215,8 @@ pub fn dead_letter(delivery: &Delivery, body: &Bytes) -> (Bytes, QueueMessage) {
         Parcel::Http { .. }
         | Parcel::Topic { .. }
         | Parcel::Bus { .. }
-        | Parcel::LogGroup { .. } => (body.clone(), QueueMessage::default()),
+        | Parcel::LogGroup { .. }
+        | Parcel::Object { .. } => (body.clone(), QueueMessage::default()),
     }
 }
 

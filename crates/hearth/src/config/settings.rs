@@ -73,7 +73,7 @@ settings! {
     warm_shells,           str::parse,       plain, "how many started interpreters wait for a function, for each runtime that was used; 0 means none";
     auth,                  Auth::parse,      plain, "how callers prove who they are; only `off` is built so far";
     transition_ms_min,     str::parse,       plain, "how long Pending, InProgress and other states in between last at least";
-    s3_endpoint,           str::parse,       plain, "S3-compatible endpoint that code comes from, such as http://127.0.0.1:9000; empty for Hearth's own buckets";
+    s3_endpoint,           str::parse,       plain, "S3-compatible endpoint that code comes from and records for buckets go to, such as http://127.0.0.1:9000; empty for Hearth's own buckets";
     s3_access_key_id,      str::parse,       plain, "access key for `s3_endpoint`";
     s3_secret_access_key,  Secret::parse,    plain, "secret key for `s3_endpoint`; give it in the file or as a variable";
     sqs_endpoint,          str::parse,       plain, "endpoint that speaks SQS, such as http://127.0.0.1:9324, in place of Hearth's own queues; empty for those";

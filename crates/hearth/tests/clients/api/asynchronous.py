@@ -3,6 +3,7 @@
 The server of this script waits for milliseconds where AWS waits for minutes.
 """
 
+import re
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -176,6 +177,25 @@ found = (context["requestId"], context["functionArn"], context["approximateInvok
 same(found, expected)
 same(record["responseContext"]["executedVersion"], "1")
 received(dead_url)
+
+# Failures can be told to a bucket.
+BUCKET = "async-told"
+s3 = client("s3")
+s3.create_bucket(Bucket=BUCKET)
+given = {"OnFailure": {"Destination": f"arn:aws:s3:::{BUCKET}"}}
+configure(FunctionName=NAME, MaximumRetryAttempts=0, DestinationConfig=given)
+request = submit(NAME, "fail")
+objects = lambda: s3.list_objects_v2(Bucket=BUCKET).get("Contents")
+[found] = eventually("an object", objects)
+key = found["Key"]
+second = r"\d{4}/\d\d/\d\d/\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d"
+assert re.fullmatch(f"aws/lambda/async/{NAME}/{second}-{request}", key), key
+record = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+same(record["requestContext"]["requestId"], request)
+same(record["responsePayload"]["errorMessage"], "as told")
+received(dead_url)
+s3.delete_object(Bucket=BUCKET, Key=key)
+s3.delete_bucket(Bucket=BUCKET)
 
 # Success is told as well, to a function for example.
 function("async-next")
