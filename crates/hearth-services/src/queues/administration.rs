@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hearth_store::queue::Lane;
 use hearth_types::names::Scope;
+use hearth_types::time::Timestamp;
 use uuid::Uuid;
 
 use super::attributes::{self, Attributes, Settings};
@@ -14,7 +16,7 @@ use super::quotas::{
     PURGE_PAUSE_SECONDS, TAG_KEY_CHARACTERS_MAX, TAG_VALUE_CHARACTERS_MAX, TAGS_MAX,
 };
 use super::record::QueueRecord;
-use super::{END_OF_TIME, Queues};
+use super::{END_OF_TIME, Queues, redrive};
 
 /// Tags by their keys.
 type Tags = BTreeMap<String, String>;
@@ -40,7 +42,7 @@ impl Queues {
         if let Ok(there) = self.queue(name) {
             return same_attributes(&there.settings, given);
         }
-        self.check_redrive(name, &settings)?;
+        self.check_redrive(name, &settings, given)?;
         let now = self.clock.now();
         let record = QueueRecord {
             name: name.name.clone(),
@@ -128,9 +130,7 @@ impl Queues {
         let _writing = self.queues.writing().await;
         let before = self.queue(name)?;
         let settings = before.settings.changed(given)?;
-        if given.contains_key("RedrivePolicy") {
-            self.check_redrive(name, &settings)?;
-        }
+        self.check_redrive(name, &settings, given)?;
         let modified = self.clock.now();
         self.keep(QueueRecord { settings, modified, ..(*before).clone() }).await
     }
@@ -204,6 +204,23 @@ impl Queues {
     ///
     /// If there is no such queue, or it was purged a moment ago.
     pub async fn purge(&self, name: &QueueName) -> Result<(), QueueError> {
+        let (queue, now) = self.begin_purge(name).await?;
+        let lane = queue.lane();
+        // What was put in this millisecond was put before.
+        if let Err(error) = self.engine.purge(&lane, now.plus_millis(1)).await {
+            self.purge_failed(&queue, now).await;
+            return Err(QueueError::Store(error));
+        }
+        self.flights.forget(&lane);
+        Ok(())
+    }
+
+    /// Writes down that a queue is purged. The purge itself may take long, so changes of other
+    /// queues do not wait for it. Returns the queue as it was before.
+    async fn begin_purge(
+        &self,
+        name: &QueueName,
+    ) -> Result<(Arc<QueueRecord>, Timestamp), QueueError> {
         let _writing = self.queues.writing().await;
         let queue = self.queue(name)?;
         let now = self.clock.now();
@@ -211,12 +228,21 @@ impl Queues {
         if queue.purged.is_some_and(|before| now.millis_since(before) < pause) {
             return Err(QueueError::PurgeQueueInProgress(queue.name.clone()));
         }
-        let lane = queue.lane();
-        // What was put in this millisecond was put before.
-        let purged = self.engine.purge(&lane, now.plus_millis(1)).await;
-        purged.map_err(QueueError::Store)?;
-        self.flights.forget(&lane);
-        self.keep(QueueRecord { purged: Some(now), ..(*queue).clone() }).await
+        self.keep(QueueRecord { purged: Some(now), ..(*queue).clone() }).await?;
+        Ok((queue, now))
+    }
+
+    /// Whoever asked for a purge that has failed may ask again at once.
+    async fn purge_failed(&self, before: &QueueRecord, begun: Timestamp) {
+        let _writing = self.queues.writing().await;
+        let Ok(queue) = self.queue(&before.full_name()) else { return };
+        if queue.generation != before.generation || queue.purged != Some(begun) {
+            return;
+        }
+        let restored = QueueRecord { purged: before.purged, ..(*queue).clone() };
+        if let Err(error) = self.keep(restored).await {
+            tracing::warn!(%error, queue = queue.name, "it can be purged again in a minute only");
+        }
     }
 
     /// Deletes a queue with everything in it.
@@ -225,18 +251,24 @@ impl Queues {
     ///
     /// If there is no such queue.
     pub async fn delete(&self, name: &QueueName) -> Result<(), QueueError> {
+        let lane = self.forget_queue(name).await?;
+        // Whoever waits learns that it is gone.
+        self.engine.signals().signal(&lane);
+        if let Err(error) = self.engine.purge(&lane, END_OF_TIME).await {
+            // Nobody can reach them any more; they are cleared later.
+            tracing::warn!(%error, queue = name.name, "messages of a deleted queue were left");
+        }
+        self.flights.forget(&lane);
+        Ok(())
+    }
+
+    /// Forgets a queue, and returns where its messages are.
+    async fn forget_queue(&self, name: &QueueName) -> Result<Lane, QueueError> {
         let _writing = self.queues.writing().await;
         let queue = self.queue(name)?;
         self.queues.remove(&name.scope, &name.name).await.map_err(QueueError::Store)?;
         self.forget_moves(&queue).await?;
-        let lane = queue.lane();
-        self.flights.forget(&lane);
-        if let Err(error) = self.engine.purge(&lane, END_OF_TIME).await {
-            // Nobody can reach them any more; the next start clears them.
-            tracing::warn!(%error, queue = queue.name, "messages of a deleted queue were left");
-        }
-        self.engine.signals().signal(&lane);
-        Ok(())
+        Ok(queue.lane())
     }
 
     /// The queues that have this one as their dead-letter queue, in the order of their names.
@@ -262,27 +294,33 @@ impl Queues {
         kept.map(drop).map_err(QueueError::Store)
     }
 
-    /// Refuses a dead-letter queue that cannot be that of this queue.
-    fn check_redrive(&self, name: &QueueName, settings: &Settings) -> Result<(), QueueError> {
-        let Some(redrive) = &settings.redrive else { return Ok(()) };
-        let target = QueueName::of_arn(&redrive.target).filter(|target| target.scope == name.scope);
+    /// Refuses a dead-letter queue that is given and cannot be that of this queue.
+    fn check_redrive(
+        &self,
+        name: &QueueName,
+        settings: &Settings,
+        given: &Attributes,
+    ) -> Result<(), QueueError> {
+        let (Some(wanted), Some(text)) = (&settings.redrive, given.get("RedrivePolicy")) else {
+            return Ok(());
+        };
+        let refuse = |reason: &str| Err(redrive::refused(text, reason));
+        let target = QueueName::of_arn(&wanted.target).filter(|target| target.scope == name.scope);
         let Some(target) = target else {
-            return Err(redrive.refused("Dead-letter target owner should be same as the source."));
+            return refuse("Dead-letter target owner should be same as the source.");
         };
         if target == *name {
-            return Err(redrive.refused("Dead-letter queue cannot be the source queue itself."));
+            return refuse("Dead-letter queue cannot be the source queue itself.");
         }
         if target.name.ends_with(FIFO_SUFFIX) != settings.fifo.is_some() {
-            let reason = "Dead-letter queue must be same type of queue as the source..";
-            return Err(redrive.refused(reason));
+            return refuse("Dead-letter queue must be same type of queue as the source..");
         }
         let Ok(queue) = self.queue(&target) else {
-            return Err(redrive.refused("Dead letter target does not exist."));
+            return refuse("Dead letter target does not exist.");
         };
         let arn = name.to_string();
         if queue.settings.redrive_allow.as_ref().is_some_and(|allow| !allow.allows(&arn)) {
-            let reason = "Dead-letter queue does not allow the source queue to use it.";
-            return Err(redrive.refused(reason));
+            return refuse("Dead-letter queue does not allow the source queue to use it.");
         }
         Ok(())
     }

@@ -108,6 +108,14 @@ impl MemoryQueue {
 }
 
 impl State {
+    fn check_room(&self) -> Result<(), StoreError> {
+        if !self.is_full {
+            return Ok(());
+        }
+        let source = serde_json::from_str::<u8>("full").unwrap_err();
+        Err(StoreError::Document { kind: "entry", source })
+    }
+
     fn settled(&self, settle: &Settle, now: Timestamp) -> Settled {
         let Settle { receipt, fate } = settle;
         match self.entries.get(&receipt.entry.0) {
@@ -162,10 +170,7 @@ impl State {
 impl Queue for MemoryQueue {
     async fn apply(&self, batch: Batch, now: Timestamp) -> Result<Applied, StoreError> {
         let mut state = self.lock();
-        if state.is_full {
-            let source = serde_json::from_str::<u8>("full").unwrap_err();
-            return Err(StoreError::Document { kind: "entry", source });
-        }
+        state.check_room()?;
         let settles: Vec<Settled> =
             batch.settles.iter().map(|settle| state.settled(settle, now)).collect();
         let all = settles.iter().all(|settled| *settled == Settled::Done);
@@ -291,6 +296,7 @@ impl Queue for MemoryQueue {
 
     async fn purge(&self, lane: &Lane, put_before: Timestamp) -> Result<u64, StoreError> {
         let mut state = self.lock();
+        state.check_room()?;
         let before = state.entries.len();
         state.entries.retain(|_, entry| entry.new.lane != *lane || entry.new.put_at >= put_before);
         Ok(u64::try_from(before - state.entries.len()).unwrap())

@@ -170,17 +170,20 @@ impl Queues {
         self.queue(&QueueName::of_arn(arn)?).ok()
     }
 
-    /// Clears the lanes of queues that are gone: the process was killed while it deleted them.
+    /// Clears the lanes of queues that are gone: the process was killed while it deleted them, or
+    /// somebody sent a message at the same time.
     async fn clear_orphans(&self) -> Result<(), StoreError> {
-        let known: HashSet<String> =
-            self.queues.all().iter().map(|queue| queue.lane().name).collect();
         let mut after: Option<String> = None;
         loop {
             let lanes = self.engine.lanes(LANE_KIND, after.as_deref(), LANES_PAGE_ITEMS).await?;
             let Some(last) = lanes.last() else { return Ok(()) };
             after = Some(last.name.clone());
+            // Only behind the lanes: a lane of a queue that is made meanwhile is not among them.
+            let known: HashSet<String> =
+                self.queues.all().iter().map(|queue| queue.lane().name).collect();
             for lane in lanes.iter().filter(|lane| !known.contains(&lane.name)) {
                 self.engine.purge(lane, END_OF_TIME).await?;
+                self.flights.forget(lane);
             }
         }
     }

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hearth_store::error::StoreError;
 use hearth_store::queue::{Ask, Batch, Fate, Leased, NewEntry, Settle, Unless};
 use hearth_types::names::Scope;
 use hearth_types::time::Timestamp;
@@ -151,6 +152,13 @@ enum Step {
 /// Where a task is kept.
 type Key = (Scope, String);
 
+/// For how long a step has the messages that it moves.
+const MOVE_LEASE: Duration = Duration::from_secs(MOVE_LEASE_SECONDS);
+/// How often what was moved is written down.
+const SAVE_EVERY: Duration = Duration::from_millis(MOVE_SAVE_MILLIS);
+/// How long a task waits for messages that are held.
+const LOOK_AGAIN: Duration = SAVE_EVERY;
+
 const NO_QUEUE: &str = "AWS.SimpleQueueService.NonExistentQueue";
 const NO_SOURCE: &str = "CouldNotDetermineMessageSource";
 
@@ -207,7 +215,7 @@ impl Queues {
         }
         let (handle, key) = (record.handle(), (name.scope.clone(), record.key(&name)));
         self.moves.put(&key.0, &key.1, record).await.map_err(QueueError::Store)?;
-        self.spawn_move(key);
+        self.spawn_move(key, Duration::ZERO);
         Ok(handle)
     }
 
@@ -266,7 +274,8 @@ impl Queues {
             let source = QueueName::of_arn(&task.source);
             if let (MoveStatus::Running, Some(source)) = (task.status, source) {
                 let key = task.key(&source);
-                self.spawn_move((source.scope, key));
+                // The server before may have had some of the messages when it was killed.
+                self.spawn_move((source.scope, key), MOVE_LEASE);
             }
         }
     }
@@ -314,15 +323,17 @@ impl Queues {
         })
     }
 
-    fn spawn_move(self: &Arc<Self>, key: Key) {
+    fn spawn_move(self: &Arc<Self>, key: Key, held: Duration) {
         let queues = Arc::clone(self);
-        self.tasks.spawn("message move", async move { queues.run_move(&key).await });
+        self.tasks.spawn("message move", async move { queues.run_move(&key, held).await });
     }
 
-    /// Moves messages until there are none, it is told to stop, or the queues are closed.
-    async fn run_move(&self, key: &Key) {
+    /// Moves messages until there are none, it is told to stop, or the queues are closed. For as long
+    /// as some may be `held` from before, there may be more to come.
+    async fn run_move(&self, key: &Key, held: Duration) {
         let mut phase = self.phase.subscribe();
         let mut saved = Instant::now();
+        let mut held_until = saved + held;
         // The record is gone with its queue.
         while let Some(task) = self.moves.get(&key.0, &key.1) {
             if task.status != MoveStatus::Running {
@@ -334,15 +345,18 @@ impl Queues {
                     self.progress.add(task.id, moved);
                     pace(task.rate, moved).saturating_sub(began.elapsed())
                 }
-                Ok(Step::NothingLeft) => return self.save_move(key, Some(Ok(()))).await,
-                Ok(Step::Impossible(why)) => return self.save_move(key, Some(Err(why))).await,
+                Ok(Step::NothingLeft) if began < held_until => LOOK_AGAIN,
+                Ok(Step::NothingLeft) => return self.end_move(key, Ok(())).await,
+                Ok(Step::Impossible(why)) => return self.end_move(key, Err(why)).await,
                 Err(error) => {
                     tracing::warn!(%error, task = %task.id, "messages could not be moved for now");
-                    Duration::from_millis(MOVE_SAVE_MILLIS)
+                    // The step that has failed has them.
+                    held_until = Instant::now() + MOVE_LEASE;
+                    LOOK_AGAIN
                 }
             };
-            if saved.elapsed() >= Duration::from_millis(MOVE_SAVE_MILLIS) {
-                self.save_move(key, None).await;
+            if saved.elapsed() >= SAVE_EVERY {
+                let _later_if_not = self.save_move(key, None).await;
                 saved = Instant::now();
             }
             tokio::select! {
@@ -350,13 +364,29 @@ impl Queues {
                 () = closing(&mut phase) => break,
             }
         }
-        self.save_move(key, None).await;
+        let _only_a_figure = self.save_move(key, None).await;
+    }
+
+    /// Writes down how a task has ended, as soon as that can be written: until then it counts as
+    /// running, and no other one can begin.
+    async fn end_move(&self, key: &Key, result: Result<(), &'static str>) {
+        let mut phase = self.phase.subscribe();
+        while self.save_move(key, Some(result)).await.is_err() {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = closing(&mut phase) => return,
+            }
+        }
     }
 
     /// Writes down what a task has moved, and how it has ended if it has.
-    async fn save_move(&self, key: &Key, ended: Option<Result<(), &'static str>>) {
+    async fn save_move(
+        &self,
+        key: &Key,
+        ended: Option<Result<(), &'static str>>,
+    ) -> Result<(), StoreError> {
         let _writing = self.moves.writing().await;
-        let Some(task) = self.moves.get(&key.0, &key.1) else { return };
+        let Some(task) = self.moves.get(&key.0, &key.1) else { return Ok(()) };
         let id = task.id;
         let mut record = self.as_of_now(&task);
         if let Some(result) = ended
@@ -366,12 +396,13 @@ impl Queues {
             record.failure = result.err().map(str::to_owned);
         }
         if record == *task {
-            return;
+            return Ok(());
         }
-        match self.moves.put(&key.0, &key.1, record).await {
-            Ok(_kept) => self.progress.forget(id),
-            Err(error) => tracing::warn!(%error, task = %id, "a move task could not be saved"),
+        let kept = self.moves.put(&key.0, &key.1, record).await;
+        if let Err(error) = &kept {
+            tracing::warn!(%error, task = %id, "a move task could not be saved");
         }
+        kept.map(|_kept| self.progress.forget(id))
     }
 
     async fn move_some(&self, task: &MoveRecord) -> Result<Step, QueueError> {

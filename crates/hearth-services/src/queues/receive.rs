@@ -89,6 +89,8 @@ pub(super) struct Asked {
     pub(super) messages: usize,
     /// None means that of the queue.
     pub(super) visibility_seconds: Option<u32>,
+    /// How long the receiver waits.
+    wait_seconds: u32,
 }
 
 impl Asked {
@@ -110,9 +112,7 @@ impl Queues {
         receive: &Receive,
     ) -> Result<Vec<Received>, QueueError> {
         let queue = self.queue(name)?;
-        let asked = checked(receive)?;
-        let wait_seconds = bounded("WaitTimeSeconds", receive.wait_seconds, WAIT_SECONDS_MAX)?;
-        let wait_seconds = wait_seconds.unwrap_or(queue.settings.wait_seconds);
+        let asked = checked(receive, &queue)?;
         let attempt = receive.attempt.as_deref();
         check_token("ReceiveRequestAttemptId", attempt)?;
         let attempt = attempt_of(&queue, attempt)?;
@@ -122,9 +122,8 @@ impl Queues {
             return Ok(again);
         }
         let mut received = self.take(&queue, asked).await?;
-        if received.is_empty() && wait_seconds > 0 {
-            let wait = Duration::from_secs(u64::from(wait_seconds));
-            received = self.wait_and_take(name, asked, wait).await?;
+        if received.is_empty() && asked.wait_seconds > 0 {
+            received = self.wait_and_take(&queue, asked).await?;
         }
         if let Some(attempt) = attempt {
             self.attempts.remember((&queue.lane(), attempt), &received, self.clock.now());
@@ -138,19 +137,22 @@ impl Queues {
 
     async fn wait_and_take(
         &self,
-        name: &QueueName,
+        queue: &QueueRecord,
         asked: Asked,
-        wait: Duration,
     ) -> Result<Vec<Received>, QueueError> {
-        let deadline = Instant::now() + wait;
+        let deadline = Instant::now() + Duration::from_secs(u64::from(asked.wait_seconds));
         let _place = self.waiting.try_acquire().map_err(|_full| QueueError::RequestThrottled)?;
-        let lane = self.queue(name)?.lane();
+        let (name, lane) = (queue.full_name(), queue.lane());
         let signals = self.engine.signals();
         let waiting = signals.wait_for(&lane);
         let mut phase = self.phase.subscribe();
         loop {
-            // It may have been changed meanwhile, or deleted.
-            let queue = self.queue(name)?;
+            // It may have been changed meanwhile, or deleted; and then made again, with a lane of
+            // which this receiver would hear nothing.
+            let queue = self.queue(&name)?;
+            if queue.lane() != lane {
+                return Err(QueueError::QueueDoesNotExist);
+            }
             let chance = Chance { signals, lane: &lane, used: Used::NotYet };
             let received = self.take(&queue, asked).await?;
             chance.was_used();
@@ -177,7 +179,7 @@ impl Queues {
     /// Leases messages and hands out those that are to be handed out.
     async fn take(&self, queue: &QueueRecord, asked: Asked) -> Result<Vec<Received>, QueueError> {
         let lane = queue.lane();
-        if !self.may_receive(queue, &lane).await? {
+        if !self.may_receive(queue, asked).await? {
             return Ok(Vec::new());
         }
         for _round in 0..RECEIVE_ROUNDS_MAX {
@@ -203,19 +205,19 @@ impl Queues {
         Ok(Vec::new())
     }
 
-    async fn may_receive(&self, queue: &QueueRecord, lane: &Lane) -> Result<bool, QueueError> {
-        let now = self.clock.now();
-        let verdict = match self.flights.verdict(lane, now) {
+    async fn may_receive(&self, queue: &QueueRecord, asked: Asked) -> Result<bool, QueueError> {
+        let (lane, now) = (queue.lane(), self.clock.now());
+        let verdict = match self.flights.verdict(&lane, now) {
             Verdict::Count => {
-                let counts = self.engine.counts(lane, now).await.map_err(QueueError::Store)?;
-                self.flights.counted(lane, counts.leased, now)
+                let counts = self.engine.counts(&lane, now).await.map_err(QueueError::Store)?;
+                self.flights.counted(&lane, counts.leased, now)
             }
             known @ (Verdict::Fine | Verdict::Full) => known,
         };
         match verdict {
             Verdict::Fine | Verdict::Count => Ok(true),
-            // AWS: no error, and no messages.
-            Verdict::Full if queue.is_fifo() => Ok(false),
+            // AWS: no error, and no messages, for FIFO queues and for whoever waits.
+            Verdict::Full if queue.is_fifo() || asked.wait_seconds > 0 => Ok(false),
             Verdict::Full => Err(QueueError::OverLimit(
                 "The maximum number of messages in flight has been reached. Delete messages after they are processed."
                     .to_owned(),
@@ -266,7 +268,7 @@ impl Queues {
     }
 }
 
-fn checked(receive: &Receive) -> Result<Asked, QueueError> {
+fn checked(receive: &Receive, queue: &QueueRecord) -> Result<Asked, QueueError> {
     let messages = receive.messages.unwrap_or(1);
     let fits = usize::try_from(messages)
         .ok()
@@ -277,7 +279,9 @@ fn checked(receive: &Receive) -> Result<Asked, QueueError> {
     })?;
     let visibility = receive.visibility_seconds;
     let visibility_seconds = bounded("VisibilityTimeout", visibility, VISIBILITY_SECONDS_MAX)?;
-    Ok(Asked { messages, visibility_seconds })
+    let wait_seconds = bounded("WaitTimeSeconds", receive.wait_seconds, WAIT_SECONDS_MAX)?;
+    let wait_seconds = wait_seconds.unwrap_or(queue.settings.wait_seconds);
+    Ok(Asked { messages, visibility_seconds, wait_seconds })
 }
 
 /// A number of seconds, if there is one.

@@ -62,14 +62,10 @@ impl Redrive {
             self.receives_max
         )
     }
-
-    /// Refuses the whole of it, for a reason that lies outside of it.
-    pub(super) fn refused(&self, reason: &str) -> QueueError {
-        refused(&self.text(), reason)
-    }
 }
 
-fn refused(text: &str, reason: &str) -> QueueError {
+/// Refuses a policy, as it was given.
+pub(super) fn refused(text: &str, reason: &str) -> QueueError {
     QueueError::parameter(text, "RedrivePolicy", reason)
 }
 

@@ -1,4 +1,5 @@
-//! Messages that are older than their queue keeps them are removed, whether anybody asks or not.
+//! Messages that are older than their queue keeps them are removed, whether anybody asks or not; so
+//! are those whose queue is gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ impl Queues {
                 () = closing(&mut phase) => return,
             }
             self.drop_old().await;
+            if let Err(error) = self.clear_orphans().await {
+                tracing::warn!(%error, "messages of deleted queues could not be removed");
+            }
         }
     }
 

@@ -104,10 +104,13 @@ impl Queues {
         if places.is_empty() {
             return Ok((results, Vec::new()));
         }
+        let sets_free = queue.is_fifo() || batch.settles.iter().any(|one| one.fate != Fate::Remove);
         let applied = self.engine.apply(batch, now).await.map_err(QueueError::Store)?;
-        // What is given back, or what an entry of its group kept back, can be received now; and
-        // whoever waits has to look at the time again.
-        self.engine.signals().signal(&queue.lane());
+        if sets_free {
+            // What is given back, or what an entry of its group kept back, can be received now; and
+            // whoever waits has to look at the time again.
+            self.engine.signals().signal(&queue.lane());
+        }
         Ok((results, places.into_iter().zip(applied.settles).collect()))
     }
 

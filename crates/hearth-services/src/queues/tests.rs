@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hearth_store::queue::{Batch, NewEntry};
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, Region, Scope};
 
@@ -422,7 +423,9 @@ async fn a_dead_letter_queue_is_of_the_same_kind_and_willing() {
         let given = given(&[("RedrivePolicy", policy.as_str())]);
         let made = world.queues.create(&named("q"), &given, BTreeMap::new()).await;
         let error = made.unwrap_err().to_string();
-        assert!(error.ends_with(reason), "{arn}: {error}");
+        let expected =
+            format!("Value {policy} for parameter RedrivePolicy is invalid. Reason: {reason}");
+        assert_eq!(error, expected, "the policy is shown as it was given");
     }
 }
 
@@ -438,6 +441,37 @@ async fn purges_have_a_pause_between_them() {
     assert_eq!(error, "Only one PurgeQueue operation on q is allowed every 60 seconds.");
     world.clock.pass(1);
     world.queues.purge(&queue).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_purge_that_failed_can_be_asked_for_again_at_once() {
+    let world = World::new().await;
+    let queue = world.create("q", &[]).await;
+    world.put(&queue, "a").await;
+    world.engine.set_full(true);
+    assert_eq!(code(world.queues.purge(&queue).await), "InternalFailure");
+    world.engine.set_full(false);
+    world.queues.purge(&queue).await.unwrap();
+    assert_eq!(world.counts(&queue).await, ["0", "0", "0"]);
+}
+
+#[tokio::test]
+async fn what_came_too_late_for_a_deleted_queue_is_cleared() {
+    let world = World::new().await;
+    let (gone, kept) = (world.create("gone", &[]).await, world.create("kept", &[]).await);
+    world.put(&kept, "stays").await;
+    let lane = world.queues.queue(&gone).unwrap().lane();
+    world.queues.delete(&gone).await.unwrap();
+    // Its sender had found the queue before that.
+    let now = Timestamp(START);
+    let body = Bytes::from_static(b"late");
+    let head = String::new();
+    let late = NewEntry { lane, group: None, put_at: now, due: now, sameness: None, head, body };
+    world.engine.apply(Batch { puts: vec![late], ..Batch::default() }, now).await.unwrap();
+    assert_eq!(world.engine.lanes(LANE_KIND, None, 10).await.unwrap().len(), 2);
+    world.queues.clear_orphans().await.unwrap();
+    assert_eq!(world.engine.lanes(LANE_KIND, None, 10).await.unwrap().len(), 1);
+    assert_eq!(world.bodies(&kept).await, ["stays"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -486,6 +520,34 @@ async fn a_receiver_that_goes_away_takes_nothing_with_it() {
         }
     }
     world.put(&queue, "a").await;
+    assert_eq!(world.bodies(&queue).await, ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_is_told_that_its_queue_is_gone_also_if_there_is_a_new_one() {
+    let world = World::new().await;
+    let queue = world.create("q", &[]).await;
+    let wait = Receive { wait_seconds: Some(20), ..Receive::default() };
+    let begin = tokio::time::Instant::now();
+    let (received, ()) = tokio::join!(world.queues.receive(&queue, &wait), async {
+        world.queues.delete(&queue).await.unwrap();
+        world.create("q", &[]).await;
+    });
+    assert_eq!(code(received), "AWS.SimpleQueueService.NonExistentQueue");
+    assert_eq!(begin.elapsed().as_secs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_receiver_that_does_not_wait_is_told_that_too_many_are_in_flight() {
+    let world = World::new().await;
+    let queue = world.create("q", &[]).await;
+    world.put(&queue, "a").await;
+    let lane = world.queues.queue(&queue).unwrap().lane();
+    world.queues.flights.counted(&lane, quotas::IN_FLIGHT_MAX, Timestamp(START));
+    assert_eq!(code(world.queues.receive(&queue, &Receive::default()).await), "OverLimit");
+    let wait = Receive { wait_seconds: Some(1), ..Receive::default() };
+    assert!(world.queues.receive(&queue, &wait).await.unwrap().is_empty());
+    world.clock.pass(1_000);
     assert_eq!(world.bodies(&queue).await, ["a"]);
 }
 

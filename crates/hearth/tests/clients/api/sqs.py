@@ -57,6 +57,15 @@ def attributes(url, *names):
     return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names).get("Attributes", {})
 
 
+def waiting(url):
+    return int(attributes(url, "ApproximateNumberOfMessages")["ApproximateNumberOfMessages"])
+
+
+def task_handle(source):
+    """What could be the handle of a task, if there were one."""
+    return b64encode(json.dumps({"taskId": missing_uuid(), "sourceArn": source}).encode()).decode()
+
+
 def eventually(what, probe):
     end = time.monotonic() + 30
     while True:
@@ -314,6 +323,91 @@ def batches():
     refused(NO_QUEUE, "", sqs.delete_message_batch, QueueUrl=f"{ENDPOINT}/{ACCOUNT}/none", Entries=[])
 
 
+def bad_input():
+    """Whatever is refused, nothing is lost and nothing is stuck."""
+    url = queue("bad-input")
+    sqs.send_message(QueueUrl=url, MessageBody="kept")
+    [kept] = receive(url)
+    handle = kept["ReceiptHandle"]
+    other_letter = "B" if handle[40] == "A" else "A"
+    for wrong in (handle[:40] + other_letter + handle[41:], handle[:-4], handle + "AAAA", "x" * 2000):
+        invalid = {"QueueUrl": url, "ReceiptHandle": wrong}
+        text = f'The input receipt handle "{wrong}" is not a valid receipt handle.'
+        refused("ReceiptHandleIsInvalid", text, sqs.delete_message, **invalid)
+        refused("ReceiptHandleIsInvalid", text, sqs.change_message_visibility, **invalid, VisibilityTimeout=5)
+
+    sqs.send_message(QueueUrl=url, MessageBody="deleted")
+    [deleted] = receive(url)
+    deleted = {"Id": "deleted", "ReceiptHandle": deleted["ReceiptHandle"]}
+    for _time in range(2):
+        answer = sqs.delete_message_batch(QueueUrl=url, Entries=[deleted])
+        same(([one["Id"] for one in answer["Successful"]], answer.get("Failed", [])), (["deleted"], []))
+    kept = {"Id": "kept", "ReceiptHandle": handle}
+    both = [{**kept, "VisibilityTimeout": 600}, {**deleted, "VisibilityTimeout": 5}]
+    answer = sqs.change_message_visibility_batch(QueueUrl=url, Entries=both)
+    same([one["Id"] for one in answer["Successful"]], ["kept"])
+    [failed] = answer["Failed"]
+    same((failed["Id"], failed["Code"], failed["SenderFault"]), ("deleted", INVALID, True))
+    assert "Message does not exist" in failed["Message"], failed
+
+    eleven = [{**kept, "Id": str(number)} for number in range(11)]
+    text = "Maximum number of entries per request are 10. You have sent 11."
+    refused(SERVICE + "TooManyEntriesInBatchRequest", text, sqs.delete_message_batch, QueueUrl=url, Entries=eleven)
+    eleven = [{**one, "VisibilityTimeout": 0} for one in eleven]
+    refused(SERVICE + "TooManyEntriesInBatchRequest", text, sqs.change_message_visibility_batch, QueueUrl=url, Entries=eleven)
+    # Names, types and values of attributes count as well.
+    large = {"Id": "a", "MessageBody": "x" * 1048570, "MessageAttributes": {"name": {"DataType": "String", "StringValue": "value"}}}
+    refused(SERVICE + "BatchRequestTooLong", "You have sent 1048585 bytes.", sqs.send_message_batch, QueueUrl=url, Entries=[large])
+
+    text = {"DataType": "String", "StringValue": "x"}
+    for reason, more in (
+        ("Message system attribute name 'Hello' is invalid.", {"MessageSystemAttributes": {"Hello": text}}),
+        ("supported type prefixes: Binary, Number, String.", {"MessageAttributes": {"a": {**text, "DataType": "Other"}}}),
+        ("exceeds the allowed maximum [10].", {"MessageAttributes": {f"a{number}": text for number in range(11)}}),
+        ("reserved for internal use.", {"MessageAttributes": {"AWS.a": text}}),
+    ):
+        refused(INVALID, reason, sqs.send_message, QueueUrl=url, MessageBody="x", **more)
+    unknown = "Unknown Attribute Nothing."
+    refused(ATTRIBUTE_NAME, unknown, sqs.create_queue, QueueName="never", Attributes={"Nothing": "1"})
+    refused(NO_QUEUE, "", sqs.get_queue_url, QueueName="never")
+    refused(ATTRIBUTE_NAME, unknown, sqs.set_queue_attributes, QueueUrl=url, Attributes={"DelaySeconds": "5", "Nothing": "1"})
+    same(attributes(url, "DelaySeconds"), {"DelaySeconds": "0"})
+    refused(ATTRIBUTE_NAME, unknown, sqs.receive_message, QueueUrl=url, MessageSystemAttributeNames=["Nothing"])
+    refused(INVALID, "next token", sqs.list_queues, MaxResults=1, NextToken="%")
+
+    same((receive(url), waiting(url)), ([], 0))
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+    [again] = receive(url)
+    same(again["Body"], "kept")
+    sqs.purge_queue(QueueUrl=url)
+    purged = {"QueueUrl": url, "ReceiptHandle": again["ReceiptHandle"]}
+    same(status(sqs.delete_message(**purged)), 200)
+    refused(INVALID, "Message does not exist", sqs.change_message_visibility, **purged, VisibilityTimeout=5)
+    sqs.send_message(QueueUrl=url, MessageBody="after all")
+    [last] = receive(url)
+    same(last["Body"], "after all")
+    sqs.delete_queue(QueueUrl=url)
+    last = {"QueueUrl": url, "ReceiptHandle": last["ReceiptHandle"]}
+    refused(NO_QUEUE, "", sqs.delete_message, **last)
+    same(queue("bad-input"), url)
+    refused("ReceiptHandleIsInvalid", "", sqs.delete_message, **last)
+    same(receive(url), [])
+
+
+def groups():
+    """Several of a group come together, and the rest of it waits for all of them."""
+    url = fifo("groups", ContentBasedDeduplication="true")
+    for group, body in (("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1")):
+        sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId=group)
+    first, second = receive(url, MaxNumberOfMessages=2)
+    same((first["Body"], second["Body"]), ("a1", "a2"))
+    same([one["Body"] for one in receive(url)], ["b1"])
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=first["ReceiptHandle"])
+    same(receive(url), [])
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=second["ReceiptHandle"], VisibilityTimeout=0)
+    same([one["Body"] for one in receive(url)], ["a2", "a3"])
+
+
 def first_in_first_out():
     url = fifo("order", ContentBasedDeduplication="true")
     same(attributes(url, "FifoQueue", "DeduplicationScope", "FifoThroughputLimit"), {"FifoQueue": "true", "DeduplicationScope": "queue", "FifoThroughputLimit": "perQueue"})
@@ -356,7 +450,7 @@ def dead_letters():
     same(json.loads(attributes(live, "RedrivePolicy")["RedrivePolicy"])["maxReceiveCount"], 1)
     same(sqs.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"], [live])
     missing = json.dumps({"deadLetterTargetArn": queue_arn("none"), "maxReceiveCount": 1})
-    text = f"Value {missing.replace(': ', ':').replace(', ', ',')} for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist."
+    text = f"Value {missing} for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist."
     refused(INVALID, text, sqs.create_queue, QueueName="x", Attributes={"RedrivePolicy": missing})
 
     sent = {sqs.send_message(QueueUrl=live, MessageBody=f"m{number}")["MessageId"] for number in range(3)}
@@ -381,10 +475,23 @@ def dead_letters():
     assert task["ApproximateNumberOfMessagesToMove"] == 3 and "DestinationArn" not in task, task
     refused(INVALID, "There is already a task running.", start, SourceArn=dead_arn)
     moved = sqs.cancel_message_move_task(TaskHandle=handle)["ApproximateNumberOfMessagesMoved"]
-    assert moved <= 3, moved
     [task] = sqs.list_message_move_tasks(SourceArn=dead_arn)["Results"]
     same((task["Status"], "TaskHandle" in task), ("CANCELLED", False))
-    refused(INVALID, "Value for parameter TaskHandle is invalid.", sqs.cancel_message_move_task, TaskHandle="x")
+
+    def is_where_it_was_moved():
+        [task] = sqs.list_message_move_tasks(SourceArn=dead_arn)["Results"]
+        told = task["ApproximateNumberOfMessagesMoved"]
+        assert told >= moved, (told, moved)
+        return [waiting(live), waiting(dead)] == [told, 3 - told]
+
+    eventually("what was moved is where it was moved", is_where_it_was_moved)
+    for told, code, text in (
+        ("x", INVALID, "Value for parameter TaskHandle is invalid."),
+        (handle, INVALID, "Only active message move tasks can be cancelled."),
+        (task_handle(dead_arn), "ResourceNotFoundException", "Task does not exist."),
+        (task_handle(queue_arn("none")), "ResourceNotFoundException", "for the SourceArn parameter doesn't exist."),
+    ):
+        refused(code, text, sqs.cancel_message_move_task, TaskHandle=told)
 
     sqs.set_queue_attributes(QueueUrl=live, Attributes={"VisibilityTimeout": "30"})
     start(SourceArn=dead_arn)
@@ -425,6 +532,8 @@ queues()
 settings()
 messages()
 batches()
+bad_input()
+groups()
 first_in_first_out()
 dead_letters()
 long_polling()
