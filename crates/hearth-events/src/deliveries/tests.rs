@@ -286,7 +286,7 @@ async fn what_fails_while_the_server_stops_is_put_back_as_it_was() {
     let mut delivery = of_target("arn:down");
     delivery.patience.retries_max = 0;
     let now = common.time.now();
-    let entry = delivery.entry("l", None, Bytes::from_static(b"x"), now);
+    let entry = delivery.entry(("l", None), Bytes::from_static(b"x"), now);
     queue.apply(Batch { puts: vec![entry], ..Batch::default() }, now).await.unwrap();
     let lane = Lane { kind: LANE_KIND, name: "l".to_owned() };
     let ask = Ask { lane: &lane, entries: 1, bytes: 1_000, until: now.plus_millis(30_000) };
