@@ -183,9 +183,9 @@ impl Topics {
     ) -> Result<(), TopicError> {
         let lane = lane(&topic.arn);
         loop {
-            // Nobody else takes from this lane, so that the lease may end at once: what is not
-            // handed over now can be taken again without a wait.
-            let until = now.plus_millis(1);
+            // Nobody else takes from this lane, so that the lease has ended when it begins: what
+            // is not handed over now can be taken again at once, also if the clock is set back.
+            let until = Timestamp(0);
             let ask = Ask { lane: &lane, entries: DRAIN_ENTRIES, bytes: DRAIN_BYTES, until };
             let leased = self.queue.lease(ask, now).await.map_err(TopicError::Store)?;
             if leased.is_empty() {

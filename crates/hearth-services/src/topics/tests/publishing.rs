@@ -288,6 +288,19 @@ async fn a_publisher_who_tries_again_brings_the_first_message_on_its_way() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_keeps_nothing_in_a_fifo_topic() {
+    let place = Place::new();
+    let topics = place.open().await;
+    let asker = place.asker();
+    let arn = fifo(&topics, &place).await;
+    place.queue.fail_after(1);
+    assert!(topics.publish(&asker, &arn, in_group("1", "g", "d")).await.is_err());
+    place.clock.turn_back(3_600_000);
+    topics.publish(&asker, &arn, in_group("2", "g", "e")).await.unwrap();
+    assert_eq!(place.bodies(), ["1", "1", "2", "2"]);
+}
+
+#[tokio::test]
 async fn groups_can_be_compared_on_their_own() {
     let place = Place::new();
     let topics = place.open().await;
