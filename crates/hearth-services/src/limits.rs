@@ -56,10 +56,16 @@ pub const TOPIC_NAME_CHARACTERS_MAX: usize = 256;
 pub const TOPICS_MAX: usize = 100_000;
 /// AWS: FIFO topics of one account in one region.
 pub const FIFO_TOPICS_MAX: usize = 1_000;
-/// AWS: subscriptions of one standard topic.
-pub const SUBSCRIPTIONS_MAX: usize = 12_500_000;
+/// Subscriptions of one standard topic. AWS takes 12,500,000; here they are in memory, with a
+/// kilobyte or so for each, and a new one is compared with all of them.
+pub const SUBSCRIPTIONS_MAX: usize = 100_000;
 /// AWS: subscriptions of one FIFO topic, and of one whose messages may be large.
 pub const SUBSCRIPTIONS_FEW_MAX: usize = 100;
+/// Deliveries of a standard topic that are put on their way in one change of the queue. A message
+/// for more subscriptions takes several, so that it is not in memory once for each.
+pub const NOTIFICATIONS_OF_PART_MAX: usize = 1_000;
+/// What those may have together, but for the last of them.
+pub const NOTIFICATIONS_OF_PART_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// AWS: topics or subscriptions on one page of a listing.
 pub const TOPIC_LIST_ITEMS_MAX: usize = 100;
 /// AWS: the name that is shown of a topic.

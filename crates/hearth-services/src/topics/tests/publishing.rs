@@ -196,6 +196,28 @@ async fn messages_that_are_too_large_are_refused() {
 }
 
 #[tokio::test]
+async fn a_message_for_many_subscriptions_is_put_in_parts() {
+    let place = Place::new();
+    let topics = place.open().await;
+    let asker = place.asker();
+    let arn = topic(&topics, &place, "t", &[]).await;
+    for number in 0..70 {
+        let raw = [("RawMessageDelivery", "true")];
+        let queue = subscribe("sqs", &format!("{QUEUE}{number}"), &raw);
+        topics.subscribe(&asker, &arn, queue).await.unwrap();
+    }
+    let large = "x".repeat(262_144);
+    topics.publish(&asker, &arn, message(&large)).await.unwrap();
+    assert_eq!(place.deliveries().len(), 70);
+    // The second part fails: the publisher is told so, and may try again.
+    place.queue.fail_after(1);
+    let told = topics.publish(&asker, &arn, message(&large)).await.unwrap_err();
+    assert_eq!(told.code(), "InternalError");
+    let there = place.deliveries().len() - 70;
+    assert!((1..70).contains(&there), "{there}");
+}
+
+#[tokio::test]
 async fn a_batch_is_taken_whole_or_not_at_all() {
     let place = Place::new();
     let topics = place.open().await;
