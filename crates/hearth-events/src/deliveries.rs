@@ -180,9 +180,10 @@ fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
                 (Leg::First, Step::Taken) => Metric::NumberOfNotificationsDelivered,
                 (Leg::First, Step::GivenUp) => Metric::NumberOfNotificationsFailed,
                 (Leg::DeadLetter, Step::Taken) => Metric::NumberOfNotificationsRedrivenToDlq,
-                (Leg::First | Leg::DeadLetter, Step::Tried) | (Leg::DeadLetter, Step::GivenUp) => {
-                    return None;
+                (Leg::DeadLetter, Step::GivenUp) => {
+                    Metric::NumberOfNotificationsFailedToRedriveToDlq
                 }
+                (Leg::First | Leg::DeadLetter, Step::Tried) => return None,
             };
             (metric, topic.rsplit(':').next().unwrap_or(topic))
         }

@@ -280,6 +280,19 @@ async fn a_notification_comes_to_its_dead_letter_queue_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_notification_that_its_dead_letter_queue_refuses_is_counted() {
+    let running = start();
+    let mut delivery = of_subscription("arn:missing");
+    delivery.dead_letter = Some("arn:dead-missing".to_owned());
+    running.put(&delivery, ("l", None), "notification").await;
+    running.emptied().await;
+    assert!(running.taken().is_empty());
+    let counted: Vec<Metric> = running.counted().into_iter().map(|(metric, _)| metric).collect();
+    use Metric::{NumberOfNotificationsFailed, NumberOfNotificationsFailedToRedriveToDlq};
+    assert_eq!(counted, [NumberOfNotificationsFailed, NumberOfNotificationsFailedToRedriveToDlq]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_kind_of_receiver_is_found() {
     let running = start();
     let bus = BusEvent {
