@@ -12,14 +12,18 @@
 //! 1. A delivery that is given up becomes one to its dead-letter queue in the same batch.
 //! 2. Whoever does not take what it is given holds up its own lane only.
 //! 3. Deliveries of one group arrive in order.
+//! 4. An endpoint whose delivery policy says how many deliveries it gets in a second gets no more.
 //!
 //! # Deliberately absent
 //!
 //! No protocols: whoever takes something is behind a trait.
 
+mod throttle;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -38,6 +42,7 @@ use hearth_types::limits;
 use hearth_types::metrics::Metric;
 use hearth_types::time::Timestamp;
 
+use self::throttle::{Place, Throttle};
 use crate::retry::Delays;
 use crate::turns::Pace;
 use crate::worker::{Common, Done, Work, causes};
@@ -276,9 +281,29 @@ fn of_target(
 /// What is done with deliveries.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
-    pub(crate) receivers: Receivers,
-    pub(crate) common: Common,
-    pub(crate) delays: Delays,
+    receivers: Receivers,
+    common: Common,
+    delays: Delays,
+    throttle: Throttle,
+}
+
+impl Deliveries {
+    pub(crate) fn new(receivers: Receivers, common: Common, delays: Delays) -> Self {
+        Self { receivers, common, delays, throttle: Throttle::default() }
+    }
+
+    /// Waits until an endpoint may get one more. `Some`: not soon, but then.
+    async fn held_back(&self, lane: &Lane, patience: Patience) -> Option<Timestamp> {
+        let per_second = patience.http?.receives_per_second_max?;
+        match self.throttle.take(&lane.name, per_second, self.common.time.now()) {
+            Place::After { ms: 0 } => None,
+            Place::After { ms } => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                None
+            }
+            Place::Later { due } => Some(due),
+        }
+    }
 }
 
 impl Work for Deliveries {
@@ -286,8 +311,11 @@ impl Work for Deliveries {
         LANE_KIND
     }
 
-    fn capacity(&self, _lane: &Lane) -> usize {
-        limits::DELIVERIES_RUNNING_OF_LANE_MAX
+    /// Of a lane with a rate, those that have places within a second.
+    fn capacity(&self, lane: &Lane) -> usize {
+        let per_second = self.throttle.per_second(&lane.name).unwrap_or(u32::MAX);
+        let per_second = usize::try_from(per_second).unwrap_or(usize::MAX);
+        per_second.min(limits::DELIVERIES_RUNNING_OF_LANE_MAX)
     }
 
     async fn perform(&self, lane: &Lane, entry: &Leased) -> Done {
@@ -300,6 +328,9 @@ impl Work for Deliveries {
                 return Done::returned(due, None, Pace::Untried);
             }
         };
+        if let Some(due) = self.held_back(lane, delivery.patience).await {
+            return Done::returned(due, None, Pace::Untried);
+        }
         let is_second = lane.name.ends_with(DEAD_LETTER);
         let leg = if is_second { Leg::DeadLetter } else { Leg::First };
         let handed = self.receivers.hand_over(&delivery, &entry.body).await;

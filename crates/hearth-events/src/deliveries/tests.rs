@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hearth_services::delivery::{BusEvent, TopicMessage};
+use hearth_services::delivery::{Backoff, BusEvent, HttpPatience, TopicMessage};
 use hearth_store::queue::{Batch, Queue as _};
 use hearth_types::metrics::Metrics;
 use tokio::time::Instant;
@@ -121,7 +121,7 @@ fn start() -> Running {
         http: Arc::clone(&world) as _,
         logs: Arc::clone(&world) as _,
     };
-    let deliveries = Deliveries { receivers, common: common.clone(), delays: Delays::default() };
+    let deliveries = Deliveries::new(receivers, common.clone(), Delays::default());
     let worker = Worker::start(deliveries, common.clone(), LIMITS);
     Running { world, queue, common, _worker: worker }
 }
@@ -290,6 +290,38 @@ async fn a_notification_that_its_dead_letter_queue_refuses_is_counted() {
     let counted: Vec<Metric> = running.counted().into_iter().map(|(metric, _)| metric).collect();
     use Metric::{NumberOfNotificationsFailed, NumberOfNotificationsFailedToRedriveToDlq};
     assert_eq!(counted, [NumberOfNotificationsFailed, NumberOfNotificationsFailedToRedriveToDlq]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_gets_no_more_in_a_second_than_its_policy_says() {
+    let running = start();
+    let http = HttpPatience {
+        no_delay_retries: 0,
+        min_delay_retries: 0,
+        max_delay_retries: 0,
+        min_delay_seconds: 20,
+        max_delay_seconds: 20,
+        backoff: Backoff::Linear,
+        receives_per_second_max: Some(2),
+    };
+    let slow = Delivery {
+        parcel: Parcel::Http { url: "http://slow".to_owned(), headers: Vec::new() },
+        patience: Patience { retries_max: 3, age_ms_max: 86_400_000, http: Some(http) },
+        ..of_subscription(TARGET)
+    };
+    let began = Instant::now();
+    for number in 0..20 {
+        running.put(&slow, ("slow", None), &number.to_string()).await;
+    }
+    running.put(&of_subscription(TARGET), ("fast", None), "x").await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(running.taken().len(), 2, "the first one, and the one of the other lane");
+    running.emptied().await;
+    assert_eq!(running.taken().len(), 21);
+    let took = began.elapsed();
+    // Nineteen pauses of half a second, and not many more.
+    let expected = Duration::from_millis(9_500)..Duration::from_millis(15_000);
+    assert!(expected.contains(&took), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
