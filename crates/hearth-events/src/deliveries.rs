@@ -218,10 +218,11 @@ fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
 /// The delivery to the dead-letter queue of one that is given up, if it has one, and its payload.
 fn to_dead_letters(
     delivery: &Delivery,
-    body: &Bytes,
+    entry: &Leased,
     (not_taken, exhausted): (&NotTaken, Option<&'static str>),
 ) -> Option<(Delivery, Bytes)> {
     let arn = delivery.dead_letter.clone()?;
+    let body = &entry.body;
     let (body, mut message) = match (&delivery.origin, &delivery.parcel) {
         (Origin::Subscription { .. }, _) => topics::dead_letter(delivery, body),
         // As it was: with its attributes, and in its group.
@@ -233,6 +234,7 @@ fn to_dead_letters(
         message.attributes =
             of_target((rule.as_str(), target.as_str()), delivery, not_taken, exhausted);
     }
+    identify(&mut message, &arn, entry);
     let second = Delivery {
         origin: delivery.origin.clone(),
         parcel: Parcel::Queue { arn, message },
@@ -246,6 +248,19 @@ fn to_dead_letters(
         attempts: 0,
     };
     Some((second, body))
+}
+
+/// A FIFO queue wants to know the group of a message, and which messages are the same. A standard
+/// queue does not take what says the latter.
+fn identify(message: &mut QueueMessage, arn: &str, entry: &Leased) {
+    if !arn.ends_with(".fifo") {
+        message.deduplication = None;
+        return;
+    }
+    let id = entry.receipt.entry.to_string();
+    let group = entry.group.clone().unwrap_or_else(|| id.clone());
+    message.group.get_or_insert(group);
+    message.deduplication.get_or_insert(id);
 }
 
 /// What EventBridge says with an event that it sends to a dead-letter queue.
@@ -358,7 +373,7 @@ impl Work for Deliveries {
                 tracing::warn!(%lane.name, %not_taken, "a delivery was given up");
                 let counts = counts(&[Step::Tried, Step::GivenUp]);
                 let why = (&not_taken, exhausted);
-                let second = to_dead_letters(&delivery, &entry.body, why).map(|(second, body)| {
+                let second = to_dead_letters(&delivery, entry, why).map(|(second, body)| {
                     let lane = format!("{}{DEAD_LETTER}", lane.name);
                     second.entry(&lane, entry.group.clone(), body, now)
                 });

@@ -280,6 +280,36 @@ async fn a_notification_comes_to_its_dead_letter_queue_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_letter_has_the_ids_that_its_queue_wants() {
+    #[rustfmt::skip]
+    let rows = [
+        // The queue, the group of the entry, the ids of the message; what arrives.
+        ("dead.fifo", Some("h"), (None, None),           (Some("h"), true)),
+        ("dead.fifo", None,      (None, None),           (Some("1"), true)),
+        ("dead.fifo", Some("g"), (Some("g"), Some("d")), (Some("g"), true)),
+        ("dead",      Some("g"), (Some("g"), Some("d")), (Some("g"), false)),
+    ];
+    for (dead, group_of_entry, (group, deduplication), expected) in rows {
+        let running = start();
+        let message = QueueMessage {
+            group: group.map(str::to_owned),
+            deduplication: deduplication.map(str::to_owned),
+            ..QueueMessage::default()
+        };
+        let delivery = Delivery {
+            parcel: Parcel::Queue { arn: "arn:missing".to_owned(), message },
+            dead_letter: Some(dead.to_owned()),
+            ..of_subscription(TARGET)
+        };
+        running.put(&delivery, ("l", group_of_entry), "x").await;
+        running.emptied().await;
+        let found = running.world.messages.lock().unwrap().remove(0);
+        let ids = (found.group.as_deref(), found.deduplication.is_some());
+        assert_eq!(ids, expected, "{dead}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_notification_that_its_dead_letter_queue_refuses_is_counted() {
     let running = start();
     let mut delivery = of_subscription("arn:missing");
