@@ -40,9 +40,10 @@ pub const IGNORED_MILLIS_MAX: u64 = 500;
 pub const IGNORED_BYTES_MAX: usize = 64 * 1024;
 /// Connections to one remote service at a time. Each call has one; more calls wait for their turn.
 pub const CALL_CONNECTIONS_MAX: usize = 64;
-/// Connections to HTTP endpoints at a time, of all subscriptions together. Each may be taken for as
-/// long as [`POST_SECONDS_MAX`] by an endpoint that does not answer.
-pub const POST_CONNECTIONS_MAX: usize = 256;
+/// Connections to HTTP endpoints at a time, of all subscriptions together: as many as there are
+/// deliveries on their way. With fewer, endpoints that do not answer would have the others' time run
+/// out while they wait for a connection, and use up their retries.
+pub const POST_CONNECTIONS_MAX: usize = hearth_types::limits::DELIVERIES_RUNNING_MAX;
 /// Connections that are kept for the next request.
 pub const KEPT_CONNECTIONS_MAX: usize = 16;
 /// How long one is kept: less than servers usually keep theirs.
