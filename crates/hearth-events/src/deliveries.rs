@@ -12,14 +12,18 @@
 //! 1. A delivery that is given up becomes one to its dead-letter queue in the same batch.
 //! 2. Whoever does not take what it is given holds up its own lane only.
 //! 3. Deliveries of one group arrive in order.
+//! 4. An endpoint whose delivery policy says how many deliveries it gets in a second gets no more.
 //!
 //! # Deliberately absent
 //!
 //! No protocols: whoever takes something is behind a trait.
 
+mod throttle;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -38,6 +42,7 @@ use hearth_types::limits;
 use hearth_types::metrics::Metric;
 use hearth_types::time::Timestamp;
 
+use self::throttle::{Place, Throttle};
 use crate::record::as_attribute;
 use crate::retry::Delays;
 use crate::turns::Pace;
@@ -186,9 +191,10 @@ fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
                 (Leg::First, Step::Taken) => Metric::NumberOfNotificationsDelivered,
                 (Leg::First, Step::GivenUp) => Metric::NumberOfNotificationsFailed,
                 (Leg::DeadLetter, Step::Taken) => Metric::NumberOfNotificationsRedrivenToDlq,
-                (Leg::First | Leg::DeadLetter, Step::Tried) | (Leg::DeadLetter, Step::GivenUp) => {
-                    return None;
+                (Leg::DeadLetter, Step::GivenUp) => {
+                    Metric::NumberOfNotificationsFailedToRedriveToDlq
                 }
+                (Leg::First | Leg::DeadLetter, Step::Tried) => return None,
             };
             (metric, topic.rsplit(':').next().unwrap_or(topic))
         }
@@ -218,10 +224,11 @@ fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
 /// The delivery to the dead-letter queue of one that is given up, if it has one, and its payload.
 fn to_dead_letters(
     delivery: &Delivery,
-    body: &Bytes,
+    entry: &Leased,
     (not_taken, exhausted): (&NotTaken, Option<&'static str>),
 ) -> Option<(Delivery, Bytes)> {
     let arn = delivery.dead_letter.clone()?;
+    let body = &entry.body;
     let (body, mut message) = match (&delivery.origin, &delivery.parcel) {
         (Origin::Subscription { .. }, _) => topics::dead_letter(delivery, body),
         // As it was: with its attributes, and in its group.
@@ -233,6 +240,7 @@ fn to_dead_letters(
         message.attributes =
             of_target((rule.as_str(), target.as_str()), delivery, not_taken, exhausted);
     }
+    identify(&mut message, &arn, entry);
     let second = Delivery {
         origin: delivery.origin.clone(),
         parcel: Parcel::Queue { arn, message },
@@ -246,6 +254,19 @@ fn to_dead_letters(
         attempts: 0,
     };
     Some((second, body))
+}
+
+/// A FIFO queue wants to know the group of a message, and which messages are the same. A standard
+/// queue does not take what says the latter.
+fn identify(message: &mut QueueMessage, arn: &str, entry: &Leased) {
+    if !arn.ends_with(".fifo") {
+        message.deduplication = None;
+        return;
+    }
+    let id = entry.receipt.entry.to_string();
+    let group = entry.group.clone().unwrap_or_else(|| id.clone());
+    message.group.get_or_insert(group);
+    message.deduplication.get_or_insert(id);
 }
 
 /// What EventBridge says with an event that it sends to a dead-letter queue.
@@ -281,9 +302,29 @@ fn of_target(
 /// What is done with deliveries.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
-    pub(crate) receivers: Receivers,
-    pub(crate) common: Common,
-    pub(crate) delays: Delays,
+    receivers: Receivers,
+    common: Common,
+    delays: Delays,
+    throttle: Throttle,
+}
+
+impl Deliveries {
+    pub(crate) fn new(receivers: Receivers, common: Common, delays: Delays) -> Self {
+        Self { receivers, common, delays, throttle: Throttle::default() }
+    }
+
+    /// Waits until an endpoint may get one more. `Some`: not soon, but then.
+    async fn held_back(&self, lane: &Lane, patience: Patience) -> Option<Timestamp> {
+        let per_second = patience.http?.receives_per_second_max?;
+        match self.throttle.take(&lane.name, per_second, self.common.time.now()) {
+            Place::After { ms: 0 } => None,
+            Place::After { ms } => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                None
+            }
+            Place::Later { due } => Some(due),
+        }
+    }
 }
 
 impl Work for Deliveries {
@@ -291,8 +332,11 @@ impl Work for Deliveries {
         LANE_KIND
     }
 
-    fn capacity(&self, _lane: &Lane) -> usize {
-        limits::DELIVERIES_RUNNING_OF_LANE_MAX
+    /// Of a lane with a rate, those that have places within a second.
+    fn capacity(&self, lane: &Lane) -> usize {
+        let per_second = self.throttle.per_second(&lane.name).unwrap_or(u32::MAX);
+        let per_second = usize::try_from(per_second).unwrap_or(usize::MAX);
+        per_second.min(limits::DELIVERIES_RUNNING_OF_LANE_MAX)
     }
 
     async fn perform(&self, lane: &Lane, entry: &Leased) -> Done {
@@ -305,6 +349,9 @@ impl Work for Deliveries {
                 return Done::returned(due, None, Pace::Untried);
             }
         };
+        if let Some(due) = self.held_back(lane, delivery.patience).await {
+            return Done::returned(due, None, Pace::Untried);
+        }
         let is_second = lane.name.ends_with(DEAD_LETTER);
         let leg = if is_second { Leg::DeadLetter } else { Leg::First };
         let handed = self.receivers.hand_over(&delivery, &entry.body).await;
@@ -336,7 +383,7 @@ impl Work for Deliveries {
                 tracing::warn!(%lane.name, %not_taken, "a delivery was given up");
                 let counts = counts(&[Step::Tried, Step::GivenUp]);
                 let why = (&not_taken, exhausted);
-                let second = to_dead_letters(&delivery, &entry.body, why).map(|(second, body)| {
+                let second = to_dead_letters(&delivery, entry, why).map(|(second, body)| {
                     let lane = format!("{}{DEAD_LETTER}", lane.name);
                     second.entry((&lane, entry.group.clone()), body, now)
                 });

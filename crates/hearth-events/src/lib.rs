@@ -91,7 +91,7 @@ impl Events {
         };
         let functions = Lambda { control, invoker };
         let events = Dispatcher { functions, common: common.clone(), delays };
-        let deliveries = Deliveries { receivers, common: common.clone(), delays };
+        let deliveries = Deliveries::new(receivers, common.clone(), delays);
         let of_events = Limits {
             entries: limits::EVENTS_RUNNING_MAX,
             of_lane: limits::EVENTS_RUNNING_OF_FUNCTION_MAX,

@@ -40,9 +40,10 @@ pub const IGNORED_MILLIS_MAX: u64 = 500;
 pub const IGNORED_BYTES_MAX: usize = 64 * 1024;
 /// Connections to one remote service at a time. Each call has one; more calls wait for their turn.
 pub const CALL_CONNECTIONS_MAX: usize = 64;
-/// Connections to HTTP endpoints at a time, of all subscriptions together. Each may be taken for as
-/// long as [`POST_SECONDS_MAX`] by an endpoint that does not answer.
-pub const POST_CONNECTIONS_MAX: usize = 256;
+/// Connections to HTTP endpoints at a time, of all subscriptions together: as many as there are
+/// deliveries on their way. With fewer, endpoints that do not answer would have the others' time run
+/// out while they wait for a connection, and use up their retries.
+pub const POST_CONNECTIONS_MAX: usize = hearth_types::limits::DELIVERIES_RUNNING_MAX;
 /// Connections that are kept for the next request.
 pub const KEPT_CONNECTIONS_MAX: usize = 16;
 /// How long one is kept: less than servers usually keep theirs.
@@ -56,10 +57,16 @@ pub const TOPIC_NAME_CHARACTERS_MAX: usize = 256;
 pub const TOPICS_MAX: usize = 100_000;
 /// AWS: FIFO topics of one account in one region.
 pub const FIFO_TOPICS_MAX: usize = 1_000;
-/// AWS: subscriptions of one standard topic.
-pub const SUBSCRIPTIONS_MAX: usize = 12_500_000;
+/// Subscriptions of one standard topic. AWS takes 12,500,000; here they are in memory, with a
+/// kilobyte or so for each, and a new one is compared with all of them.
+pub const SUBSCRIPTIONS_MAX: usize = 100_000;
 /// AWS: subscriptions of one FIFO topic, and of one whose messages may be large.
 pub const SUBSCRIPTIONS_FEW_MAX: usize = 100;
+/// Deliveries of a standard topic that are put on their way in one change of the queue. A message
+/// for more subscriptions takes several, so that it is not in memory once for each.
+pub const NOTIFICATIONS_OF_PART_MAX: usize = 1_000;
+/// What those may have together, but for the last of them.
+pub const NOTIFICATIONS_OF_PART_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// AWS: topics or subscriptions on one page of a listing.
 pub const TOPIC_LIST_ITEMS_MAX: usize = 100;
 /// AWS: the name that is shown of a topic.

@@ -144,6 +144,11 @@ pub const STALE_ENTRY_LOOKS_MAX: u32 = 3;
 pub const DESTINATION_RETRIES_MAX: u32 = 100;
 /// How old such a delivery may get: as old as an event.
 pub const DESTINATION_AGE_MS_MAX: u64 = 6 * 3_600 * 1_000;
+/// How long a delivery waits for its place at an endpoint that gets only so many in a second. One
+/// that would wait longer goes back to the queue, so that it takes no room from others.
+pub const DELIVERY_WAIT_MS_MAX: u64 = 1_000;
+/// How long it is remembered that an endpoint gets only so many, at the least.
+pub const DELIVERY_RATE_KEPT_MS: u64 = 60_000;
 /// Events of one function that were given up and are kept to be looked at; the oldest go first.
 pub const EVENTS_FAILED_MAX: u64 = 1_000;
 /// Events on one page of `/_hearth/events`.

@@ -81,6 +81,8 @@ metrics! {
     NumberOfNotificationsFilteredOut, "AWS/SNS", "TopicName", Count;
     /// Notifications that went to the dead-letter queue of their subscription.
     NumberOfNotificationsRedrivenToDlq, "AWS/SNS", "TopicName", Count;
+    /// Notifications that could not be sent to that queue either.
+    NumberOfNotificationsFailedToRedriveToDlq, "AWS/SNS", "TopicName", Count;
     /// Events that matched a rule.
     TriggeredRules, "AWS/Events", "RuleName", Count;
     /// Attempts to hand an event to a target.

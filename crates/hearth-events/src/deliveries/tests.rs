@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hearth_services::delivery::{BusEvent, TopicMessage};
+use hearth_services::delivery::{Backoff, BusEvent, HttpPatience, TopicMessage};
 use hearth_store::queue::{Ask, Batch, Fate, Queue as _};
 use hearth_types::metrics::Metrics;
 use tokio::time::Instant;
@@ -132,8 +132,7 @@ fn start() -> Running {
     let (world, queue) = (Arc::new(World::default()), Arc::new(Memory::default()));
     let mut common = common(&queue, &Moved::new());
     common.metrics = Arc::clone(&world) as _;
-    let receivers = receivers(&world);
-    let deliveries = Deliveries { receivers, common: common.clone(), delays: Delays::default() };
+    let deliveries = Deliveries::new(receivers(&world), common.clone(), Delays::default());
     let worker = Worker::start(deliveries, common.clone(), LIMITS);
     Running { world, queue, common, _worker: worker }
 }
@@ -310,6 +309,81 @@ async fn a_notification_comes_to_its_dead_letter_queue_as_it_was() {
     let counted: Vec<Metric> = running.counted().into_iter().map(|(metric, _)| metric).collect();
     use Metric::{NumberOfNotificationsFailed, NumberOfNotificationsRedrivenToDlq};
     assert_eq!(counted, [NumberOfNotificationsFailed, NumberOfNotificationsRedrivenToDlq]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_has_the_ids_that_its_queue_wants() {
+    #[rustfmt::skip]
+    let rows = [
+        // The queue, the group of the entry, the ids of the message; what arrives.
+        ("dead.fifo", Some("h"), (None, None),           (Some("h"), true)),
+        ("dead.fifo", None,      (None, None),           (Some("1"), true)),
+        ("dead.fifo", Some("g"), (Some("g"), Some("d")), (Some("g"), true)),
+        ("dead",      Some("g"), (Some("g"), Some("d")), (Some("g"), false)),
+    ];
+    for (dead, group_of_entry, (group, deduplication), expected) in rows {
+        let running = start();
+        let message = QueueMessage {
+            group: group.map(str::to_owned),
+            deduplication: deduplication.map(str::to_owned),
+            ..QueueMessage::default()
+        };
+        let delivery = Delivery {
+            parcel: Parcel::Queue { arn: "arn:missing".to_owned(), message },
+            dead_letter: Some(dead.to_owned()),
+            ..of_subscription(TARGET)
+        };
+        running.put(&delivery, ("l", group_of_entry), "x").await;
+        running.emptied().await;
+        let found = running.world.messages.lock().unwrap().remove(0);
+        let ids = (found.group.as_deref(), found.deduplication.is_some());
+        assert_eq!(ids, expected, "{dead}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notification_that_its_dead_letter_queue_refuses_is_counted() {
+    let running = start();
+    let mut delivery = of_subscription("arn:missing");
+    delivery.dead_letter = Some("arn:dead-missing".to_owned());
+    running.put(&delivery, ("l", None), "notification").await;
+    running.emptied().await;
+    assert!(running.taken().is_empty());
+    let counted: Vec<Metric> = running.counted().into_iter().map(|(metric, _)| metric).collect();
+    use Metric::{NumberOfNotificationsFailed, NumberOfNotificationsFailedToRedriveToDlq};
+    assert_eq!(counted, [NumberOfNotificationsFailed, NumberOfNotificationsFailedToRedriveToDlq]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_gets_no_more_in_a_second_than_its_policy_says() {
+    let running = start();
+    let http = HttpPatience {
+        no_delay_retries: 0,
+        min_delay_retries: 0,
+        max_delay_retries: 0,
+        min_delay_seconds: 20,
+        max_delay_seconds: 20,
+        backoff: Backoff::Linear,
+        receives_per_second_max: Some(2),
+    };
+    let slow = Delivery {
+        parcel: Parcel::Http { url: "http://slow".to_owned(), headers: Vec::new() },
+        patience: Patience { retries_max: 3, age_ms_max: 86_400_000, http: Some(http) },
+        ..of_subscription(TARGET)
+    };
+    let began = Instant::now();
+    for number in 0..20 {
+        running.put(&slow, ("slow", None), &number.to_string()).await;
+    }
+    running.put(&of_subscription(TARGET), ("fast", None), "x").await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(running.taken().len(), 2, "the first one, and the one of the other lane");
+    running.emptied().await;
+    assert_eq!(running.taken().len(), 21);
+    let took = began.elapsed();
+    // Nineteen pauses of half a second, and not many more.
+    let expected = Duration::from_millis(9_500)..Duration::from_millis(15_000);
+    assert!(expected.contains(&took), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,8 @@
 //! # Promises
 //!
 //! 1. What was answered is durable: records are in the store, messages are in the queue.
-//! 2. A message is put for all of its subscriptions in one change of the queue.
+//! 2. A message is put for all of its subscriptions in one change of the queue; if they are many, in
+//!    several, before it is answered for.
 //! 3. What subscribers get is signed, and can be checked with the certificate that is served.
 //!
 //! # Deliberately absent

@@ -155,8 +155,17 @@ pub(super) fn allows(text: &str, topic: &TopicArn, account: &AccountId, action: 
     allowed
 }
 
+/// Whether a statement is about an account: one that it names, or, with `NotPrincipal`, one that it
+/// does not name.
 fn is_for(statement: &Value, account: &AccountId) -> bool {
-    let Some(principal) = statement.get("Principal") else { return false };
+    match (statement.get("Principal"), statement.get("NotPrincipal")) {
+        (Some(principal), _) => names_account(principal, account),
+        (None, Some(others)) => !names_account(others, account),
+        (None, None) => false,
+    }
+}
+
+fn names_account(principal: &Value, account: &AccountId) -> bool {
     let named = match principal.get("AWS") {
         Some(named) => texts(Some(named)),
         None => texts(Some(principal)),
@@ -186,16 +195,22 @@ fn names(statement: &Value, member: &str, name: &str) -> bool {
 fn condition_is_met(statement: &Value, account: &AccountId) -> Option<bool> {
     let Some(condition) = statement.get("Condition") else { return Some(true) };
     for (operator, keys) in condition.as_object()? {
-        if !matches!(operator.as_str(), "StringEquals" | "StringLike") {
-            return None;
-        }
+        let has_wildcards = match operator.as_str() {
+            "StringEquals" => false,
+            "StringLike" => true,
+            _odd => return None,
+        };
+        let account = account.as_str();
+        let is_met = |one: &&str| {
+            if has_wildcards { fits(one.as_bytes(), account.as_bytes()) } else { *one == account }
+        };
         for (key, wanted) in keys.as_object()? {
             let key = key.to_ascii_lowercase();
             if !matches!(key.as_str(), "aws:sourceowner" | "aws:sourceaccount") {
                 return None;
             }
             let wanted = texts(Some(wanted));
-            if !wanted.iter().any(|one| fits(one.as_bytes(), account.as_str().as_bytes())) {
+            if !wanted.iter().any(is_met) {
                 return Some(false);
             }
         }
@@ -331,6 +346,38 @@ mod tests {
             (of(vec![]),                                                                 false),
         ];
         for (text, expected) in rows {
+            assert_eq!(allows(&text, &topic(), &account('1'), "Publish"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_statement_is_about_whom_it_names_or_does_not_name() {
+        let statement = |effect: &str, principal: &str, who: &str| {
+            let who = json!({ "AWS": who });
+            json!({ "Effect": effect, principal: who, "Action": "sns:*", "Resource": "*" })
+        };
+        let everybody = || statement("Allow", "Principal", "*");
+        let (one, two) = ("1".repeat(12), "2".repeat(12));
+        #[rustfmt::skip]
+        let rows = [
+            (vec![everybody(), statement("Deny", "NotPrincipal", &two)],  false),
+            (vec![everybody(), statement("Deny", "NotPrincipal", &one)],  true),
+            (vec![statement("Allow", "NotPrincipal", &one)],              false),
+            (vec![statement("Allow", "NotPrincipal", &two)],              true),
+        ];
+        for (statements, expected) in rows {
+            let text = json!({ "Statement": statements }).to_string();
+            assert_eq!(allows(&text, &topic(), &account('1'), "Publish"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_like_has_wildcards() {
+        for (operator, expected) in [("StringEquals", false), ("StringLike", true)] {
+            let condition = json!({ operator: { "aws:SourceAccount": "1*" } });
+            let statement = json!({ "Effect": "Allow", "Principal": "*", "Action": "sns:Publish",
+                                    "Resource": "*", "Condition": condition });
+            let text = json!({ "Statement": statement }).to_string();
             assert_eq!(allows(&text, &topic(), &account('1'), "Publish"), expected, "{text}");
         }
     }

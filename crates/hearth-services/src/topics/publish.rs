@@ -1,5 +1,5 @@
 //! Publishing: one delivery for each subscription that wants the message, all of them in one change
-//! of the durable queue.
+//! of the durable queue, unless they are many: then a part of them at a time.
 //!
 //! A FIFO topic takes a message in two steps, because it has to know first whether it has taken the
 //! same one before:
@@ -12,10 +12,14 @@
 //! # Promises
 //!
 //! 1. When a message is answered for, it is on its way to every subscription that wants it, also
-//!    after a crash; when it is refused, it is on its way to none.
+//!    after a crash; when it is refused, it is on its way to none. If the queue fails between the
+//!    parts of a message for many subscriptions, it is on its way to some: whoever publishes it
+//!    again, which the failure asks for, may reach those twice, as with any standard topic.
 //! 2. Messages of one group of a FIFO topic are handed over in the order in which they were taken.
 //! 3. A message of a FIFO topic that was taken before, within five minutes, is answered with the
 //!    ids of the first one and handed over no second time.
+//! 4. Memory is bounded, however many subscriptions a topic has: by one part of the deliveries, or,
+//!    of a FIFO topic, by those of a few messages for its few subscriptions.
 //!
 //! # Deliberately absent
 //!
@@ -30,6 +34,7 @@ use hearth_store::queue::{
 };
 use hearth_types::metrics::Metric;
 use hearth_types::time::Timestamp;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -39,14 +44,16 @@ use super::error::TopicError;
 use super::filter;
 use super::message::{Message, NewMessage, bytes_max};
 use super::record::{
-    DeliveryForm, Protocol, SignatureVersion, SubscriptionRecord, ThroughputScope, TopicRecord,
+    DeliveryForm, FilterScope, Protocol, SignatureVersion, SubscriptionRecord, ThroughputScope,
+    TopicRecord,
 };
 use super::subscribers::{Subscriber, Wanted};
 use super::{Asker, Topics, delivery_policy};
 use crate::delivery::{Delivery, Origin, Parcel, Patience, QueueMessage, TopicMessage};
 use crate::limits::{
     DEDUPLICATION_MILLIS, ENTRY_ID_CHARACTERS_MAX, NOTIFICATION_AGE_MILLIS_MAX,
-    NOTIFICATION_RETRIES_MAX, PUBLISH_ENTRIES_MAX,
+    NOTIFICATION_BYTES_DEFAULT, NOTIFICATION_RETRIES_MAX, NOTIFICATIONS_OF_PART_BYTES_MAX,
+    NOTIFICATIONS_OF_PART_MAX, PUBLISH_ENTRIES_MAX,
 };
 use crate::targets::{NotTaken, Publish, Sent};
 
@@ -54,8 +61,8 @@ use crate::targets::{NotTaken, Publish, Sent};
 pub(super) const LANE_KIND: &str = "topic";
 /// How many messages are handed over in one change.
 const DRAIN_ENTRIES: usize = 10;
-/// How much they may have together.
-const DRAIN_BYTES: usize = 4 * 1024 * 1024;
+/// How much they may have together, unless it is one: each is there once for each subscription.
+const DRAIN_BYTES: usize = NOTIFICATION_BYTES_DEFAULT;
 /// AWS's sequence numbers have twenty digits.
 const SEQUENCE_BASE: u64 = 10_000_000_000_000_000_000;
 /// What an HTTP endpoint sees as the caller.
@@ -147,16 +154,14 @@ impl Topics {
         topic: &TopicRecord,
         messages: Vec<Message>,
     ) -> Result<Vec<Published>, TopicError> {
-        let (mut published, mut puts, mut filtered) = (Vec::new(), Vec::new(), 0);
+        let (mut published, mut handed) = (Vec::new(), Handed::default());
         for message in &messages {
             let one = Published { message_id: Uuid::new_v4().to_string(), sequence_number: None };
-            let handed = self.hand_over(topic, &one, message).await?;
-            puts.extend(handed.puts);
-            filtered += handed.filtered;
+            self.hand_over(topic, (&one, message), &mut handed).await?;
             published.push(one);
         }
-        self.apply(Batch { puts, ..Batch::default() }).await?;
-        self.count_filtered(topic, filtered);
+        self.put_part(&mut handed).await?;
+        self.count_filtered(topic, handed.filtered);
         Ok(published)
     }
 
@@ -183,28 +188,34 @@ impl Topics {
     ) -> Result<(), TopicError> {
         let lane = lane(&topic.arn);
         loop {
-            // Nobody else takes from this lane, so that the lease may end at once: what is not
-            // handed over now can be taken again without a wait.
-            let until = now.plus_millis(1);
+            // Nobody else takes from this lane, so that the lease has ended when it begins: what
+            // is not handed over now can be taken again at once, also if the clock is set back.
+            let until = Timestamp(0);
             let ask = Ask { lane: &lane, entries: DRAIN_ENTRIES, bytes: DRAIN_BYTES, until };
             let leased = self.queue.lease(ask, now).await.map_err(TopicError::Store)?;
             if leased.is_empty() {
                 return Ok(());
             }
-            let (mut puts, mut settles, mut filtered) = (Vec::new(), Vec::new(), 0);
+            let (mut handed, mut settles) = (Handed::default(), Vec::new());
             for entry in leased {
                 settles.push(Settle { receipt: entry.receipt, fate: Fate::Remove });
                 if let Some(message) = read(&lane, &entry) {
                     let published = in_order(&topic.arn, entry.receipt.entry);
-                    let handed = self.hand_over(topic, &published, &message).await?;
-                    puts.extend(handed.puts);
-                    filtered += handed.filtered;
+                    self.hand_over(topic, (&published, &message), &mut handed).await?;
                 }
             }
+            let Handed { puts, filtered, .. } = handed;
             let batch = Batch { puts, settles, unless_settled: Unless::Nothing };
             self.apply(batch).await?;
             self.count_filtered(topic, filtered);
         }
+    }
+
+    /// Puts what was gathered of a standard topic.
+    async fn put_part(&self, handed: &mut Handed) -> Result<(), TopicError> {
+        let puts = std::mem::take(&mut handed.puts);
+        handed.bytes = 0;
+        self.apply(Batch { puts, ..Batch::default() }).await
     }
 
     pub(super) async fn apply(&self, batch: Batch) -> Result<(), TopicError> {
@@ -222,25 +233,26 @@ impl Topics {
         }
     }
 
-    /// The deliveries of one message.
+    /// Gathers the deliveries of one message. Those of a standard topic are put on the way whenever
+    /// there are enough for a part; of a FIFO topic they have to stay together.
     async fn hand_over(
         &self,
         topic: &TopicRecord,
-        published: &Published,
-        message: &Message,
-    ) -> Result<Handed, TopicError> {
+        (published, message): (&Published, &Message),
+        handed: &mut Handed,
+    ) -> Result<(), TopicError> {
         let timestamp = message.published.iso();
         let arn = topic.arn.to_string();
         let now = self.clock.now();
         let mut signatures = Signatures { topics: self, made: Vec::new() };
-        let mut handed = Handed::default();
+        let mut subjects = Subjects::default();
         for subscriber in self.subscribers.of(&topic.arn) {
             let record = &subscriber.record;
             if !record.is_confirmed() {
                 continue;
             }
             let text = message.text_for(record.protocol);
-            if !is_wanted(&subscriber, message, text) {
+            if !is_wanted(&subscriber, message, text, &mut subjects) {
                 handed.filtered += 1;
                 continue;
             }
@@ -261,9 +273,12 @@ impl Topics {
                 Notification { topic, published, message, signable: &signable, signed };
             let (delivery, body) = self.delivery(&notification, record);
             let group = message.group.clone().filter(|_| topic.arn.is_fifo());
-            handed.puts.push(delivery.entry((&record.arn.to_string(), group), body, now));
+            handed.push(delivery.entry((&record.arn.to_string(), group), body, now));
+            if handed.is_part() && !topic.arn.is_fifo() {
+                self.put_part(handed).await?;
+            }
         }
-        Ok(handed)
+        Ok(())
     }
 
     fn delivery(
@@ -332,12 +347,46 @@ struct Notification<'a> {
     signed: Option<Signed>,
 }
 
-/// What becomes of one message.
+/// What becomes of messages.
 #[derive(Debug, Default)]
 struct Handed {
+    /// Deliveries that are not on their way yet.
     puts: Vec<NewEntry>,
-    /// How many subscriptions did not want it.
+    /// What they have together.
+    bytes: usize,
+    /// How many subscriptions did not want a message.
     filtered: u64,
+}
+
+impl Handed {
+    fn push(&mut self, entry: NewEntry) {
+        self.bytes += entry.head.len() + entry.body.len();
+        self.puts.push(entry);
+    }
+
+    /// Whether there are enough for one change of the queue.
+    fn is_part(&self) -> bool {
+        self.puts.len() >= NOTIFICATIONS_OF_PART_MAX
+            || self.bytes >= NOTIFICATIONS_OF_PART_BYTES_MAX
+    }
+}
+
+/// What filters look at in one message: each text is read once, however many filters there are.
+#[derive(Debug, Default)]
+struct Subjects<'a> {
+    read: Vec<(FilterScope, &'a str, Option<Value>)>,
+}
+
+impl<'a> Subjects<'a> {
+    fn of(&mut self, scope: FilterScope, message: &Message, text: &'a str) -> Option<&Value> {
+        let found = self.read.iter().position(|one| one.0 == scope && one.1 == text);
+        let at = found.unwrap_or_else(|| {
+            let subject = filter::subject(scope, &message.attributes, text);
+            self.read.push((scope, text, subject));
+            self.read.len() - 1
+        });
+        self.read[at].2.as_ref()
+    }
 }
 
 /// The signatures of one message: each text is signed once, however many subscriptions get it.
@@ -428,13 +477,18 @@ pub(super) fn headers(signable: &Signable<'_>, content_type: &str) -> Vec<(Strin
     .to_vec()
 }
 
-fn is_wanted(subscriber: &Subscriber, message: &Message, text: &str) -> bool {
+fn is_wanted<'a>(
+    subscriber: &Subscriber,
+    message: &Message,
+    text: &'a str,
+    subjects: &mut Subjects<'a>,
+) -> bool {
     match &subscriber.wanted {
         Wanted::All => true,
         Wanted::Nothing => false,
         Wanted::Some(filter) => {
             let scope = subscriber.record.settings.filter_scope;
-            filter.matches(filter::subject(scope, &message.attributes, text).as_ref())
+            filter.matches(subjects.of(scope, message, text))
         }
     }
 }

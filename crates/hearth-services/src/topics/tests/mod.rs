@@ -33,6 +33,10 @@ impl Hands {
     fn turn(&self, millis: u64) {
         self.0.fetch_add(millis, Ordering::Relaxed);
     }
+
+    fn turn_back(&self, millis: u64) {
+        self.0.fetch_sub(millis, Ordering::Relaxed);
+    }
 }
 
 impl Clock for Hands {

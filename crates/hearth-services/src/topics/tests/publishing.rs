@@ -196,6 +196,28 @@ async fn messages_that_are_too_large_are_refused() {
 }
 
 #[tokio::test]
+async fn a_message_for_many_subscriptions_is_put_in_parts() {
+    let place = Place::new();
+    let topics = place.open().await;
+    let asker = place.asker();
+    let arn = topic(&topics, &place, "t", &[]).await;
+    for number in 0..70 {
+        let raw = [("RawMessageDelivery", "true")];
+        let queue = subscribe("sqs", &format!("{QUEUE}{number}"), &raw);
+        topics.subscribe(&asker, &arn, queue).await.unwrap();
+    }
+    let large = "x".repeat(262_144);
+    topics.publish(&asker, &arn, message(&large)).await.unwrap();
+    assert_eq!(place.deliveries().len(), 70);
+    // The second part fails: the publisher is told so, and may try again.
+    place.queue.fail_after(1);
+    let told = topics.publish(&asker, &arn, message(&large)).await.unwrap_err();
+    assert_eq!(told.code(), "InternalError");
+    let there = place.deliveries().len() - 70;
+    assert!((1..70).contains(&there), "{there}");
+}
+
+#[tokio::test]
 async fn a_batch_is_taken_whole_or_not_at_all() {
     let place = Place::new();
     let topics = place.open().await;
@@ -285,6 +307,19 @@ async fn a_publisher_who_tries_again_brings_the_first_message_on_its_way() {
     assert!(topics.publish(&asker, &arn, in_group("1", "g", "d")).await.is_err());
     topics.publish(&asker, &arn, in_group("1", "g", "d")).await.unwrap();
     assert_eq!(place.bodies(), ["1", "1"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_nothing_in_a_fifo_topic() {
+    let place = Place::new();
+    let topics = place.open().await;
+    let asker = place.asker();
+    let arn = fifo(&topics, &place).await;
+    place.queue.fail_after(1);
+    assert!(topics.publish(&asker, &arn, in_group("1", "g", "d")).await.is_err());
+    place.clock.turn_back(3_600_000);
+    topics.publish(&asker, &arn, in_group("2", "g", "e")).await.unwrap();
+    assert_eq!(place.bodies(), ["1", "1", "2", "2"]);
 }
 
 #[tokio::test]

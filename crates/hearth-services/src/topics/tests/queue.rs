@@ -1,4 +1,5 @@
-//! A queue in memory: as much of the trait as topics need, and a switch that makes it fail.
+//! A queue in memory: as much of the trait as topics need, leases included, and a switch that makes
+//! it fail.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
@@ -91,6 +92,7 @@ impl Queue for MemoryQueue {
             .take(ask.entries);
         let leased = due.map(|(id, entry, leases)| {
             *leases += 1;
+            entry.due = ask.until;
             Leased {
                 receipt: Receipt { entry: *id, lease: *leases },
                 group: entry.group.clone(),
