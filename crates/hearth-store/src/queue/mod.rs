@@ -19,6 +19,9 @@
 //!    removed, except in one call that leases both, in their order.
 //! 5. The memory that an engine uses does not grow with the number of entries.
 //!
+//! The engines are `sqlite`, `postgres` and, for tests only, `memory`: nothing survives in that one, and
+//! its memory grows.
+//!
 //! # Deliberately absent
 //!
 //! No rules about retries, and no clock: time is an argument. What an entry means is said by its
@@ -27,6 +30,8 @@
 pub mod signals;
 pub mod sqlite;
 pub mod postgres;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
 #[cfg(test)]
 pub(crate) mod conformance;
 

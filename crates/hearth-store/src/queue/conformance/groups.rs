@@ -154,7 +154,11 @@ pub(super) async fn of_a_group_one_is_leased_at_a_time_by_whoever_comes(
     let take = || async move {
         while line.len().await > 0 {
             let leased = line.lease(1).await;
-            let Some(leased) = leased.first() else { continue };
+            let Some(leased) = leased.first() else {
+                // The others have them, and go on before this one looks again.
+                tokio::task::yield_now().await;
+                continue;
+            };
             let group: usize = leased.group.as_deref().unwrap().parse().unwrap();
             let taken = std::mem::replace(&mut *held[group].lock().unwrap(), true);
             assert!(!taken, "somebody else has one of this group");
