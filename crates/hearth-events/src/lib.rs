@@ -28,8 +28,6 @@ mod record;
 mod worker;
 mod turns;
 mod steady;
-#[cfg(test)]
-mod memory;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hearth_services::delivery::{Backoff, BusEvent, HttpPatience, TopicMessage};
+use hearth_store::queue::memory::MemoryQueue;
 use hearth_store::queue::{Ask, Batch, Fate, Queue as _};
 use hearth_types::metrics::Metrics;
 use tokio::time::Instant;
 
 use super::*;
-use crate::memory::Memory;
 use crate::turns::Limits;
 use crate::worker::Worker;
 use crate::worker::tests::{Moved, common};
@@ -111,7 +111,7 @@ impl Metrics for World {
 
 struct Running {
     world: Arc<World>,
-    queue: Arc<Memory>,
+    queue: Arc<MemoryQueue>,
     common: Common,
     _worker: Arc<Worker<Deliveries>>,
 }
@@ -129,7 +129,7 @@ fn receivers(world: &Arc<World>) -> Receivers {
 }
 
 fn start() -> Running {
-    let (world, queue) = (Arc::new(World::default()), Arc::new(Memory::default()));
+    let (world, queue) = (Arc::new(World::default()), Arc::new(MemoryQueue::default()));
     let mut common = common(&queue, &Moved::new());
     common.metrics = Arc::clone(&world) as _;
     let deliveries = Deliveries::new(receivers(&world), common.clone(), Delays::default());
@@ -276,7 +276,7 @@ async fn a_group_arrives_in_order_also_when_its_receiver_was_down() {
 
 #[tokio::test(start_paused = true)]
 async fn what_fails_while_the_server_stops_is_put_back_as_it_was() {
-    let (world, queue) = (Arc::new(World::default()), Arc::new(Memory::default()));
+    let (world, queue) = (Arc::new(World::default()), Arc::new(MemoryQueue::default()));
     world.is_down.store(true, Ordering::SeqCst);
     let common = common(&queue, &Moved::new());
     common.closing.store(true, Ordering::SeqCst);

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use hearth_invoke::admission::{Limit, Throttled};
 use hearth_invoke::asynchronous::{FAILED_LANE_KIND, named};
 use hearth_services::delivery::{Delivery, LANE_KIND as DELIVER, Origin, Parcel};
+use hearth_store::queue::memory::{MemoryQueue, Row};
 use hearth_store::queue::{Batch, Queue as _};
 use hearth_types::ids::RequestId;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::*;
-use crate::memory::{Memory, Row};
 use crate::turns::Limits;
 use crate::worker::Worker;
 use crate::worker::tests::{Moved, common};
@@ -75,7 +75,7 @@ impl Functions for Fake {
 }
 
 struct World {
-    queue: Arc<Memory>,
+    queue: Arc<MemoryQueue>,
     clock: Arc<Moved>,
     common: Common,
     played: Arc<Played>,
@@ -84,7 +84,7 @@ struct World {
 
 impl World {
     fn new(rules: Rules) -> Self {
-        let queue = Arc::new(Memory::default());
+        let queue = Arc::new(MemoryQueue::default());
         let clock = Moved::new();
         let common = common(&queue, &clock);
         let played = Played { rules: Mutex::new(Some(rules)), attempts: Mutex::default() };
@@ -321,11 +321,11 @@ async fn in_any_weather_each_event_ends_exactly_once() {
                 .collect();
             world.submit(&format!("f{}", below(4)), &words).await;
             tokio::time::sleep(Duration::from_millis(below(3_000))).await;
-            world.queue.is_broken.store(false, Ordering::SeqCst);
+            world.queue.mend();
             if below(10) == 0 {
-                world.queue.is_broken.store(true, Ordering::SeqCst);
+                world.queue.break_down();
                 tokio::time::sleep(Duration::from_millis(below(5_000))).await;
-                world.queue.is_broken.store(false, Ordering::SeqCst);
+                world.queue.mend();
             }
         }
         world.over().await;

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use bytes::Bytes;
+use hearth_store::queue::memory::MemoryQueue;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::time::Clock;
 
 use super::*;
-use crate::memory::Memory;
 
 const KIND: &str = "test";
 const LIMITS: Limits = Limits { entries: 100, of_lane: 50, bytes: 1 << 30, hold_ms: 100 };
@@ -33,7 +33,7 @@ impl Clock for Moved {
     }
 }
 
-pub(crate) fn common(queue: &Arc<Memory>, clock: &Arc<Moved>) -> Common {
+pub(crate) fn common(queue: &Arc<MemoryQueue>, clock: &Arc<Moved>) -> Common {
     Common {
         queue: Arc::clone(queue) as Arc<dyn Queue>,
         metrics: Arc::new(NoMetrics),
@@ -82,7 +82,7 @@ impl Work for Shared {
 }
 
 struct World {
-    queue: Arc<Memory>,
+    queue: Arc<MemoryQueue>,
     clock: Arc<Moved>,
     common: Common,
     noting: Arc<Noting>,
@@ -91,7 +91,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (queue, clock) = (Arc::new(Memory::default()), Moved::new());
+        let (queue, clock) = (Arc::new(MemoryQueue::default()), Moved::new());
         let (common, noting) = (common(&queue, &clock), Arc::new(Noting::default()));
         *noting.time.lock().unwrap() = Some(Arc::clone(&common.time));
         let worker = Worker::start(Shared(Arc::clone(&noting)), common.clone(), LIMITS);
@@ -267,11 +267,11 @@ async fn a_queue_that_fails_loses_nothing() {
     let world = World::new();
     world.put("a", None, "5").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    world.queue.is_broken.store(true, Ordering::SeqCst);
+    world.queue.break_down();
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(world.done(), ["a 5"]);
     assert_eq!(world.queue.rows().len(), 1, "it could not be removed");
-    world.queue.is_broken.store(false, Ordering::SeqCst);
+    world.queue.mend();
     world.put("a", None, "0").await;
     world.emptied().await;
     assert_eq!(world.done(), ["a 5", "a 0"], "it was not done again");

@@ -367,6 +367,4 @@ fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), BusError> {
 }
 
 #[cfg(test)]
-mod memory_queue;
-#[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use hearth_store::queue::NewEntry;
+use hearth_store::queue::memory::MemoryQueue;
 use hearth_store::sqlite::Sqlite;
 use hearth_types::metrics::Metric;
 use hearth_types::names::{AccountId, Region};
@@ -11,7 +11,6 @@ use hearth_types::time::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::memory_queue::MemoryQueue;
 use super::record::RuleState;
 use super::target::{Input, Target};
 use super::*;
@@ -86,10 +85,10 @@ impl Place {
 
     /// What waits now, all of it from one batch.
     fn waiting(&self) -> Vec<(Delivery, Bytes)> {
-        let batches: Vec<Vec<NewEntry>> = self.queue.take();
-        assert!(batches.len() <= 1, "one request is one batch: {batches:?}");
-        let entries = batches.into_iter().flatten();
-        entries.map(|entry| (Delivery::read(&entry.head).unwrap(), entry.body)).collect()
+        let rows = self.queue.take();
+        let is_one = rows.iter().all(|row| row.batch == rows[0].batch);
+        assert!(is_one, "one request is one batch: {rows:?}");
+        rows.into_iter().map(|row| (Delivery::read(&row.head).unwrap(), row.body)).collect()
     }
 }
 

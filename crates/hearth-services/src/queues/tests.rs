@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hearth_store::queue::memory::MemoryQueue;
 use hearth_store::queue::{Batch, NewEntry};
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, Region, Scope};
 
-use super::memory::{MemoryQueue, MemoryRecords, TestClock};
+use super::memory::{MemoryRecords, TestClock};
 use super::*;
 use crate::delivery::{AttributeValue, MessageAttribute, QueueMessage};
 use crate::targets::{self, NotTaken, SendMessage};
@@ -448,9 +449,9 @@ async fn a_purge_that_failed_can_be_asked_for_again_at_once() {
     let world = World::new().await;
     let queue = world.create("q", &[]).await;
     world.put(&queue, "a").await;
-    world.engine.set_full(true);
+    world.engine.fill_up();
     assert_eq!(code(world.queues.purge(&queue).await), "InternalFailure");
-    world.engine.set_full(false);
+    world.engine.mend();
     world.queues.purge(&queue).await.unwrap();
     assert_eq!(world.counts(&queue).await, ["0", "0", "0"]);
 }
@@ -618,14 +619,14 @@ async fn a_full_disk_refuses_and_loses_nothing() {
     let world = World::new().await;
     let queue = world.create("q", &[]).await;
     world.put(&queue, "before").await;
-    world.engine.set_full(true);
+    world.engine.fill_up();
     assert_eq!(code(world.send(&queue, message("lost")).await), "InternalFailure");
     let arn = queue.to_string();
     let body = Bytes::from_static(b"lost");
     let sent = targets::Sent { arn: &arn, body: &body, trace: None };
     let failed = SendMessage::send(&*world.queues, sent, &QueueMessage::default()).await;
     assert!(matches!(failed, Err(NotTaken::Failed { .. })), "{failed:?}");
-    world.engine.set_full(false);
+    world.engine.mend();
     assert_eq!(world.bodies(&queue).await, ["before"]);
 }
 

@@ -85,13 +85,13 @@ async fn dead_letters_go_elsewhere_or_the_task_says_why_not() {
 async fn a_step_that_failed_leaves_nothing_behind() {
     let world = World::new().await;
     let (live, dead) = with_letters(&world, &["a", "b", "c"]).await;
-    world.engine.set_full(true);
+    world.engine.fill_up();
     world.queues.start_move(&request(&dead, None)).await.unwrap();
     // The step has all of them by now, and there are no others.
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     let task = world.queues.list_moves(&dead.to_string(), None).unwrap().remove(0);
     assert_eq!((task.status, task.moved), (MoveStatus::Running, 0));
-    world.engine.set_full(false);
+    world.engine.mend();
     world.clock.pass(30_000);
     let task = ended(&world, &dead).await;
     assert_eq!((task.status, task.moved), (MoveStatus::Completed, 3));

@@ -1,19 +1,18 @@
 //! The topics as a whole, on a database and a queue in memory.
 
 mod publishing;
-mod queue;
 mod subscriptions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hearth_store::queue::memory::MemoryQueue;
 use hearth_store::sqlite::Sqlite;
 use hearth_types::metrics::{Metric, Metrics};
 use hearth_types::names::{AccountId, Region, Scope};
 use hearth_types::time::{Clock, Timestamp};
 use tempfile::TempDir;
 
-use self::queue::MemoryQueue;
 use super::*;
 use crate::delivery::Delivery;
 
@@ -105,7 +104,7 @@ impl Place {
 
     /// The deliveries that wait, in the order in which they were put, with their bodies.
     fn deliveries(&self) -> Vec<(Delivery, String)> {
-        let entries = self.queue.entries(crate::delivery::LANE_KIND);
+        let entries = self.queue.of_kind(crate::delivery::LANE_KIND);
         let read = entries.into_iter().map(|entry| {
             let body = String::from_utf8(entry.body.to_vec()).unwrap();
             (Delivery::read(&entry.head).unwrap(), body)

@@ -275,7 +275,7 @@ async fn a_fifo_topic_takes_the_same_message_once_in_five_minutes() {
         let has_ids = (message.group.is_some(), message.deduplication.is_some());
         assert_eq!(has_ids, (arn.ends_with(".fifo"), arn.ends_with(".fifo")));
     }
-    let groups = place.queue.entries(crate::delivery::LANE_KIND);
+    let groups = place.queue.of_kind(crate::delivery::LANE_KIND);
     assert!(groups.iter().all(|entry| entry.group.as_deref() == Some("g")));
 }
 
