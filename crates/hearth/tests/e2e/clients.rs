@@ -179,6 +179,7 @@ fn the_commands_of_the_guide_to_events_do_what_it_says() {
         "\"responsePayload\":42",
         "\"condition\":\"RetriesExhausted\",\"approximateInvokeCount\":1",
         "this one is broken",
+        "told: Success 46",
         "\"failed\":1",
         "{\"replayed\":1}",
     ] {
