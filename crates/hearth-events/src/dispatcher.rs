@@ -5,7 +5,8 @@
 //! 1. An event that is over was removed in the same batch in which whoever wants to know of it was
 //!    told: its destination, its dead-letter queue, the list of events that were given up.
 //! 2. What is configured is looked up for each attempt.
-//! 3. The events of a function that was deleted are dropped, and counted.
+//! 3. The events of a function that was deleted are dropped, and counted. Where another server may
+//!    have the function they are left to it, for as long as an event may wait.
 //!
 //! # Deliberately absent
 //!
@@ -22,7 +23,7 @@ use hearth_invoke::asynchronous::{
     Cause, EventHead, LANE_KIND, LastError, Ran, Verdict, failed_lane, function_of,
 };
 use hearth_invoke::{InvokeError, Invoker};
-use hearth_store::queue::{Lane, Leased, NewEntry};
+use hearth_store::queue::{Lane, Leased, NewEntry, Sharing};
 use hearth_types::limits;
 use hearth_types::metrics::Metric;
 use hearth_types::names::{FunctionArn, Version};
@@ -296,6 +297,9 @@ impl<F: Functions> Dispatcher<F> {
     /// since are for one that was made in its place.
     async fn forget(&self, lane: &Lane, before: Timestamp) -> Done {
         let mut done = Done::removed(Pace::Smooth);
+        if self.common.queue.sharing() == Sharing::Shared {
+            return self.leave(lane).await;
+        }
         let Some(function) = function_of(lane) else { return done };
         let resource = function.name.to_string();
         let purged = match self.common.queue.purge(lane, before).await {
@@ -312,6 +316,26 @@ impl<F: Functions> Dispatcher<F> {
         // Unless it has just gone with the others.
         done.counts.push((Metric::AsyncEventsDropped, resource));
         done
+    }
+
+    /// Leaves the events of a function that is not here to a server that has it, and drops those
+    /// that nobody may run any more.
+    async fn leave(&self, lane: &Lane) -> Done {
+        let longest = Rules::default().age_ms_max;
+        let too_old = Timestamp(self.common.time.of_day().0.saturating_sub(longest));
+        let purged = match self.common.queue.purge(lane, too_old).await {
+            Ok(purged) => purged,
+            Err(error) => {
+                tracing::warn!(error = causes(&error), %lane.name, "old events were not dropped");
+                0
+            }
+        };
+        if let (1.., Some(function)) = (purged, function_of(lane)) {
+            tracing::info!(%function, purged, "dropped old events of a function that is not here");
+            self.common.metrics.add(Metric::AsyncEventsDropped, function.name.as_str(), purged);
+        }
+        let due = self.common.time.now().plus_millis(self.delays.backoff_ms_max);
+        Done::returned(due, None, Pace::Refused)
     }
 }
 

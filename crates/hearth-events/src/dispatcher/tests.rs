@@ -269,6 +269,28 @@ async fn the_events_of_a_function_that_was_deleted_are_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_events_of_a_function_that_another_server_may_have_wait_for_it() {
+    let world = World::new(all_told());
+    world.queue.set_sharing(Sharing::Shared);
+    let rules = world.played.rules.lock().unwrap().take();
+    let id = world.submit("f", &["fine"]).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!((world.attempts(id), world.queue.rows().len()), (0, 1));
+    *world.played.rules.lock().unwrap() = rules;
+    world.over().await;
+    assert_eq!((world.attempts(id), world.deliveries().len()), (1, 1));
+
+    // Nobody has it, as it turns out.
+    *world.played.rules.lock().unwrap() = None;
+    let began = Instant::now();
+    let id = world.submit("g", &["fine"]).await;
+    world.over().await;
+    let longest = Duration::from_millis(Rules::default().age_ms_max);
+    assert!((longest..2 * longest).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert_eq!(world.attempts(id), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_configured_is_looked_up_for_each_attempt() {
     let world = World::new(all_told());
     let id = world.submit("f", &["fail"]).await;

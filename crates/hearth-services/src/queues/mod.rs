@@ -67,7 +67,7 @@ use std::sync::Arc;
 
 use hearth_store::collection::Collection;
 use hearth_store::error::StoreError;
-use hearth_store::queue::Queue;
+use hearth_store::queue::{Queue, Sharing};
 use hearth_store::records::Records;
 use hearth_types::metrics::Metrics;
 use hearth_types::tasks::Tasks;
@@ -174,6 +174,10 @@ impl Queues {
     /// somebody sent a message at the same time.
     async fn clear_orphans(&self) -> Result<(), StoreError> {
         let mut after: Option<String> = None;
+        // One that is not known here may be that of another server.
+        if self.engine.sharing() == Sharing::Shared {
+            return Ok(());
+        }
         loop {
             let lanes = self.engine.lanes(LANE_KIND, after.as_deref(), LANES_PAGE_ITEMS).await?;
             let Some(last) = lanes.last() else { return Ok(()) };

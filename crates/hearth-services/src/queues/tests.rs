@@ -689,3 +689,20 @@ async fn tags_and_permissions_are_kept() {
     let unknown = world.queues.attributes(&queue, &["Nothing".to_owned()]).await;
     assert_eq!(unknown.unwrap_err().to_string(), "Unknown Attribute Nothing.");
 }
+
+#[tokio::test]
+async fn messages_of_queues_that_another_server_may_have_are_left_alone() {
+    for (sharing, left) in [(Sharing::Alone, 0), (Sharing::Shared, 1)] {
+        let engine: Arc<MemoryQueue> = Arc::default();
+        engine.set_sharing(sharing);
+        let clock = TestClock::at(START);
+        let theirs = open(&Arc::default(), &engine, &clock).await;
+        let name = named("theirs");
+        theirs.create(&name, &given(&[]), BTreeMap::new()).await.unwrap();
+        let sender = Sender { account: &name.scope.account, trace: None };
+        theirs.send_message(&name, message("a"), sender).await.unwrap();
+        // A server that does not know the queue.
+        open(&Arc::default(), &engine, &clock).await;
+        assert_eq!(engine.rows().len(), left, "{sharing:?}");
+    }
+}

@@ -53,7 +53,7 @@ use std::sync::Arc;
 
 use hearth_store::collection::Collection;
 use hearth_store::error::StoreError;
-use hearth_store::queue::Queue;
+use hearth_store::queue::{Queue, Sharing};
 use hearth_store::records::Records;
 use hearth_types::metrics::Metrics;
 use hearth_types::names::Scope;
@@ -189,6 +189,8 @@ impl Topics {
                 let arn = TopicArn::parse("TopicArn", &lane.name)?;
                 match self.topics.get(&arn.scope, &arn.name) {
                     Some(topic) => self.drain(&topic, now).await?,
+                    // It may be that of another server.
+                    None if self.queue.sharing() == Sharing::Shared => {}
                     None => {
                         let purged = self.queue.purge(&lane, now.plus_millis(1)).await;
                         purged.map_err(TopicError::Store)?;

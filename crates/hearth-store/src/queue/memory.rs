@@ -25,7 +25,7 @@ use crate::error::StoreError;
 use crate::queue::signals::Signals;
 use crate::queue::{
     Applied, Ask, Batch, Counts, EntryId, Fate, Lane, Leased, NewEntry, Page, Put, Queue, Receipt,
-    Sameness, Seen, Settle, Settled, Unless,
+    Sameness, Seen, Settle, Settled, Sharing, Unless,
 };
 
 /// Entries in memory.
@@ -68,6 +68,7 @@ struct State {
     /// By lane and id of a sameness: until when it is remembered, and what was put.
     remembered: HashMap<(Lane, String), (Timestamp, EntryId)>,
     fault: Fault,
+    sharing: Sharing,
 }
 
 /// What fails.
@@ -104,6 +105,11 @@ impl MemoryQueue {
     /// Lets one batch fail, after so many that do not.
     pub fn fail_after(&self, batches: usize) {
         self.lock().fault = Fault::Batch { after: batches };
+    }
+
+    /// From now on it is one that is shared, or is not.
+    pub fn set_sharing(&self, sharing: Sharing) {
+        self.lock().sharing = sharing;
     }
 
     /// What is in it, in the order in which it was put.
@@ -249,6 +255,10 @@ impl Queue for MemoryQueue {
 
     fn signals(&self) -> &Signals {
         &self.signals
+    }
+
+    fn sharing(&self) -> Sharing {
+        self.lock().sharing
     }
 }
 

@@ -265,6 +265,16 @@ pub struct Seen {
     pub body_bytes: u64,
 }
 
+/// Whether others may have put what is in an engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nobody else: a lane that belongs to nothing that is known here belongs to nothing at all.
+    #[default]
+    Alone,
+    /// Other servers, which know of other things: such a lane may be one of theirs.
+    Shared,
+}
+
 /// An engine that keeps entries.
 ///
 /// `conformance` checks each promise of this module on every engine.
@@ -304,6 +314,11 @@ pub trait Queue: Send + Sync + fmt::Debug {
 
     /// Says which lanes may have something to lease.
     fn signals(&self) -> &Signals;
+
+    /// Whether what nobody here knows may be somebody else's.
+    fn sharing(&self) -> Sharing {
+        Sharing::Alone
+    }
 
     /// Finishes what was taken, and takes nothing any more. An engine that has nothing to finish
     /// does nothing.

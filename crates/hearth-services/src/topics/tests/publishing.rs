@@ -361,3 +361,20 @@ async fn a_delivery_to_a_topic_is_published() {
     let failed = target.publish(sent(&text), &told).await.unwrap_err();
     assert!(matches!(failed, NotTaken::Failed { .. }), "{failed:?}");
 }
+
+#[tokio::test]
+async fn what_another_server_may_have_to_hand_over_is_left_to_it() {
+    for (sharing, is_left) in [(Sharing::Alone, false), (Sharing::Shared, true)] {
+        let place = Place::new();
+        place.queue.set_sharing(sharing);
+        let topics = place.open().await;
+        let arn = fifo(&topics, &place).await;
+        place.queue.fail_after(1);
+        let taken = topics.publish(&place.asker(), &arn, in_group("1", "g", "d")).await;
+        assert!(taken.is_err());
+        // A server that does not know the topic.
+        let other = Place { queue: Arc::clone(&place.queue), ..Place::new() };
+        other.open().await;
+        assert_eq!(place.queue.has(crate::topics::publish::LANE_KIND), is_left, "{sharing:?}");
+    }
+}

@@ -56,7 +56,7 @@ use self::writer::Job;
 use crate::error::StoreError;
 use crate::queue::signals::Signals;
 use crate::queue::{
-    Applied, Ask, Batch, Counts, EntryId, Lane, Leased, NewEntry, Page, Queue, Seen,
+    Applied, Ask, Batch, Counts, EntryId, Lane, Leased, NewEntry, Page, Queue, Seen, Sharing,
 };
 
 /// The start of every transaction: what another has committed is seen by the next statement.
@@ -171,6 +171,10 @@ impl Queue for PostgresQueue {
 
     fn signals(&self) -> &Signals {
         &self.store.signals
+    }
+
+    fn sharing(&self) -> Sharing {
+        Sharing::Shared
     }
 
     /// Closes the connections, each after what it is used for.
