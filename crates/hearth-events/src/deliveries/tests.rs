@@ -281,7 +281,7 @@ async fn what_fails_while_the_server_stops_is_put_back_as_it_was() {
     let common = common(&queue, &Moved::new());
     common.closing.store(true, Ordering::SeqCst);
     let (receivers, delays) = (receivers(&world), Delays::default());
-    let deliveries = Deliveries { receivers, common: common.clone(), delays };
+    let deliveries = Deliveries::new(receivers, common.clone(), delays);
     let mut delivery = of_target("arn:down");
     delivery.patience.retries_max = 0;
     let now = common.time.now();

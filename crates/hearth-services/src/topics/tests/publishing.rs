@@ -375,6 +375,6 @@ async fn what_another_server_may_have_to_hand_over_is_left_to_it() {
         // A server that does not know the topic.
         let other = Place { queue: Arc::clone(&place.queue), ..Place::new() };
         other.open().await;
-        assert_eq!(place.queue.has(crate::topics::publish::LANE_KIND), is_left, "{sharing:?}");
+        assert_eq!(place.queue.has(publish::LANE_KIND), is_left, "{sharing:?}");
     }
 }
