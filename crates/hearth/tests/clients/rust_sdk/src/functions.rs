@@ -8,7 +8,7 @@ use aws_sdk_lambda::operation::get_function::GetFunctionError;
 use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_sdk_lambda::operation::invoke_with_response_stream::InvokeWithResponseStreamError;
 use aws_sdk_lambda::operation::update_function_configuration::UpdateFunctionConfigurationError;
-use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::primitives::{Blob, ByteStream};
 use aws_sdk_lambda::types::{
     Architecture, Environment, FunctionCode, FunctionVersion, InvocationType,
     InvokeWithResponseStreamResponseEvent, LastUpdateStatus, LastUpdateStatusReasonCode, LogFormat,
@@ -142,6 +142,20 @@ pub(crate) async fn invoke(session: &Session) {
     let nobody = client.invoke().function_name(OTHER).send().await;
     let text = format!("Function not found: {OTHER_ARN}");
     refused(nobody, InvokeError::is_resource_not_found_exception, &text);
+}
+
+/// Has the function invoked later, in both ways.
+pub(crate) async fn invoke_later(session: &Session) {
+    let client = &session.client;
+    let event = client.invoke().function_name(NAME).invocation_type(InvocationType::Event);
+    let accepted = good(event.payload(Blob::new("{}")).send().await);
+    assert_eq!((accepted.status_code(), accepted.function_error()), (202, None));
+    assert!(accepted.payload().is_none_or(|payload| payload.as_ref().is_empty()), "{accepted:?}");
+
+    #[expect(deprecated, reason = "it is still served")]
+    let older = client.invoke_async();
+    let older = older.function_name(NAME).invoke_args(ByteStream::from_static(b"{}"));
+    assert_eq!(good(older.send().await).status(), 202);
 }
 
 /// Invokes the function for an answer in events: it does not stream, so there is one, and the end.

@@ -41,7 +41,7 @@ use crate::session::Session;
 const DRIVEN: &[(&str, &[&str])] = &[
     ("functions",          &["CreateFunction", "GetFunction", "GetFunctionConfiguration", "ListFunctions",
                              "UpdateFunctionCode", "UpdateFunctionConfiguration", "DeleteFunction", "Invoke",
-                             "InvokeWithResponseStream"]),
+                             "InvokeAsync", "InvokeWithResponseStream"]),
     ("versions",           &["PublishVersion", "ListVersionsByFunction",
                              "CreateAlias", "GetAlias", "UpdateAlias", "DeleteAlias", "ListAliases"]),
     ("tags",               &["TagResource", "UntagResource", "ListTags"]),
@@ -88,6 +88,7 @@ fn main() {
 async fn drive(session: &Session) {
     functions::create(session).await;
     functions::invoke(session).await;
+    functions::invoke_later(session).await;
     functions::invoke_with_response_stream(session).await;
     functions::change_configuration(session).await;
     functions::change_code(session).await;
