@@ -231,18 +231,23 @@ fn to_dead_letters(
     let body = &entry.body;
     let (body, mut message) = match (&delivery.origin, &delivery.parcel) {
         (Origin::Subscription { .. }, _) => topics::dead_letter(delivery, body),
+        // The event as it was matched, whatever the target would have got; the queue is a standard one.
+        (Origin::Target { .. }, _) => (delivery.dead_body(body), QueueMessage::default()),
         // As it was: with its attributes, and in its group.
         (_, Parcel::Queue { message, .. }) => (body.clone(), message.clone()),
         _ => (body.clone(), QueueMessage::default()),
     };
     message.delay_seconds = None;
-    if let Origin::Target { rule, target, .. } = &delivery.origin {
-        message.attributes =
-            of_target((rule.as_str(), target.as_str()), delivery, not_taken, exhausted);
+    let mut origin = delivery.origin.clone();
+    if let Origin::Target { rule, target, event_bytes, .. } = &mut origin {
+        let arns = (rule.as_str(), target.as_str());
+        message.attributes = of_target(arns, delivery, not_taken, exhausted);
+        // Its whole body is what is sent.
+        *event_bytes = 0;
     }
     identify(&mut message, &arn, entry);
     let second = Delivery {
-        origin: delivery.origin.clone(),
+        origin,
         parcel: Parcel::Queue { arn, message },
         patience: Patience {
             retries_max: limits::DESTINATION_RETRIES_MAX,
@@ -277,7 +282,7 @@ fn of_target(
     exhausted: Option<&'static str>,
 ) -> BTreeMap<String, MessageAttribute> {
     let (code, message) = match not_taken {
-        NotTaken::Refused { code, message } => (code.as_str(), message.as_str()),
+        NotTaken::Refused { code, message } => (code_of_target(code), message.as_str()),
         NotTaken::Failed { message } => ("INTERNAL_ERROR", message.as_str()),
     };
     let retries = delivery.attempts.saturating_sub(1).to_string();
@@ -297,6 +302,22 @@ fn of_target(
         value.filter(|value| !value.is_empty()).map(|value| (name.to_owned(), attribute(value)))
     });
     given.collect()
+}
+
+/// EventBridge's name of a refusal, of those that it documents.
+fn code_of_target(code: &str) -> &'static str {
+    match code {
+        "AWS.SimpleQueueService.NonExistentQueue"
+        | "QueueDoesNotExist"
+        | "NotFound"
+        | "ResourceNotFound"
+        | "ResourceNotFoundException" => "NO_RESOURCE",
+        "AccessDenied" | "AccessDeniedException" | "AuthorizationError" => "NO_PERMISSIONS",
+        "InvalidParameter" | "InvalidParameterValue" | "InvalidParameterValueException" => {
+            "INVALID_PARAMETER"
+        }
+        _ => "ERROR_FROM_TARGET",
+    }
 }
 
 /// What is done with deliveries.
@@ -354,7 +375,7 @@ impl Work for Deliveries {
         }
         let is_second = lane.name.ends_with(DEAD_LETTER);
         let leg = if is_second { Leg::DeadLetter } else { Leg::First };
-        let handed = self.receivers.hand_over(&delivery, &entry.body).await;
+        let handed = self.receivers.hand_over(&delivery, &delivery.payload(&entry.body)).await;
         delivery.attempts = delivery.attempts.saturating_add(1);
         let counts = |steps: &[Step]| -> Vec<(Metric, String)> {
             steps.iter().filter_map(|step| metric(&delivery.origin, leg, *step)).collect()

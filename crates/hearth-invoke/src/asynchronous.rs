@@ -330,12 +330,13 @@ mod tests {
 
     #[test]
     fn what_is_not_text_is_not_json_and_it_is_said_where() {
+        type Row = (&'static [u8], Option<(usize, usize)>);
         #[rustfmt::skip]
-        let rows: [(&'static [u8], Option<(usize, usize)>); 4] = [
-            (b"",                    None),
+        let rows: [Row; 4] = [
+            (b"", None),
             ("\"\u{fc}\"".as_bytes(), None),
-            (b"\"\xff\"",            Some((1, 2))),
-            (b"[1,\n \"a\xc3\"]",    Some((2, 4))),
+            (b"\"\xff\"", Some((1, 2))),
+            (b"[1,\n \"a\xc3\"]", Some((2, 4))),
         ];
         for (payload, expected) in rows {
             let place = match check_json(&Bytes::from_static(payload)) {

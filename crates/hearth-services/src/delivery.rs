@@ -61,6 +61,10 @@ pub enum Origin {
         id: String,
         /// The ARN of the target.
         target: String,
+        /// How much of the body is the event as it was matched: it stands before the payload if it
+        /// is another one and there is a dead-letter queue, which gets the event.
+        #[serde(default)]
+        event_bytes: usize,
     },
     /// The destination of a function's outcomes.
     Destination {
@@ -331,6 +335,31 @@ impl Delivery {
         }
     }
 
+    /// What is handed over, of the body of an entry.
+    #[must_use]
+    pub fn payload(&self, body: &Bytes) -> Bytes {
+        body.slice(self.event_bytes().min(body.len())..)
+    }
+
+    /// What a dead-letter queue gets, of the body of an entry: the payload, or the event that it was
+    /// made of.
+    #[must_use]
+    pub fn dead_body(&self, body: &Bytes) -> Bytes {
+        match self.event_bytes() {
+            0 => body.clone(),
+            bytes => body.slice(..bytes.min(body.len())),
+        }
+    }
+
+    fn event_bytes(&self) -> usize {
+        match &self.origin {
+            Origin::Target { event_bytes, .. } => *event_bytes,
+            Origin::Subscription { .. }
+            | Origin::Destination { .. }
+            | Origin::DeadLetter { .. } => 0,
+        }
+    }
+
     /// Reads the head of an entry.
     ///
     /// # Errors
@@ -408,7 +437,36 @@ mod tests {
     }
 
     #[test]
+    fn an_event_before_the_payload_is_for_the_dead_letter_queue() {
+        let delivery = |event_bytes: usize| Delivery {
+            origin: Origin::Target {
+                rule: String::new(),
+                name: String::new(),
+                id: String::new(),
+                target: String::new(),
+                event_bytes,
+            },
+            parcel: Parcel::Function { arn: String::new() },
+            patience: Patience { retries_max: 0, age_ms_max: 0, http: None },
+            dead_letter: None,
+            trace: None,
+            attempts: 0,
+        };
+        let body = Bytes::from_static(b"eventpayload");
+        for (event_bytes, payload, dead) in
+            [(5, "payload", "event"), (0, "eventpayload", "eventpayload"), (99, "", "eventpayload")]
+        {
+            let delivery = delivery(event_bytes);
+            assert_eq!(delivery.payload(&body), payload, "{event_bytes}");
+            assert_eq!(delivery.dead_body(&body), dead, "{event_bytes}");
+        }
+    }
+
+    #[test]
     fn a_delivery_of_an_older_server_is_read() {
+        let target = r#"{"Target":{"rule":"r","name":"n","id":"i","target":"t"}}"#;
+        let read: Origin = serde_json::from_str(target).unwrap();
+        assert!(matches!(read, Origin::Target { event_bytes: 0, .. }), "{read:?}");
         let text = r#"{"retries_max":3,"age_ms_max":60000}"#;
         let read: Patience = serde_json::from_str(text).unwrap();
         assert_eq!(read, Patience { retries_max: 3, age_ms_max: 60_000, http: None });

@@ -128,9 +128,15 @@ const _: () = assert!(NOTIFICATION_BYTES_DEFAULT < NOTIFICATION_BYTES_MAX);
 pub const PATTERN_CHARACTERS_MAX: usize = 4_096;
 /// AWS: ways to match one pattern, to which `$or` leads.
 pub const PATTERN_ALTERNATIVES_MAX: usize = 1_000;
-/// How many places of values are looked at so that the fields of one pattern come from the same
+/// How many fields all ways to match one pattern have together. Four kilobytes of text could have a
+/// thousand ways with hundreds of fields each, and a bus keeps the patterns of all of its rules.
+pub const PATTERN_FIELDS_MAX: usize = 20_000;
+/// How deep the objects of a pattern may be within each other: deeper than events are. Each level
+/// takes a piece of the stack while the pattern is read.
+pub const PATTERN_DEPTH_MAX: usize = 128;
+/// How often places of values are compared so that the fields of one pattern come from the same
 /// elements of arrays. An event of a megabyte could ask for any number; ordinary ones need a few.
-pub const PATTERN_STEPS_MAX: usize = 100_000;
+pub const PATTERN_STEPS_MAX: usize = 400_000;
 /// AWS: buses of one account in one region.
 pub const BUSES_MAX: usize = 100;
 /// Rules of one bus. AWS's quota is 300 and can be raised; the promise of the index is made with 1,000.
@@ -143,6 +149,16 @@ pub const BUS_POLICY_CHARACTERS_MAX: usize = 10_240;
 pub const BUS_TAGS_MAX: usize = 50;
 /// AWS: what the entries of one request may have together.
 pub const EVENT_ENTRIES_BYTES_MAX: usize = 1024 * 1024;
+/// What the deliveries that follow from one request may have together. A thousand rules could make a
+/// thousand copies of an event of a megabyte, all of which are written at once; this is what a
+/// server can hold a few times. Events over it are refused one by one.
+pub const EVENT_DELIVERIES_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// How much an input template is filled with. No target takes more: what has grown beyond it is
+/// refused by its target, however much is left out.
+pub const EVENT_INPUT_BYTES_MAX: usize = 1024 * 1024;
+/// How deep the parts of an event's detail may be within each other. The reader of JSON goes 127
+/// deep, and the event stands around its detail.
+pub const EVENT_DETAIL_DEPTH_MAX: usize = 126;
 /// AWS: what the time of an entry counts for in that.
 pub const EVENT_TIME_BYTES: usize = 14;
 /// AWS: how often a target is tried again, if nothing else is said.

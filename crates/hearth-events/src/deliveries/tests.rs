@@ -171,6 +171,7 @@ fn of_target(arn: &str) -> Delivery {
             name: "r".to_owned(),
             id: "1".to_owned(),
             target: TARGET.to_owned(),
+            event_bytes: 0,
         },
         parcel: Parcel::Queue { arn: arn.to_owned(), message: QueueMessage::default() },
         patience: Patience { retries_max: 3, age_ms_max: 86_400_000, http: None },
@@ -224,14 +225,37 @@ async fn what_is_refused_goes_to_the_dead_letter_queue_at_once_with_the_reason()
     };
     assert_eq!(text("RULE_ARN").as_deref(), Some(RULE));
     assert_eq!(text("TARGET_ARN").as_deref(), Some(TARGET));
-    let code = text("ERROR_CODE");
-    assert_eq!(code.as_deref(), Some("AWS.SimpleQueueService.NonExistentQueue"));
+    assert_eq!(text("ERROR_CODE").as_deref(), Some("NO_RESOURCE"));
     assert_eq!(text("ERROR_MESSAGE").as_deref(), Some("there is none"));
     assert_eq!(text("RETRY_ATTEMPTS").as_deref(), Some("0"));
     assert_eq!(text("EXHAUSTED_RETRY_CONDITION"), None);
     let metrics: Vec<Metric> = running.counted().into_iter().map(|(metric, _)| metric).collect();
     use Metric::{FailedInvocations, InvocationAttempts, InvocationsSentToDlq};
     assert_eq!(metrics, [InvocationAttempts, FailedInvocations, InvocationsSentToDlq]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_gets_its_input_and_the_dead_letter_queue_the_event() {
+    let running = start();
+    for arn in [TARGET, "arn:missing"] {
+        let mut delivery = of_target(arn);
+        let Origin::Target { event_bytes, .. } = &mut delivery.origin else {
+            unreachable!("it is of a target");
+        };
+        *event_bytes = "event".len();
+        let message = QueueMessage { group: Some("g".to_owned()), ..QueueMessage::default() };
+        delivery.parcel = Parcel::Queue { arn: arn.to_owned(), message };
+        running.put(&delivery, ("l", None), "eventinput").await;
+        running.emptied().await;
+    }
+    let expected = [(TARGET, "input"), (DEAD, "event")];
+    let expected = expected.map(|(arn, body)| (arn.to_owned(), body.to_owned()));
+    assert_eq!(running.taken(), expected);
+    let groups: Vec<Option<String>> = {
+        let messages = running.world.messages.lock().unwrap();
+        messages.iter().map(|message| message.group.clone()).collect()
+    };
+    assert_eq!(groups, [Some("g".to_owned()), None], "a dead-letter queue is a standard queue");
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,6 +20,26 @@ pub(super) fn compact(text: &str) -> String {
     out
 }
 
+/// How deep the parts of a valid JSON text are within each other.
+pub(super) fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if in_string => {
+                (in_string, escaped) = (escaped || byte != b'"', !escaped && byte == b'\\');
+            }
+            b'"' => in_string = true,
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// A path to a part of a text: the JSON paths that EventBridge takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Path(Vec<Step>);
@@ -159,6 +179,15 @@ mod tests {
     fn only_white_space_outside_of_strings_goes() {
         let text = "{ \"a b\" : [ 1.0 ,\n \"x \\\" y\\\\\" , true ] }";
         assert_eq!(compact(text), "{\"a b\":[1.0,\"x \\\" y\\\\\",true]}");
+    }
+
+    #[test]
+    fn brackets_in_strings_have_no_depth() {
+        for (text, expected) in
+            [("1", 0), ("{}", 1), (r#"{"[{\"[":["}"],"b":[[1],{"c":[]}]}"#, 4), ("[[],[]]", 2)]
+        {
+            assert_eq!(depth(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! 1. When putting events has returned, every delivery that follows from them is in the durable queue;
 //!    when it has failed, none is. Deliveries of one request are one batch.
 //! 2. A change of a rule is seen by every event that comes after it.
-//! 3. An event passes a bounded number of buses.
+//! 3. An event passes a bounded number of buses, and what follows from one request is bounded.
 //!
 //! # Deliberately absent
 //!
@@ -312,6 +312,11 @@ impl Buses {
     fn find_bus(&self, arn: &BusArn) -> Option<Bus> {
         let kept = self.buses.get(&arn.scope, &arn.name).map(|bus| Bus::clone(&bus));
         kept.or_else(|| (arn.name == DEFAULT).then(default_bus))
+    }
+
+    /// Whether there is a bus, without a copy of it.
+    fn has_bus(&self, arn: &BusArn) -> bool {
+        arn.name == DEFAULT || self.buses.get(&arn.scope, &arn.name).is_some()
     }
 
     async fn change_bus(

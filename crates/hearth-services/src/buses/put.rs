@@ -60,7 +60,8 @@ struct Incoming<'a> {
 
 impl Buses {
     /// Puts events. For each of them the answer is its id, or why it was not taken. An event for a bus
-    /// that is not there is taken and goes nowhere, as on AWS.
+    /// that is not there is taken and goes nowhere, as on AWS. If too much follows from the events,
+    /// those that are over the limit are refused, and can be put in another request.
     ///
     /// # Errors
     ///
@@ -76,44 +77,47 @@ impl Buses {
             return Err(BusError::Invalid(message.to_owned()));
         }
         let now = self.clock.now();
-        let (mut batch, mut triggered, mut answers) = (Batch::default(), Vec::new(), Vec::new());
+        let (mut outgoing, mut answers) = (Outgoing::default(), Vec::new());
         for new in events {
             let bus = BusArn::meant(scope, new.bus.as_deref());
             let own_trace = new.trace.clone();
-            let event = match envelope(new, scope, now) {
-                Ok(event) => event,
-                Err(refusal) => {
-                    answers.push(Err(refusal));
-                    continue;
+            let answer = envelope(new, scope, now).and_then(|event| {
+                let id = event.id.clone();
+                if self.has_bus(&bus) {
+                    let trace = own_trace.as_deref().or(trace);
+                    let incoming = Incoming { event, trace, buses: 1, now };
+                    let room = limits::EVENT_DELIVERIES_BYTES_MAX - outgoing.bytes;
+                    outgoing.append(self.route(&bus, &incoming, room)?);
                 }
-            };
-            answers.push(Ok(event.id.clone()));
-            if self.find_bus(&bus).is_some() {
-                let trace = own_trace.as_deref().or(trace);
-                let incoming = Incoming { event, trace, buses: 1, now };
-                triggered.extend(self.route(&bus, &incoming, &mut batch.puts));
-            }
+                Ok(id)
+            });
+            answers.push(answer);
         }
-        self.enqueue(batch, triggered, now).await?;
+        self.enqueue(outgoing, now).await?;
         Ok(answers)
     }
 
-    /// Adds the deliveries that follow from an event. Returns the rules that matched.
-    fn route(&self, bus: &BusArn, incoming: &Incoming<'_>, out: &mut Vec<NewEntry>) -> Vec<String> {
+    /// What follows from an event; refused if that is more than there is room for.
+    fn route(
+        &self,
+        bus: &BusArn,
+        incoming: &Incoming<'_>,
+        room: usize,
+    ) -> Result<Outgoing, EntryRefusal> {
         let compiled = self.compiled(bus);
         let text = incoming.event.text();
-        let matching = match compiled.index.matching(text.as_bytes()) {
-            Ok(matching) => matching,
-            Err(error) => {
-                // The parts of the event were read before, so this does not happen.
-                tracing::error!(%error, "an event could not be read");
-                return Vec::new();
-            }
-        };
-        let body = Bytes::from(text.clone());
-        let mut triggered = Vec::with_capacity(matching.len());
+        let matching = compiled.index.matching(text.as_bytes()).map_err(|error| {
+            // The parts of the event were read before, so this does not happen.
+            tracing::error!(%error, "an event could not be read");
+            EntryRefusal { code: "InternalFailure", message: error.to_string() }
+        })?;
+        let mut out = Outgoing::default();
+        if matching.is_empty() {
+            return Ok(out);
+        }
+        let event = Bytes::from(text.clone());
         for rule in matching.into_iter().filter_map(|position| compiled.rules.get(position)) {
-            triggered.push(rule.name.clone());
+            out.triggered.push(rule.name.clone());
             let arn = bus.rule(&rule.name);
             let subject = Subject {
                 event: &incoming.event,
@@ -124,11 +128,12 @@ impl Buses {
             };
             for target in &rule.targets {
                 match parcel(target, subject, incoming) {
-                    Some((parcel, special)) => {
-                        let body = special.unwrap_or_else(|| body.clone());
-                        let delivery = delivery((rule, &arn), target, (parcel, incoming.trace));
+                    Some((parcel, payload)) => {
+                        let (body, event_bytes) = body(target, &event, payload);
+                        let more = (parcel, incoming.trace, event_bytes);
+                        let delivery = delivery((rule, &arn), target, more);
                         let lane = format!("{arn}/{}", target.id);
-                        out.push(delivery.entry((&lane, None), body, incoming.now));
+                        out.push(delivery.entry((&lane, None), body, incoming.now), room)?;
                     }
                     None => tracing::error!(
                         rule = arn,
@@ -138,16 +143,13 @@ impl Buses {
                 }
             }
         }
-        triggered
+        Ok(out)
     }
 
-    async fn enqueue(
-        &self,
-        batch: Batch,
-        triggered: Vec<String>,
-        now: Timestamp,
-    ) -> Result<(), BusError> {
-        if !batch.puts.is_empty() {
+    async fn enqueue(&self, outgoing: Outgoing, now: Timestamp) -> Result<(), BusError> {
+        let Outgoing { puts, triggered, .. } = outgoing;
+        if !puts.is_empty() {
+            let batch = Batch { puts, ..Batch::default() };
             self.queue.apply(batch, now).await.map_err(BusError::Store)?;
         }
         for rule in triggered {
@@ -157,12 +159,40 @@ impl Buses {
     }
 }
 
+/// What follows from events.
+#[derive(Debug, Default)]
+struct Outgoing {
+    puts: Vec<NewEntry>,
+    /// The rules that matched.
+    triggered: Vec<String>,
+    /// What the deliveries have together.
+    bytes: usize,
+}
+
+impl Outgoing {
+    fn push(&mut self, entry: NewEntry, room: usize) -> Result<(), EntryRefusal> {
+        self.bytes += entry.head.len() + entry.body.len();
+        if self.bytes > room {
+            let message = "What follows from the events of the request is over the limit.";
+            return Err(EntryRefusal { code: "ThrottlingException", message: message.to_owned() });
+        }
+        self.puts.push(entry);
+        Ok(())
+    }
+
+    fn append(&mut self, more: Self) {
+        self.puts.extend(more.puts);
+        self.triggered.extend(more.triggered);
+        self.bytes += more.bytes;
+    }
+}
+
 #[async_trait]
 impl PutEvent for Buses {
     async fn put(&self, sent: Sent<'_>, event: &BusEvent) -> Result<(), NotTaken> {
         let refuse =
             |code: &str, message: String| NotTaken::Refused { code: code.to_owned(), message };
-        let Some(bus) = BusArn::parse(sent.arn).filter(|bus| self.find_bus(bus).is_some()) else {
+        let Some(bus) = BusArn::parse(sent.arn).filter(|bus| self.has_bus(bus)) else {
             let message = format!("Event bus {} does not exist.", sent.arn);
             return Err(refuse("ResourceNotFoundException", message));
         };
@@ -187,9 +217,10 @@ impl PutEvent for Buses {
         let PassedOn { id, time, account, region, .. } = passed;
         let event = Envelope { id, detail_type, source, account, time, region, resources, detail };
         let incoming = Incoming { event, trace: sent.trace, buses, now };
-        let mut batch = Batch::default();
-        let triggered = self.route(&bus, &incoming, &mut batch.puts);
-        let enqueued = self.enqueue(batch, triggered, now).await;
+        let outgoing = self
+            .route(&bus, &incoming, limits::EVENT_DELIVERIES_BYTES_MAX)
+            .map_err(|EntryRefusal { code, message }| refuse(code, message))?;
+        let enqueued = self.enqueue(outgoing, now).await;
         enqueued.map_err(|error| NotTaken::Failed { message: error.to_string() })
     }
 }
@@ -247,10 +278,11 @@ fn envelope(new: NewEvent, scope: &Scope, now: Timestamp) -> Result<Envelope, En
     })
 }
 
-/// A JSON object without white space, if the text is one.
+/// A JSON object without white space, if the text is one that can be a part of an event.
 fn object(text: &str) -> Option<String> {
     let read: Value = serde_json::from_str(text).ok()?;
-    read.is_object().then(|| json::compact(text))
+    let fits = read.is_object() && json::depth(text) <= limits::EVENT_DETAIL_DEPTH_MAX;
+    fits.then(|| json::compact(text))
 }
 
 /// What a target is handed, and the body, if it is not the event.
@@ -286,6 +318,19 @@ fn parcel(
     Some((parcel, body.map(Bytes::from)))
 }
 
+/// The body of a delivery, and how much of it is the event: that stands before a payload that is
+/// not the event itself, for the dead-letter queue.
+fn body(target: &Target, event: &Bytes, payload: Option<Bytes>) -> (Bytes, usize) {
+    match payload {
+        None => (event.clone(), 0),
+        Some(payload) if target.dead_letter.is_none() => (payload, 0),
+        Some(payload) => {
+            let both = [event.as_ref(), payload.as_ref()].concat();
+            (Bytes::from(both), event.len())
+        }
+    }
+}
+
 fn passed_on(incoming: &Incoming<'_>) -> BusEvent {
     let Envelope { id, detail_type, source, account, time, region, resources, .. } =
         incoming.event.clone();
@@ -296,7 +341,7 @@ fn passed_on(incoming: &Incoming<'_>) -> BusEvent {
 fn delivery(
     (rule, arn): (&Rule, &str),
     target: &Target,
-    (parcel, trace): (Parcel, Option<&str>),
+    (parcel, trace, event_bytes): (Parcel, Option<&str>, usize),
 ) -> Delivery {
     Delivery {
         origin: Origin::Target {
@@ -304,6 +349,7 @@ fn delivery(
             name: rule.name.clone(),
             id: target.id.clone(),
             target: target.arn.clone(),
+            event_bytes,
         },
         parcel,
         patience: target.patience(),

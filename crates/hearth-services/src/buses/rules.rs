@@ -227,7 +227,10 @@ impl Buses {
             }
         }
         let new = Arc::new(Compiled { index: Index::new(&patterns), rules: kept });
-        compiled.insert(bus.clone(), Arc::clone(&new));
+        // Every account has a default bus: those without rules would be a list without an end.
+        if !new.rules.is_empty() {
+            compiled.insert(bus.clone(), Arc::clone(&new));
+        }
         new
     }
 

@@ -10,6 +10,7 @@ use hearth_types::time::Timestamp;
 
 use super::envelope::Envelope;
 use super::json::Path;
+use crate::limits;
 
 const EVENT: &str = "aws.events.event";
 const EVENT_JSON: &str = "aws.events.event.json";
@@ -45,25 +46,31 @@ pub(super) fn check(template: &str, paths: &BTreeMap<String, String>) -> Result<
     Ok(())
 }
 
-/// Puts parts of an event into a template.
+/// Puts parts of an event into a template, as far as any target would take the whole.
 pub(super) fn fill(
     template: &str,
     paths: &BTreeMap<String, String>,
     subject: Subject<'_>,
 ) -> String {
     let mut out = String::with_capacity(template.len());
+    // A name may stand in a template a thousand times, and be looked for in a large event.
+    let mut parts = BTreeMap::new();
     for piece in pieces(template) {
+        if out.len() > limits::EVENT_INPUT_BYTES_MAX {
+            break;
+        }
         match piece {
             Piece::Text(text) => out.push_str(text),
             Piece::Name { name, within } => {
-                let part = part(name, paths, subject).unwrap_or_else(|| "\"\"".to_owned());
+                let find = || part(name, paths, subject).unwrap_or_else(|| "\"\"".to_owned());
+                let part = parts.entry(name).or_insert_with(find);
                 match within {
-                    Within::Json => out.push_str(&part),
+                    Within::Json => out.push_str(part),
                     Within::String if part.starts_with('"') => {
                         out.push_str(&part[1..part.len() - 1]);
                     }
                     Within::String => {
-                        let quoted = quoted(&part);
+                        let quoted = quoted(part);
                         out.push_str(&quoted[1..quoted.len() - 1]);
                     }
                 }

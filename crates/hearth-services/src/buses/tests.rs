@@ -239,6 +239,7 @@ async fn a_matching_event_becomes_a_delivery_for_each_target_in_one_batch() {
         name: "shop".to_owned(),
         id: "whole".to_owned(),
         target: QUEUE.to_owned(),
+        event_bytes: 0,
     };
     assert_eq!(whole.origin, origin);
     assert_eq!(whole.trace.as_deref(), Some("Root=1-request"));
@@ -253,7 +254,10 @@ async fn a_matching_event_becomes_a_delivery_for_each_target_in_one_batch() {
     assert_eq!(part.parcel, Parcel::Function { arn: FUNCTION.to_owned() });
     assert_eq!((part.patience.retries_max, part.patience.age_ms_max), (2, 60_000));
     assert_eq!(part.dead_letter, Some(format!("{QUEUE}-dead")));
-    assert_eq!(String::from_utf8_lossy(body), "{\"n\": 2.50, \"rule\": \"shop\"}");
+    // The dead-letter queue would get the event, the target gets what was made of it.
+    assert_eq!(String::from_utf8_lossy(&part.dead_body(body)), expected);
+    let payload = part.payload(body);
+    assert_eq!(String::from_utf8_lossy(&payload), "{\"n\": 2.50, \"rule\": \"shop\"}");
 }
 
 #[tokio::test]
@@ -295,6 +299,47 @@ async fn each_entry_is_taken_or_refused_by_itself() {
     let large = event("shop", &format!("{{\"x\":\"{}\"}}", "x".repeat(1024 * 1024)));
     let refused = place.buses.put_events(&here(), vec![large], None).await;
     assert_eq!(text(refused), "Total size of the entries in the request is over the limit.");
+}
+
+#[tokio::test]
+async fn a_deep_detail_is_refused_before_a_pattern_could_not_be_read_in_it() {
+    let place = Place::new().await;
+    place.rule("default", "deep", r#"{"detail": {"a": [1]}}"#).await;
+    place.target("default", "deep", target("t", QUEUE, Input::Event)).await;
+    let deep = |arrays: usize| {
+        event("shop", &format!("{{\"a\":{}1{}}}", "[".repeat(arrays), "]".repeat(arrays)))
+    };
+    let answers = place.put(vec![deep(125), deep(126), deep(100_000)]).await;
+    let codes: Vec<_> =
+        answers.iter().map(|one| one.as_ref().err().map(|error| error.code)).collect();
+    assert_eq!(codes, [None, Some("MalformedDetail"), Some("MalformedDetail")]);
+    assert_eq!(place.waiting().len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_from_which_too_much_follows_is_refused_by_itself() {
+    let place = Place::new().await;
+    place.rule("default", "few", r#"{"source": ["shop"]}"#).await;
+    place.target("default", "few", target("t", QUEUE, Input::Event)).await;
+    // Each input is filled as far as it goes.
+    let input = Input::Transformer {
+        paths: BTreeMap::new(),
+        template: format!("{{\"e\":[{}7]}}", "<aws.events.event.json>,".repeat(300)),
+    };
+    for number in 0..16 {
+        let rule = format!("many-{number}");
+        place.rule("default", &rule, r#"{"detail": {"x": [{"exists": true}]}}"#).await;
+        let targets = (0..5).map(|id: u32| target(&id.to_string(), QUEUE, input.clone()));
+        let of_rule = (Some("default"), rule.as_str());
+        place.buses.put_targets(&here(), of_rule, targets.collect()).await.unwrap();
+    }
+    let large = event("shop", &format!("{{\"x\":\"{}\"}}", "x".repeat(900_000)));
+    let answers = place.put(vec![event("shop", "{}"), large, event("shop", "{}")]).await;
+    let codes: Vec<_> =
+        answers.iter().map(|one| one.as_ref().err().map(|error| error.code)).collect();
+    assert_eq!(codes, [None, Some("ThrottlingException"), None]);
+    assert_eq!(place.waiting().len(), 2, "of the refused event nothing is left");
+    assert_eq!(place.triggered.0.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]

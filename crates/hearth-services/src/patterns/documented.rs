@@ -222,6 +222,20 @@ fn any_element_of_an_array_will_do_and_fields_of_one_object_stay_together() {
 }
 
 #[test]
+fn elements_far_behind_and_deep_within_are_found() {
+    let pattern = Pattern::parse(r#"{"e": {"a": [1], "b": [2]}}"#).unwrap();
+    let event = |last: &str| {
+        let (a, b) = (r#"{"a":1},"#.repeat(300), r#"{"b":2},"#.repeat(300));
+        format!(r#"{{"e":[{a}{b}{last}]}}"#)
+    };
+    assert!(pattern.matches(event(r#"{"a":1,"b":2}"#).as_bytes()).unwrap());
+    assert!(!pattern.matches(event(r#"{"a":1,"b":3}"#).as_bytes()).unwrap());
+    let deep = |inner: &str| format!(r#"{{"e":{}{inner}{}}}"#, "[".repeat(100), "]".repeat(100));
+    assert!(pattern.matches(deep(r#"{"a":1},[{"b":2},{"a":1,"b":2}]"#).as_bytes()).unwrap());
+    assert!(!pattern.matches(deep(r#"{"a":1},[{"b":2}]"#).as_bytes()).unwrap());
+}
+
+#[test]
 fn an_event_that_is_not_json_is_refused() {
     let pattern = Pattern::parse(r#"{"a": [1]}"#).unwrap();
     for event in ["", "{", r#"{"a": 1} x"#, "nope"] {

@@ -86,6 +86,8 @@ pub(super) struct Place(usize);
 #[derive(Debug, Clone, Copy)]
 struct Element {
     outer: Place,
+    /// How many elements are within each other here, this one included.
+    depth: usize,
     array: usize,
     index: usize,
 }
@@ -113,7 +115,7 @@ impl<'e> Leaves<'e> {
         value.deserialize(&mut json).map_err(EventError)?;
         json.end().map_err(EventError)?;
         let mut leaves = reader.leaves;
-        leaves.leaves.sort_by_key(|leaf| leaf.field);
+        leaves.leaves.sort_unstable_by_key(|leaf| leaf.field);
         Ok(leaves)
     }
 
@@ -133,19 +135,36 @@ impl<'e> Leaves<'e> {
         self.elements.is_empty()
     }
 
-    /// Whether two places are never in different elements of the same array.
+    /// Whether two places are not in different elements of the same array.
     pub(super) fn agree(&self, one: Place, other: Place) -> bool {
-        one == other
-            || self
-                .around(one)
-                .all(|a| self.around(other).all(|b| a.array != b.array || a.index == b.index))
+        let (depth, other_depth) = (self.depth(one), self.depth(other));
+        let (mut one, mut other) = (self.outward(one, other_depth), self.outward(other, depth));
+        // What is in the same array is in the same place around that array, as deep as the other.
+        while one != other {
+            let (Some(a), Some(b)) = (self.element(one), self.element(other)) else { return true };
+            if a.outer == b.outer {
+                return a.array != b.array || a.index == b.index;
+            }
+            (one, other) = (a.outer, b.outer);
+        }
+        true
     }
 
-    /// The elements that a place is in, from inside out.
-    fn around(&self, place: Place) -> impl Iterator<Item = Element> {
-        let elements = &self.elements;
-        let element = move |place: Place| place.0.checked_sub(1).map(|index| elements[index]);
-        std::iter::successors(element(place), move |inner| element(inner.outer))
+    /// The place around a place that is in no more than so many elements.
+    fn outward(&self, mut place: Place, depth: usize) -> Place {
+        while let Some(element) = self.element(place).filter(|element| element.depth > depth) {
+            place = element.outer;
+        }
+        place
+    }
+
+    fn depth(&self, place: Place) -> usize {
+        self.element(place).map_or(0, |element| element.depth)
+    }
+
+    /// The innermost element that a place is in.
+    fn element(&self, place: Place) -> Option<Element> {
+        place.0.checked_sub(1).map(|index| self.elements[index])
     }
 }
 
@@ -178,8 +197,9 @@ impl<'e> At<'_, '_, 'e> {
     fn enter(&mut self) -> Place {
         let outer = self.reader.place;
         if let Some((array, index)) = self.element {
+            let depth = self.reader.leaves.depth(outer) + 1;
             let elements = &mut self.reader.leaves.elements;
-            elements.push(Element { outer, array, index });
+            elements.push(Element { outer, depth, array, index });
             self.reader.place = Place(elements.len());
         }
         outer

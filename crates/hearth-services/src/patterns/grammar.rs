@@ -23,7 +23,7 @@ const RESERVED_IN_OR: &[&str] = &[
 
 /// The alternatives of a pattern.
 pub(super) fn alternatives(text: &str) -> Result<Vec<Alternative>, PatternError> {
-    let mut compiler = Compiler { tokens: Tokens::new(text), path: Vec::new() };
+    let mut compiler = Compiler { tokens: Tokens::new(text), path: Vec::new(), depth: 0 };
     if compiler.tokens.advance()? != Token::StartObject {
         return Err(compiler.tokens.error("Filter is not an object"));
     }
@@ -42,6 +42,8 @@ enum Within {
 struct Compiler<'a> {
     tokens: Tokens<'a>,
     path: Vec<String>,
+    /// How many objects of fields have been begun and not ended.
+    depth: usize,
 }
 
 impl Compiler<'_> {
@@ -51,9 +53,16 @@ impl Compiler<'_> {
         alternatives: &mut Vec<Alternative>,
         within: Within,
     ) -> Result<(), PatternError> {
+        self.depth += 1;
+        if self.depth > limits::PATTERN_DEPTH_MAX {
+            let limit = limits::PATTERN_DEPTH_MAX;
+            let reason = format!("its objects are more than {limit} deep");
+            return Err(PatternError { reason });
+        }
         let mut is_empty = true;
         loop {
             let Token::Name(name) = self.tokens.advance()? else {
+                self.depth -= 1;
                 let message = "Empty objects are not allowed";
                 return if is_empty { Err(self.tokens.error(message)) } else { Ok(()) };
             };
@@ -96,10 +105,10 @@ impl Compiler<'_> {
             alternatives.push(BTreeMap::new());
         }
         // A field that is named twice is what it was named last, as on AWS.
-        for alternative in alternatives {
+        for alternative in alternatives.iter_mut() {
             alternative.insert(path.clone(), Arc::clone(&matchers));
         }
-        Ok(())
+        bounded(alternatives)
     }
 
     /// Each object of the array goes on from the alternatives that there were before it.
@@ -122,11 +131,7 @@ impl Compiler<'_> {
             let mut branch = if before.is_empty() { vec![BTreeMap::new()] } else { before.clone() };
             self.object(&mut branch, Within::Or)?;
             alternatives.extend(branch);
-            if alternatives.len() > limits::PATTERN_ALTERNATIVES_MAX {
-                let limit = limits::PATTERN_ALTERNATIVES_MAX;
-                let reason = format!("{OR} leads to more than {limit} combinations of rules");
-                return Err(PatternError { reason });
-            }
+            bounded(alternatives)?;
         }
         if objects < 2 {
             return Err(self
@@ -167,4 +172,19 @@ impl Compiler<'_> {
     fn read_number(&self, text: &str) -> Result<Number, PatternError> {
         Number::read(text).ok_or_else(|| self.tokens.error(&format!("Invalid number: {text}")))
     }
+}
+
+/// Refuses alternatives that are too many, or have too many fields.
+fn bounded(alternatives: &[Alternative]) -> Result<(), PatternError> {
+    let refuse = |limit: usize, what: &str| {
+        let reason = format!("{OR} leads to more than {limit} {what} of rules");
+        Err(PatternError { reason })
+    };
+    if alternatives.len() > limits::PATTERN_ALTERNATIVES_MAX {
+        return refuse(limits::PATTERN_ALTERNATIVES_MAX, "combinations");
+    }
+    if alternatives.iter().map(BTreeMap::len).sum::<usize>() > limits::PATTERN_FIELDS_MAX {
+        return refuse(limits::PATTERN_FIELDS_MAX, "fields in all combinations");
+    }
+    Ok(())
 }

@@ -126,39 +126,42 @@ impl Index {
 
 impl Alternative {
     fn is_satisfied(&self, leaves: &Leaves<'_>) -> bool {
-        if leaves.are_flat() {
-            return self.fields.iter().all(|(field, matchers)| {
-                let values = leaves.of(*field);
-                values.iter().any(|leaf| accepts(matchers, &leaf.value))
-                    || (values.is_empty() && allows_absence(matchers))
-            });
+        // Most of what does not match is seen here, without asking for memory.
+        let has_each = self.fields.iter().all(|(field, matchers)| {
+            let values = leaves.of(*field);
+            values.iter().any(|leaf| accepts(matchers, &leaf.value))
+                || (values.is_empty() && allows_absence(matchers))
+        });
+        if !has_each || leaves.are_flat() || self.fields.len() == 1 {
+            return has_each;
         }
         let mut places = Vec::with_capacity(self.fields.len());
         for (field, matchers) in &self.fields {
-            let values = leaves.of(*field);
-            if values.is_empty() && allows_absence(matchers) {
-                continue;
-            }
-            let accepted = values.iter().filter(|leaf| accepts(matchers, &leaf.value));
+            let values = leaves.of(*field).iter();
+            let accepted = values.filter(|leaf| accepts(matchers, &leaf.value));
             let mut accepted: Vec<Place> = accepted.map(|leaf| leaf.place).collect();
-            if accepted.is_empty() {
-                return false;
+            // A field that may be absent, and is, is in no place.
+            if !accepted.is_empty() {
+                accepted.sort_unstable();
+                accepted.dedup();
+                places.push(accepted);
             }
-            accepted.sort_unstable();
-            accepted.dedup();
-            places.push(accepted);
         }
         // Fields with little choice first, so that what cannot be is seen early.
         places.sort_by_key(Vec::len);
         let mut choice = Choice { leaves, steps: limits::PATTERN_STEPS_MAX };
-        choice.can_be_made(&places, &mut Vec::new())
+        let can_be_made = choice.can_be_made(&places, &mut Vec::new());
+        if choice.steps == 0 {
+            tracing::info!(pattern = self.pattern, "an event has too many arrays for a pattern");
+        }
+        can_be_made
     }
 }
 
 /// The choice of one place for each field, so that no two are in different elements of one array.
 struct Choice<'a, 'e> {
     leaves: &'a Leaves<'e>,
-    /// How many more places may be looked at: a hostile event could ask for very many.
+    /// How many more places may be compared: a hostile event could ask for very many.
     steps: usize,
 }
 
@@ -166,8 +169,11 @@ impl Choice<'_, '_> {
     fn can_be_made(&mut self, fields: &[Vec<Place>], chosen: &mut Vec<Place>) -> bool {
         let Some((places, rest)) = fields.split_first() else { return true };
         for place in places {
-            let Some(left) = self.steps.checked_sub(1) else { return false };
-            self.steps = left;
+            // Each place is compared with those that were chosen before.
+            self.steps = self.steps.saturating_sub(1 + chosen.len());
+            if self.steps == 0 {
+                return false;
+            }
             if chosen.iter().all(|other| self.leaves.agree(*place, *other)) {
                 chosen.push(*place);
                 if self.can_be_made(rest, chosen) {

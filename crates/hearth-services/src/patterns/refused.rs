@@ -122,6 +122,15 @@ fn what_would_be_too_much_is_refused() {
     assert_eq!(Pattern::parse(&two).unwrap().alternatives.len(), 121);
     let three = format!("{{\"a\": {{{or}}}, \"b\": {{{or}}}, \"c\": {{{or}}}}}");
     assert_eq!(refusal(&three), "$or leads to more than 1000 combinations of rules");
+    let objects: Vec<String> = (0..10).map(|number| format!("{{\"{number}\": [1]}}")).collect();
+    let or = format!("\"$or\": [{}]", objects.join(","));
+    let fields: String = (0..25).map(|number| format!("\"{number}\": [1], ")).collect();
+    let wide = format!("{{{fields}\"a\": {{{or}}}, \"b\": {{{or}}}, \"c\": {{{or}}}}}");
+    let said = "$or leads to more than 20000 fields in all combinations of rules";
+    assert_eq!(refusal(&wide), said);
+    let deep = |depth: usize| format!("{}[1]{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+    assert!(Pattern::parse(&deep(128)).is_ok());
+    assert_eq!(refusal(&deep(500)), "its objects are more than 128 deep");
     let long = format!("{{\"a\": [\"{}\"]}}", "x".repeat(4096));
     assert_eq!(refusal(&long), "it has 4107 characters and the limit is 4096");
 }

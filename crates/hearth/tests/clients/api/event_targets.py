@@ -133,18 +133,23 @@ def what_no_target_takes_goes_to_its_dead_letter_queue():
         "Arn": missing,
         "DeadLetterConfig": {"Arn": queue_arn},
         "RetryPolicy": {"MaximumRetryAttempts": 0},
+        "InputPath": "$.detail",
     }
     rule("to-nobody", {"source": ["shop.nobody"]}, target)
     event_id = put("shop.nobody", {"n": 1})
     [message] = received(url)
-    same(json.loads(message["Body"])["id"], event_id)
+    # The event as it was matched, and not what the target would have got.
+    event = json.loads(message["Body"])
+    same((event["id"], event["detail"]), (event_id, {"n": 1}))
     attributes = {
         name: attribute["StringValue"] for name, attribute in message["MessageAttributes"].items()
     }
     same(attributes["RULE_ARN"], f"arn:aws:events:{REGION}:{ACCOUNT}:rule/to-nobody")
     same(attributes["TARGET_ARN"], missing)
-    for name in ("ERROR_CODE", "ERROR_MESSAGE"):
-        assert attributes[name], attributes
+    same((attributes["ERROR_CODE"], attributes["RETRY_ATTEMPTS"]), ("NO_RESOURCE", "0"))
+    assert attributes["ERROR_MESSAGE"], attributes
+    # Nothing was exhausted: a target that is not there is not tried again.
+    assert "EXHAUSTED_RETRY_CONDITION" not in attributes, attributes
 
 
 a_queue_gets_the_event_or_what_a_transformer_makes_of_it()
