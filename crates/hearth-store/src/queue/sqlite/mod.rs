@@ -39,8 +39,6 @@ mod log;
 mod salvage;
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;
 
 use std::path::Path;
