@@ -11,6 +11,8 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use hearth_types::time::Timestamp;
+
 use crate::queue::signals::Signals;
 use crate::queue::{EntryId, Lane};
 
@@ -49,7 +51,10 @@ impl Shared {
         self.last_id.fetch_max(last_id, Ordering::AcqRel);
         let mut lanes = self.lanes();
         for (lane, number) in effects.lanes {
-            lanes.learn(lane, number, 0);
+            lanes.learn(lane, Known { number, entries: 0, latest: Timestamp(0) });
+        }
+        for (number, latest) in effects.latest {
+            lanes.put_at(number, latest);
         }
         for (number, change) in effects.entries {
             lanes.count(number, change);
@@ -70,6 +75,10 @@ pub(super) struct Effects {
     pub(super) lanes: HashMap<Lane, i64>,
     /// How many more entries a lane has.
     pub(super) entries: HashMap<i64, i64>,
+    /// See [`Known::latest`].
+    pub(super) latest: HashMap<i64, Timestamp>,
+    /// Up to which id the file says that they may have been given, if that changes.
+    pub(super) given: Option<i64>,
     /// Lanes to be signalled, once for each chance to lease.
     pub(super) signals: Vec<i64>,
 }
@@ -89,30 +98,44 @@ pub(super) struct Lanes {
     last_number: i64,
 }
 
-#[derive(Debug)]
-struct Known {
-    number: i64,
-    entries: u64,
+/// What is known of a lane.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    /// What it is called in the file.
+    pub(super) number: i64,
+    /// How many entries it has.
+    pub(super) entries: u64,
+    /// Since when the latest of its entries has been there. One that was put before it is early.
+    pub(super) latest: Timestamp,
 }
 
 impl Lanes {
     /// Enters a lane that was read from the file.
-    pub(super) fn read(&mut self, number: i64, (kind, name): (&str, String), entries: u64) {
+    pub(super) fn read(&mut self, (kind, name): (&str, String), known: Known) {
         let lane = Lane { kind: self.kind(kind), name };
-        self.learn(lane, number, entries);
+        self.learn(lane, known);
     }
 
-    fn learn(&mut self, lane: Lane, number: i64, entries: u64) {
-        self.last_number = self.last_number.max(number);
-        self.by_number.insert(number, lane.clone());
-        self.known.insert(lane, Known { number, entries });
+    fn learn(&mut self, lane: Lane, known: Known) {
+        self.last_number = self.last_number.max(known.number);
+        self.by_number.insert(known.number, lane.clone());
+        self.known.insert(lane, known);
     }
 
     fn count(&mut self, number: i64, change: i64) {
-        let Some(lane) = self.by_number.get(&number) else { return };
-        if let Some(known) = self.known.get_mut(lane) {
+        if let Some(known) = self.known_mut(number) {
             known.entries = known.entries.saturating_add_signed(change);
         }
+    }
+
+    fn put_at(&mut self, number: i64, latest: Timestamp) {
+        if let Some(known) = self.known_mut(number) {
+            known.latest = latest;
+        }
+    }
+
+    fn known_mut(&mut self, number: i64) -> Option<&mut Known> {
+        self.known.get_mut(self.by_number.get(&number)?)
     }
 
     /// The number of a lane in the file, if it has one.
@@ -123,6 +146,12 @@ impl Lanes {
     /// How many entries a lane has.
     pub(super) fn entries(&self, lane: &Lane) -> u64 {
         self.known.get(lane).map_or(0, |known| known.entries)
+    }
+
+    /// Since when the latest entry of a lane has been there.
+    pub(super) fn latest(&self, number: i64) -> Timestamp {
+        let known = self.lane(number).and_then(|lane| self.known.get(lane));
+        known.map_or(Timestamp(0), |known| known.latest)
     }
 
     /// The largest number that a lane has.
@@ -170,7 +199,8 @@ mod tests {
         for (number, (kind, name, entries)) in
             (1..).zip([("sqs", "b", 1), ("sqs", "a", 1), ("sqs", "c", 0), ("sns", "a", 1)])
         {
-            lanes.read(number, (kind, name.to_owned()), entries);
+            let known = Known { number, entries, latest: Timestamp(0) };
+            lanes.read((kind, name.to_owned()), known);
         }
         let names = |after, items| -> Vec<String> {
             lanes.after("sqs", after, items).into_iter().map(|lane| lane.name).collect()
@@ -189,9 +219,11 @@ mod tests {
         effects.lanes.insert(lane.clone(), 7);
         effects.count(7, 3);
         effects.count(7, -1);
+        effects.latest.insert(7, Timestamp(5));
         shared.committed(effects, 12);
         assert_eq!(shared.lanes().number(&lane), Some(7));
         assert_eq!(shared.lanes().entries(&lane), 2);
+        assert_eq!(shared.lanes().latest(7), Timestamp(5));
         assert_eq!((shared.commits(), shared.last_id()), (1, EntryId(12)));
     }
 }

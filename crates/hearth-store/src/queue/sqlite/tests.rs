@@ -126,6 +126,37 @@ async fn an_id_is_not_given_again_although_the_latest_entries_are_gone() {
 }
 
 #[tokio::test]
+async fn an_id_is_not_given_again_after_a_crash_however_many_were_given() {
+    let (queue, file, _directory) = fresh().await;
+    let ids = queue.apply(puts(vec![entry(b"x"); 2_500]), NOW).await.unwrap().puts;
+    let latest = ids.iter().map(|put| put.id()).max().unwrap();
+    assert_eq!(queue.purge(&lane(), NOW.plus_millis(1)).await.unwrap(), 2_500);
+    let (copy, _image) = image(&file);
+    queue.close().await;
+    let queue = open(&copy).await;
+    assert!(put(&queue, b"later").await > latest);
+    queue.close().await;
+}
+
+#[tokio::test]
+async fn the_oldest_is_known_also_of_those_that_come_from_elsewhere() {
+    let (queue, file, _directory) = fresh().await;
+    let old = |millis| NewEntry { put_at: Timestamp(millis), ..entry(b"old") };
+    let order = [900, 500, 950, 100, 990];
+    queue.apply(puts(order.map(old).to_vec()), NOW).await.unwrap();
+    queue.close().await;
+    // What is known of a lane is read anew.
+    let queue = open(&file).await;
+    queue.apply(puts(vec![old(980), old(995)]), NOW).await.unwrap();
+    for (before, removed, oldest) in [(100, 0, 100), (901, 3, 950), (985, 2, 990), (996, 2, 0)] {
+        assert_eq!(queue.purge(&lane(), Timestamp(before)).await.unwrap(), removed);
+        let counts = queue.counts(&lane(), NOW).await.unwrap();
+        assert_eq!(counts.oldest.map_or(0, |oldest| oldest.0), oldest);
+    }
+    queue.close().await;
+}
+
+#[tokio::test]
 async fn a_closed_queue_answers_that_it_is() {
     let (queue, _, _directory) = fresh().await;
     put(&queue, b"one").await;
@@ -384,10 +415,13 @@ async fn no_query_that_is_asked_often_reads_a_whole_table() {
     let mut connection = file::connect(&directory.path().join("queue.db")).await.unwrap();
     file::migrate(&mut connection).await.unwrap();
     let queries = [
-        super::leases::LEASE,
+        super::leases::FIRST,
+        super::leases::WITH_GROUPS,
+        super::leases::OLDEST,
+        super::leases::OLDEST_EARLY,
+        super::reads::PAGE,
+        super::reads::COUNTS,
         "SELECT due FROM entry WHERE lane = ?1 AND blocked = 0 ORDER BY due LIMIT 1",
-        "SELECT id FROM entry WHERE lane = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-        "SELECT id FROM entry WHERE lane = ?1 AND put_at < ?2 AND id <= ?3 ORDER BY put_at",
         "DELETE FROM entry WHERE id IN (SELECT value FROM json_each(?1))",
     ];
     for query in queries {

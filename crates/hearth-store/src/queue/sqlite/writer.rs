@@ -42,6 +42,8 @@ pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
     pub(super) shared: Arc<Shared>,
     pub(super) next_id: i64,
+    /// The file says that ids up to this one may have been given.
+    pub(super) given: i64,
     pub(super) inserts: Vec<Insert>,
     /// How commits are done at present.
     commit: Commit,
@@ -68,6 +70,7 @@ impl Writer {
             connection,
             shared: Arc::new(Shared::new(lanes, last_id)),
             next_id: last_id + 1,
+            given: last_id,
             inserts: Insert::all(),
             commit: Commit::Durable,
             file: file.to_owned(),
@@ -121,6 +124,7 @@ impl Writer {
         let mut effects = Effects::default();
         match self.attempt(group, &mut effects).await {
             Ok(done) => {
+                self.given = effects.given.unwrap_or(self.given);
                 self.shared.committed(effects, self.next_id - 1);
                 Ok(done)
             }
