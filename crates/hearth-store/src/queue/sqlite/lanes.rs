@@ -4,7 +4,8 @@
 //!
 //! 1. What is known is what was committed. The writer gathers [`Effects`] during a transaction and
 //!    lets them happen after it.
-//! 2. Memory grows with the number of lanes, not of entries.
+//! 2. Memory grows with the number of lanes, not of entries. Lanes that are empty are forgotten, but
+//!    for some.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -93,7 +94,7 @@ impl Effects {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     known: BTreeMap<Lane, Known>,
-    by_number: HashMap<i64, Lane>,
+    by_number: BTreeMap<i64, Lane>,
     kinds: BTreeSet<&'static str>,
     last_number: i64,
 }
@@ -159,6 +160,25 @@ impl Lanes {
         self.last_number
     }
 
+    /// How many lanes have no entries.
+    pub(super) fn empty(&self) -> usize {
+        self.known.values().filter(|known| known.entries == 0).count()
+    }
+
+    /// The numbers of some lanes that have no entries, from behind `after` on.
+    pub(super) fn empty_after(&self, after: i64, items: usize) -> Vec<i64> {
+        let behind = self.by_number.range((Bound::Excluded(after), Bound::Unbounded));
+        let is_empty = |(_, lane): &(&i64, &Lane)| self.entries(lane) == 0;
+        behind.filter(is_empty).take(items).map(|(number, _)| *number).collect()
+    }
+
+    /// Forgets a lane that is not in the file any more. Its number is not given again.
+    pub(super) fn forget(&mut self, number: i64) {
+        if let Some(lane) = self.by_number.remove(&number) {
+            self.known.remove(&lane);
+        }
+    }
+
     fn lane(&self, number: i64) -> Option<&Lane> {
         self.by_number.get(&number)
     }
@@ -208,6 +228,21 @@ mod tests {
         assert_eq!(names(None, 9), ["a", "b"]);
         assert_eq!(names(Some("a"), 9), ["b"]);
         assert_eq!(names(None, 1), ["a"]);
+        assert_eq!(lanes.last_number(), 4);
+    }
+
+    #[test]
+    fn an_empty_lane_can_be_forgotten_and_its_number_is_not_given_again() {
+        let mut lanes = Lanes::default();
+        for (number, entries) in [(1, 0), (2, 5), (3, 0), (4, 0)] {
+            let known = Known { number, entries, latest: Timestamp(0) };
+            lanes.read(("sqs", format!("lane-{number}")), known);
+        }
+        assert_eq!((lanes.empty(), lanes.empty_after(0, 2)), (3, vec![1, 3]));
+        assert_eq!(lanes.empty_after(3, 2), [4]);
+        lanes.forget(4);
+        assert_eq!((lanes.empty(), lanes.empty_after(3, 2)), (2, vec![]));
+        assert_eq!(lanes.number(&Lane { kind: "sqs", name: "lane-4".to_owned() }), None);
         assert_eq!(lanes.last_number(), 4);
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 use crate::queue::conformance;
-use crate::queue::sqlite::group::{Asked, Changes, Group, Operation};
+use crate::queue::sqlite::group::{Asked, Changes, Group, Operation, PurgeStep};
 use crate::queue::sqlite::log::LogEnd;
 use crate::queue::sqlite::writer::Writer;
 use crate::queue::sqlite::{SqliteQueue, file};
@@ -331,6 +331,17 @@ async fn work(writer: &mut Writer, batches: Vec<Batch>) -> Vec<Result<Applied, S
     said
 }
 
+/// Has the writer remove everything of a lane.
+async fn purge(writer: &mut Writer, lane: Lane) {
+    let (answer, answered) = oneshot::channel();
+    let up_to = writer.shared.last_id();
+    let wish = PurgeStep { lane, put_before: NOW.plus_millis(1), up_to };
+    let mut group = Group::default();
+    group.add(Operation::Purge(Asked { wish, answer }));
+    writer.work(group).await;
+    assert!(answered.await.unwrap().is_ok());
+}
+
 #[tokio::test]
 async fn on_a_full_disk_puts_are_refused_and_nothing_is_lost() {
     let directory = tempfile::tempdir().unwrap();
@@ -354,6 +365,31 @@ async fn on_a_full_disk_puts_are_refused_and_nothing_is_lost() {
     let said = work(&mut writer, vec![giant()]).await;
     assert!(matches!(said[0].as_ref().unwrap().puts[..], [Put::New(_)]));
     assert_eq!(number(&mut writer.connection, "SELECT count(*) FROM payload").await, 1);
+}
+
+#[tokio::test]
+async fn empty_lanes_are_forgotten_and_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(&directory.path().join("queue.db")).await.unwrap();
+    let lane = |number: i32| Lane { kind: "sqs", name: number.to_string() };
+    let in_lane = |number: i32| NewEntry { lane: lane(number), ..entry(b"x") };
+    let sameness = Sameness { id: "s".to_owned(), until: NOW.plus_millis(9_000) };
+    let same = NewEntry { sameness: Some(sameness), ..in_lane(3) };
+    let all = vec![in_lane(1), in_lane(2), same, in_lane(4)];
+    assert!(work(&mut writer, vec![puts(all)]).await[0].is_ok());
+    for number in 1..=3 {
+        purge(&mut writer, lane(number)).await;
+    }
+    let lanes = "SELECT count(*) FROM lane";
+    writer.forget_lanes(3).await;
+    assert_eq!(number(&mut writer.connection, lanes).await, 4, "so many are kept");
+    writer.forget_lanes(2).await;
+    assert_eq!(number(&mut writer.connection, lanes).await, 2, "one has entries, one a sameness");
+    assert_eq!(writer.shared.lanes().number(&lane(1)), None);
+
+    assert!(work(&mut writer, vec![puts(vec![in_lane(1)])]).await[0].is_ok());
+    assert_eq!(writer.shared.lanes().number(&lane(1)), Some(5));
+    assert_eq!(writer.shared.lanes().entries(&lane(1)), 1);
 }
 
 #[tokio::test]

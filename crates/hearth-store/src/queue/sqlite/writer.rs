@@ -30,11 +30,17 @@ use crate::queue::sqlite::file::{self, LOG_PAGES_MAX};
 use crate::queue::sqlite::group::{Changes, Done, Group, Operation};
 use crate::queue::sqlite::lanes::{Effects, Shared};
 use crate::queue::sqlite::recover;
-use crate::queue::sqlite::rows::Why;
+use crate::queue::sqlite::rows::{self, Why};
 
 /// After how many transactions it is looked whether the log has become too long. It grows by some
 /// ten pages in each.
 const LOOK_AT_LOG_EVERY: u64 = 512;
+
+/// How many lanes may be empty before some are forgotten. Most are of functions and queues that are
+/// there and will be used again.
+const EMPTY_LANES_KEPT: usize = 1_024;
+/// Empty lanes that are looked at in one go.
+const EMPTY_LANES_AT_ONCE: usize = 1_024;
 
 /// The only one who writes.
 #[derive(Debug)]
@@ -47,6 +53,8 @@ pub(super) struct Writer {
     pub(super) inserts: Vec<Insert>,
     /// How commits are done at present.
     commit: Commit,
+    /// The last of the empty lanes that were looked at.
+    lane_looked_at: i64,
     file: PathBuf,
     /// Whether it was noted already that the file is damaged.
     suspected: bool,
@@ -73,6 +81,7 @@ impl Writer {
             given: last_id,
             inserts: Insert::all(),
             commit: Commit::Durable,
+            lane_looked_at: 0,
             file: file.to_owned(),
             suspected: false,
         })
@@ -86,6 +95,7 @@ impl Writer {
             self.work(Group::gather(first, &mut operations)).await;
             if self.shared.commits().is_multiple_of(LOOK_AT_LOG_EVERY) {
                 self.look_at_log().await;
+                self.forget_lanes(EMPTY_LANES_KEPT).await;
             }
         }
         self.close().await;
@@ -196,6 +206,39 @@ impl Writer {
         };
         if let Err(error) = restarted {
             tracing::warn!(%error, "the queue's log grows; its disk may be full");
+        }
+    }
+
+    /// Forgets some of the lanes that are empty, if there are many: what they were for may be gone.
+    /// Those in which something must not be put a second time are kept. One that is used after all is
+    /// made again.
+    pub(super) async fn forget_lanes(&mut self, kept: usize) {
+        let numbers = {
+            let lanes = self.shared.lanes();
+            if lanes.empty() <= kept {
+                return;
+            }
+            lanes.empty_after(self.lane_looked_at, EMPTY_LANES_AT_ONCE)
+        };
+        // From the beginning again, when all were looked at.
+        self.lane_looked_at = numbers.last().copied().unwrap_or(0);
+        let gone: Result<Vec<i64>, _> = sqlx::query_scalar(
+            "DELETE FROM lane WHERE id IN (SELECT value FROM json_each(?1))
+             AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.lane = lane.id)
+             AND NOT EXISTS (SELECT 1 FROM sameness WHERE sameness.lane = lane.id)
+             RETURNING id",
+        )
+        .bind(rows::list(&numbers))
+        .fetch_all(&mut self.connection)
+        .await;
+        match gone {
+            Ok(gone) => {
+                let mut lanes = self.shared.lanes();
+                for number in gone {
+                    lanes.forget(number);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "empty lanes could not be forgotten"),
         }
     }
 
