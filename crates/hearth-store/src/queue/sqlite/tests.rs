@@ -331,6 +331,25 @@ async fn work(writer: &mut Writer, batches: Vec<Batch>) -> Vec<Result<Applied, S
     said
 }
 
+#[tokio::test]
+async fn a_log_that_may_have_what_was_refused_is_emptied_before_anything_else_is_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("queue.db");
+    let mut writer = Writer::open(&file).await.unwrap();
+    assert!(work(&mut writer, vec![puts(vec![entry(&[7; 100_000])])]).await[0].is_ok());
+    let before = fs::metadata(with(&file, "-wal")).unwrap().len();
+    writer.doubtful = true;
+    assert!(work(&mut writer, vec![puts(vec![entry(b"next")])]).await[0].is_ok());
+    assert!(!writer.doubtful);
+    let after = fs::metadata(with(&file, "-wal")).unwrap().len();
+    assert!((1..before / 2).contains(&after), "{before} bytes, then {after}");
+
+    let (copy, _image) = image(&file);
+    let queue = open(&copy).await;
+    assert_eq!(queue.counts(&lane(), NOW).await.unwrap().waiting, 2);
+    queue.close().await;
+}
+
 /// Has the writer remove everything of a lane.
 async fn purge(writer: &mut Writer, lane: Lane) {
     let (answer, answered) = oneshot::channel();

@@ -12,15 +12,20 @@
 //! 1. Nobody is told that something happened before it is on the disk, except of leases.
 //! 2. Whoever fails for a reason of its own fails alone.
 //! 3. After a failure, a full disk for one, the next group is tried like any other.
+//! 4. What was refused does not come back after a crash, also if the disk failed while it was being
+//!    committed: nothing else is done before the log is empty. Where that cannot be had, those who
+//!    ask are told that it is not known what became of it.
 //!
 //! # Deliberately absent
 //!
 //! No decisions about entries: [`super::settle`] and [`super::puts`] make them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::{Connection as _, SqliteConnection};
+use tokio::fs;
 use tokio::sync::mpsc;
 
 use crate::error::StoreError;
@@ -55,6 +60,8 @@ pub(super) struct Writer {
     commit: Commit,
     /// The last of the empty lanes that were looked at.
     lane_looked_at: i64,
+    /// Whether the log may have a transaction that was refused, or lack one that was not.
+    pub(super) doubtful: bool,
     file: PathBuf,
     /// Whether it was noted already that the file is damaged.
     suspected: bool,
@@ -82,6 +89,7 @@ impl Writer {
             inserts: Insert::all(),
             commit: Commit::Durable,
             lane_looked_at: 0,
+            doubtful: false,
             file: file.to_owned(),
             suspected: false,
         })
@@ -131,6 +139,9 @@ impl Writer {
     }
 
     async fn transaction(&mut self, group: &Group) -> Result<Done, StoreError> {
+        if self.doubtful {
+            self.clear_log().await?;
+        }
         let mut effects = Effects::default();
         match self.attempt(group, &mut effects).await {
             Ok(done) => {
@@ -142,6 +153,9 @@ impl Writer {
                 // SQLite has done it already after some failures, and says so by failing here.
                 let _ = self.say("ROLLBACK", "take back a transaction").await;
                 self.note(&error).await;
+                if self.doubtful {
+                    self.clear_log().await?;
+                }
                 Err(error)
             }
         }
@@ -154,8 +168,42 @@ impl Writer {
         let applied = self.put_all(&group.applies, verdicts, effects).await?;
         let leased = self.lease_all(&group.leases, effects).await?;
         let purged = self.purge_all(&group.purges, effects).await?;
-        self.say("COMMIT", "commit a transaction").await?;
+        let committed = self.say("COMMIT", "commit a transaction").await;
+        self.doubtful |= committed.as_ref().is_err_and(rows::is_of_disk);
+        committed?;
         Ok(Done { applied, leased, purged })
+    }
+
+    /// Empties the log after the disk failed during a commit.
+    ///
+    /// What was refused may be in the log as a whole, so that it would come back after a crash. What
+    /// was written before without waiting for the disk may have got lost, although it can still be
+    /// read from memory, and all that follows in the log would be worth nothing. So everything that
+    /// was committed is written into the file, and the log begins anew.
+    async fn clear_log(&mut self) -> Result<(), StoreError> {
+        match self.truncate_log().await {
+            Ok(()) => {
+                self.doubtful = false;
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the disk failed, and the queue's log cannot be emptied");
+                Err(StoreError::Unknown(Arc::new(error)))
+            }
+        }
+    }
+
+    async fn truncate_log(&mut self) -> Result<(), sqlx::Error> {
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&mut self.connection)
+            .await?;
+        if busy != 0 {
+            return Err(sqlx::Error::Io(io::Error::other("somebody reads from the log")));
+        }
+        // SQLite does not wait until the disk knows that it is empty.
+        let log = fs::File::open(recover::beside(&self.file, "-wal")).await?;
+        log.sync_all().await?;
+        Ok(())
     }
 
     /// A commit of nothing but leases need not wait for the disk. What it wrote is on the disk when
