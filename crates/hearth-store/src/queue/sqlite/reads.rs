@@ -6,7 +6,7 @@ use sqlx::sqlite::SqlitePool;
 
 use crate::error::StoreError;
 use crate::queue::sqlite::rows::{self, milliseconds, size, timestamp};
-use crate::queue::{Counts, EntryId, Seen};
+use crate::queue::{Counts, EntryId, Receipt, Seen};
 
 type SeenRow = (i64, Option<String>, i64, i64, i64, i64, String, i64);
 
@@ -55,6 +55,31 @@ pub(super) async fn counts(
         leased: rows::count(leased),
         oldest: oldest.map(timestamp),
     })
+}
+
+/// Entries whose leases are given back in one transaction.
+const RECEIPTS_AT_ONCE: i64 = 1_000;
+
+/// Leases that last. It looks at what is delayed or leased, in the index.
+pub(super) const LEASED: &str = "
+    SELECT id, leases FROM entry
+    WHERE lane = ?1 AND blocked IN (0, 1) AND due > ?2 AND leased = 1 LIMIT ?3";
+
+/// Some of the leases of a lane that last.
+pub(super) async fn leased(
+    readers: &SqlitePool,
+    lane: i64,
+    now: Timestamp,
+) -> Result<Vec<Receipt>, StoreError> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(LEASED)
+        .bind(lane)
+        .bind(milliseconds(now))
+        .bind(RECEIPTS_AT_ONCE)
+        .fetch_all(readers)
+        .await
+        .map_err(StoreError::during("look for leases"))?;
+    let receipt = |(id, leases)| Receipt { entry: EntryId(id), lease: rows::leases(leases) };
+    Ok(rows.into_iter().map(receipt).collect())
 }
 
 /// Which part of a lane to look at.

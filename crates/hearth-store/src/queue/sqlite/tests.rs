@@ -205,6 +205,36 @@ async fn a_torn_last_page_is_reported_and_what_was_before_is_kept() {
     queue.close().await;
 }
 
+#[tokio::test]
+async fn what_a_killed_server_had_leased_is_given_back_but_for_other_kinds() {
+    let (queue, file, _directory) = fresh().await;
+    let message = Lane { kind: "sqs", name: "hello".to_owned() };
+    let grouped = NewEntry { group: Some("g".to_owned()), ..entry(b"grouped") };
+    let later = NewEntry { due: NOW.plus_millis(9), ..entry(b"later") };
+    let other = NewEntry { lane: message.clone(), ..entry(b"message") };
+    let all = vec![entry(b"one"), grouped.clone(), grouped, later, other];
+    queue.apply(puts(all), NOW).await.unwrap();
+    let before = lease(&queue, 9).await;
+    let until = NOW.plus_millis(1_000);
+    let ask = Ask { lane: &message, entries: 1, bytes: usize::MAX, until };
+    assert_eq!((before.len(), queue.lease(ask.clone(), NOW).await.unwrap().len()), (3, 1));
+    let (copy, _image) = image(&file);
+    queue.close().await;
+
+    let queue = open(&copy).await;
+    assert!(lease(&queue, 9).await.is_empty());
+    assert_eq!(queue.give_back("invoke", NOW).await.unwrap(), 3);
+    let again = lease(&queue, 9).await;
+    let ids = |leased: &[Leased]| -> Vec<EntryId> {
+        leased.iter().map(|leased| leased.receipt.entry).collect()
+    };
+    assert_eq!(ids(&again), ids(&before));
+    assert!(again.iter().all(|leased| leased.receipt.lease == 2));
+    assert_eq!(queue.give_back("deliver", NOW).await.unwrap(), 0);
+    assert!(queue.lease(ask, NOW).await.unwrap().is_empty(), "its receiver may live on");
+    queue.close().await;
+}
+
 /// A queue of 300 entries in three lanes, groups and large payloads among them, closed well.
 async fn filled() -> (PathBuf, TempDir) {
     let (queue, file, directory) = fresh().await;
@@ -476,6 +506,7 @@ async fn no_query_that_is_asked_often_reads_a_whole_table() {
         super::leases::OLDEST_EARLY,
         super::reads::PAGE,
         super::reads::COUNTS,
+        super::reads::LEASED,
         "SELECT due FROM entry WHERE lane = ?1 AND blocked = 0 ORDER BY due LIMIT 1",
         "DELETE FROM entry WHERE id IN (SELECT value FROM json_each(?1))",
     ];
