@@ -176,7 +176,21 @@ impl<W: Work> Worker<W> {
         self.held.lock().expect("nobody panics while holding entries")
     }
 
+    /// Takes over what a server that was killed was working on, if nobody else can have it.
+    async fn take_over(&self) {
+        let (kind, now) = (self.work.kind(), self.common.time.now());
+        match self.common.queue.give_back(kind, now).await {
+            Ok(0) => {}
+            Ok(entries) => tracing::info!(kind, entries, "what was being worked on is done again"),
+            Err(error) => {
+                // It comes back by itself when its leases have run out.
+                tracing::warn!(error = causes(&error), kind, "could not take over what was begun");
+            }
+        }
+    }
+
     async fn take_turns(self: Arc<Self>, subscription: Subscription) {
+        self.take_over().await;
         let mut look_through = Instant::now();
         while !self.common.is_closing() {
             if Instant::now() >= look_through {

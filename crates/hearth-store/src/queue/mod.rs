@@ -312,6 +312,15 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// lanes are cleared in several steps, of which a crash may leave some undone.
     async fn purge(&self, lane: &Lane, put_before: Timestamp) -> Result<u64, StoreError>;
 
+    /// Ends the leases of all lanes of a kind that a process which is gone has left, so that its
+    /// entries need not wait for their end, and says how many. For kinds whose leases only this
+    /// program holds, and before it leases anything of the kind.
+    ///
+    /// An engine that others may use at the same time cannot know whose a lease is. It does nothing.
+    async fn give_back(&self, _kind: &'static str, _now: Timestamp) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     /// Says which lanes may have something to lease.
     fn signals(&self) -> &Signals;
 

@@ -23,6 +23,9 @@ const INSERT_ROWS_POWER_MAX: u32 = 6;
 /// How many outdated samenesses are forgotten with each that is remembered. More than one, so that
 /// there are fewer and fewer of them.
 const FORGET_EACH: usize = 2;
+/// How far the file goes ahead of the ids that are given, so that it says so in one transaction of
+/// many. A start leaves out as many.
+const IDS_AHEAD: i64 = 1_000;
 
 /// What goes from the file, and what that sets free.
 #[derive(Debug, Default)]
@@ -62,9 +65,10 @@ impl Insert {
     }
 
     fn of(rows: usize) -> Self {
-        let values = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?)"; rows].join(", ");
+        let values = vec!["(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"; rows].join(", ");
         let text = format!(
-            "INSERT INTO entry (id, lane, due, put_at, group_name, blocked, head, body_bytes, body)
+            "INSERT INTO entry
+                 (id, lane, due, put_at, group_name, blocked, early, head, body_bytes, body)
              VALUES {values}"
         );
         Self { rows, text }
@@ -186,11 +190,13 @@ impl Writer {
         let wanted = self.wanted(applies, &verdicts, effects);
         let sameness = self.sameness(&wanted).await?;
         let groups = self.groups(&wanted).await?;
-        let mut plan = Plan::new(sameness, groups, self.next_id);
+        let mut plan = Plan::new(sameness, groups, (self.latest(&wanted), self.next_id));
         let puts: Vec<Put> = wanted.iter().map(|wanted| plan.put(*wanted)).collect();
         // Ids are not given again, even if this transaction fails.
         self.next_id = plan.rows().last().map_or(self.next_id, |row| row.id + 1);
+        self.go_ahead_of_ids(effects).await?;
         self.write(&plan, effects).await?;
+        effects.latest.clone_from(plan.latest());
         if let Some(earliest) = wanted.iter().map(|wanted| wanted.now).min() {
             self.remember(&plan, earliest).await?;
         }
@@ -232,6 +238,28 @@ impl Writer {
             }
         }
         all
+    }
+
+    /// Since when the latest entries of lanes have been there.
+    fn latest(&self, wanted: &[Wanted<'_>]) -> HashMap<i64, Timestamp> {
+        let lanes = self.shared.lanes();
+        wanted.iter().map(|wanted| (wanted.lane, lanes.latest(wanted.lane))).collect()
+    }
+
+    /// Sees to it that the file does not let the ids that were just given be given again.
+    async fn go_ahead_of_ids(&mut self, effects: &mut Effects) -> Result<(), StoreError> {
+        let last = self.next_id - 1;
+        if last <= self.given {
+            return Ok(());
+        }
+        let given = last + IDS_AHEAD;
+        sqlx::query("UPDATE given SET id = ?1")
+            .bind(given)
+            .execute(&mut self.connection)
+            .await
+            .map_err(StoreError::during("note the latest id"))?;
+        effects.given = Some(given);
+        Ok(())
     }
 
     async fn sameness(
@@ -311,6 +339,7 @@ impl Writer {
                     .bind(milliseconds(entry.put_at))
                     .bind(entry.group.as_deref())
                     .bind(i64::from(row.blocked))
+                    .bind(i64::from(row.early))
                     .bind(entry.head.as_str())
                     .bind(rows::size(entry.body.len()))
                     .bind((!is_large(row)).then_some(&entry.body[..]));

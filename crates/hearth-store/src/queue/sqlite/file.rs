@@ -9,7 +9,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
 use crate::error::StoreError;
-use crate::queue::sqlite::lanes::Lanes;
+use crate::queue::sqlite::lanes::{Known, Lanes};
 use crate::queue::sqlite::rows;
 
 /// The steps from an empty file to the newest schema; a step never changes once it was released.
@@ -20,9 +20,11 @@ const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite_queue/000
 const BUSY_SECONDS: u64 = 10;
 /// Connections that only read. They serve people and metrics; a handful of queries at a time.
 const READERS_MAX: u32 = 2;
-/// Memory that the writer keeps of the file. The pages that are written all the time, the edges of
-/// the indexes, are a small part of it; the rest is the system's to keep.
-const CACHE_KILOBYTES: u32 = 8_192;
+/// Memory that the writer keeps of the file. The pages that are written all the time are the edges of
+/// the indexes: for each lane a few, so that those of a thousand lanes have room. The rest is the
+/// system's to keep. A part of the file that is mapped would be memory of the process as well, and
+/// larger pages would be more to write for each entry.
+const CACHE_KILOBYTES: u32 = 16_384;
 /// How many pages the log may have before they are written into the file. More are written together
 /// when a page changes often, and who waits for them waits longer.
 const LOG_PAGES: u32 = 2_000;
@@ -78,14 +80,12 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
     Ok(())
 }
 
-/// The latest id that was ever given, 0 if none was.
+/// The latest id that may have been given.
 pub(super) async fn last_id(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let last: Option<i64> =
-        sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'entry'")
-            .fetch_optional(connection)
-            .await
-            .map_err(StoreError::during("read the latest id"))?;
-    Ok(last.unwrap_or(0))
+    sqlx::query_scalar("SELECT id FROM given")
+        .fetch_one(connection)
+        .await
+        .map_err(StoreError::during("read the latest id"))
 }
 
 /// The lanes, without those that nobody needs any more.
@@ -98,8 +98,10 @@ pub(super) async fn lanes(connection: &mut SqliteConnection) -> Result<Lanes, St
     .execute(&mut *connection)
     .await
     .map_err(StoreError::during("remove empty lanes"))?;
-    let rows: Vec<(i64, String, String, i64)> = sqlx::query_as(
-        "SELECT lane.id, lane.kind, lane.name, coalesce(counted.entries, 0)
+    let rows: Vec<(i64, String, String, i64, i64)> = sqlx::query_as(
+        "SELECT lane.id, lane.kind, lane.name, coalesce(counted.entries, 0), coalesce((
+             SELECT put_at FROM entry
+             WHERE entry.lane = lane.id AND early = 0 ORDER BY entry.id DESC LIMIT 1), 0)
          FROM lane LEFT JOIN (
              SELECT lane, count(*) AS entries FROM entry GROUP BY lane
          ) AS counted ON counted.lane = lane.id",
@@ -108,8 +110,9 @@ pub(super) async fn lanes(connection: &mut SqliteConnection) -> Result<Lanes, St
     .await
     .map_err(StoreError::during("read the lanes"))?;
     let mut lanes = Lanes::default();
-    for (number, kind, name, entries) in rows {
-        lanes.read(number, (&kind, name), rows::count(entries));
+    for (number, kind, name, entries, latest) in rows {
+        let (entries, latest) = (rows::count(entries), rows::timestamp(latest));
+        lanes.read((&kind, name), Known { number, entries, latest });
     }
     Ok(lanes)
 }

@@ -57,7 +57,12 @@ use crate::queue::sqlite::group::{Asked, Changes, LeaseWish, Operation, PurgeSte
 use crate::queue::sqlite::lanes::Shared;
 use crate::queue::sqlite::recover::Recovery;
 use crate::queue::sqlite::writer::Writer;
-use crate::queue::{Applied, Ask, Batch, Counts, EntryId, Lane, Leased, Page, Queue, Seen};
+use crate::queue::{
+    Applied, Ask, Batch, Counts, EntryId, Fate, Lane, Leased, Page, Queue, Seen, Settle, Settled,
+};
+
+/// Lanes whose leases are given back before it is looked for more.
+const LANES_AT_ONCE: usize = 256;
 
 /// An open queue. Its writer works until the queue is closed or dropped.
 #[derive(Debug)]
@@ -130,6 +135,29 @@ impl SqliteQueue {
 
     fn operations(&self) -> MutexGuard<'_, Option<mpsc::Sender<Operation>>> {
         self.operations.lock().expect("no code panics while it holds the channel")
+    }
+
+    /// Ends the leases of a lane.
+    async fn give_back_of(&self, lane: &Lane, now: Timestamp) -> Result<u64, StoreError> {
+        let mut all = 0;
+        loop {
+            let Some((number, _)) = self.lane(lane) else { return Ok(all) };
+            let receipts = reads::leased(&self.readers, number, now).await?;
+            let found = receipts.len();
+            if found == 0 {
+                return Ok(all);
+            }
+            let fate = Fate::Return { due: now, head: None };
+            let settle = |receipt| Settle { receipt, fate: fate.clone() };
+            let settles = receipts.into_iter().map(settle).collect();
+            let applied = self.apply(Batch { settles, ..Batch::default() }, now).await?;
+            let done = applied.settles.iter().filter(|settled| **settled == Settled::Done).count();
+            all += u64::try_from(done).expect("there are a few");
+            if done < found {
+                // Somebody works on them already, who was told not to.
+                return Ok(all);
+            }
+        }
     }
 
     /// The number of a lane, unless it is empty.
@@ -205,6 +233,18 @@ impl Queue for SqliteQueue {
             all += removed;
             if removed < u64::from(leases::PURGE_ENTRIES) {
                 return Ok(all);
+            }
+        }
+    }
+
+    async fn give_back(&self, kind: &'static str, now: Timestamp) -> Result<u64, StoreError> {
+        let (mut all, mut after) = (0, None::<String>);
+        loop {
+            let lanes = self.shared.lanes().after(kind, after.as_deref(), LANES_AT_ONCE);
+            let Some(last) = lanes.last() else { return Ok(all) };
+            after = Some(last.name.clone());
+            for lane in &lanes {
+                all += self.give_back_of(lane, now).await?;
             }
         }
     }

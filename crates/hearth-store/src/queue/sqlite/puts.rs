@@ -26,6 +26,8 @@ pub(super) struct Row<'a> {
     pub(super) lane: i64,
     /// Whether there is an earlier entry in its group.
     pub(super) blocked: bool,
+    /// Whether an earlier entry of its lane was put later.
+    pub(super) early: bool,
     pub(super) entry: &'a NewEntry,
 }
 
@@ -43,6 +45,8 @@ pub(super) struct Plan<'a> {
     sameness: HashMap<(i64, String), Before>,
     /// Lanes and groups that have an entry.
     groups: HashSet<(i64, String)>,
+    /// Since when the latest entry of each lane has been there.
+    latest: HashMap<i64, Timestamp>,
     next_id: i64,
     rows: Vec<Row<'a>>,
     remembered: Vec<(i64, &'a str, Before)>,
@@ -52,9 +56,9 @@ impl<'a> Plan<'a> {
     pub(super) fn new(
         sameness: HashMap<(i64, String), Before>,
         groups: HashSet<(i64, String)>,
-        next_id: i64,
+        (latest, next_id): (HashMap<i64, Timestamp>, i64),
     ) -> Self {
-        Self { sameness, groups, next_id, rows: Vec::new(), remembered: Vec::new() }
+        Self { sameness, groups, latest, next_id, rows: Vec::new(), remembered: Vec::new() }
     }
 
     /// Decides about one entry; those before it are taken into account.
@@ -74,14 +78,22 @@ impl<'a> Plan<'a> {
             Some(group) => !self.groups.insert((lane, group.clone())),
             None => false,
         };
+        let latest = self.latest.entry(lane).or_default();
+        let early = entry.put_at < *latest;
+        *latest = entry.put_at.max(*latest);
         self.next_id += 1;
-        self.rows.push(Row { id, lane, blocked, entry });
+        self.rows.push(Row { id, lane, blocked, early, entry });
         Put::New(EntryId(id))
     }
 
     /// The entries that are put, in the order of their ids.
     pub(super) fn rows(&self) -> &[Row<'a>] {
         &self.rows
+    }
+
+    /// Since when the latest entry of each lane has been there, with those that are put.
+    pub(super) fn latest(&self) -> &HashMap<i64, Timestamp> {
+        &self.latest
     }
 
     /// What is to be remembered so that they are not put again: lane and id, and what they mean.
@@ -113,7 +125,7 @@ mod tests {
     #[test]
     fn the_first_of_a_group_is_free_and_those_behind_it_wait() {
         let entries = [entry(Some("g"), None), entry(None, None), entry(Some("g"), None)];
-        let mut plan = Plan::new(HashMap::new(), HashSet::new(), 10);
+        let mut plan = Plan::new(HashMap::new(), HashSet::new(), (HashMap::new(), 10));
         for entry in &entries {
             plan.put(Wanted { lane: 1, entry, now: Timestamp(0) });
         }
@@ -124,11 +136,31 @@ mod tests {
     #[test]
     fn the_same_is_put_once_until_it_is_forgotten() {
         let first = entry(None, Some(("x", 100)));
-        let mut plan = Plan::new(HashMap::new(), HashSet::new(), 1);
+        let mut plan = Plan::new(HashMap::new(), HashSet::new(), (HashMap::new(), 1));
         let mut put = |lane, now| plan.put(Wanted { lane, entry: &first, now: Timestamp(now) });
         assert_eq!(put(1, 0), Put::New(EntryId(1)));
         assert_eq!(put(1, 99), Put::Same(EntryId(1)));
         assert_eq!(put(2, 99), Put::New(EntryId(2)), "lanes do not know of each other");
         assert_eq!(put(1, 100), Put::New(EntryId(3)));
+    }
+
+    #[test]
+    fn one_that_was_put_before_an_earlier_one_of_its_lane_is_early() {
+        let entries = [5, 7, 6, 7, 8]
+            .map(|put_at| NewEntry { put_at: Timestamp(put_at), ..entry(None, None) });
+        let latest = HashMap::from([(1, Timestamp(6))]);
+        let mut plan = Plan::new(HashMap::new(), HashSet::new(), (latest, 1));
+        for entry in &entries {
+            for lane in [1, 2] {
+                plan.put(Wanted { lane, entry, now: Timestamp(9) });
+            }
+        }
+        let early = |lane: i64| -> Vec<bool> {
+            let rows = plan.rows().iter().filter(|row| row.lane == lane);
+            rows.map(|row| row.early).collect()
+        };
+        assert_eq!(early(1), [true, false, true, false, false]);
+        assert_eq!(early(2), [false, false, true, false, false]);
+        assert_eq!(plan.latest()[&1], Timestamp(8));
     }
 }

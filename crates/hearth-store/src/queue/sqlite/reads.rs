@@ -6,7 +6,7 @@ use sqlx::sqlite::SqlitePool;
 
 use crate::error::StoreError;
 use crate::queue::sqlite::rows::{self, milliseconds, size, timestamp};
-use crate::queue::{Counts, EntryId, Seen};
+use crate::queue::{Counts, EntryId, Receipt, Seen};
 
 type SeenRow = (i64, Option<String>, i64, i64, i64, i64, String, i64);
 
@@ -26,6 +26,16 @@ pub(super) async fn next_due(
     Ok(due.map(timestamp))
 }
 
+/// What is delayed or leased, and the oldest. Of those that are not early it is the first.
+pub(super) const COUNTS: &str = "
+    SELECT count(*), coalesce(sum(leased), 0), (
+        SELECT min(put_at) FROM (
+            SELECT put_at FROM (
+                SELECT put_at FROM entry WHERE lane = ?1 AND early = 0 ORDER BY id LIMIT 1)
+            UNION ALL
+            SELECT min(put_at) FROM entry WHERE lane = ?1 AND early = 1))
+    FROM entry WHERE lane = ?1 AND blocked IN (0, 1) AND due > ?2";
+
 /// See [`crate::queue::Queue::counts`]. Reads only what is delayed or leased; how many entries there
 /// are at all is known.
 pub(super) async fn counts(
@@ -33,22 +43,43 @@ pub(super) async fn counts(
     (lane, entries): (i64, u64),
     now: Timestamp,
 ) -> Result<Counts, StoreError> {
-    let (later, leased, oldest): (i64, i64, Option<i64>) = sqlx::query_as(
-        "SELECT count(*), coalesce(sum(leased), 0),
-             (SELECT min(put_at) FROM entry WHERE lane = ?1)
-         FROM entry WHERE lane = ?1 AND blocked IN (0, 1) AND due > ?2",
-    )
-    .bind(lane)
-    .bind(milliseconds(now))
-    .fetch_one(readers)
-    .await
-    .map_err(StoreError::during("count entries"))?;
+    let (later, leased, oldest): (i64, i64, Option<i64>) = sqlx::query_as(COUNTS)
+        .bind(lane)
+        .bind(milliseconds(now))
+        .fetch_one(readers)
+        .await
+        .map_err(StoreError::during("count entries"))?;
     Ok(Counts {
         waiting: entries.saturating_sub(rows::count(later)),
         delayed: rows::count(later.saturating_sub(leased)),
         leased: rows::count(leased),
         oldest: oldest.map(timestamp),
     })
+}
+
+/// Entries whose leases are given back in one transaction.
+const RECEIPTS_AT_ONCE: i64 = 1_000;
+
+/// Leases that last. It looks at what is delayed or leased, in the index.
+pub(super) const LEASED: &str = "
+    SELECT id, leases FROM entry
+    WHERE lane = ?1 AND blocked IN (0, 1) AND due > ?2 AND leased = 1 LIMIT ?3";
+
+/// Some of the leases of a lane that last.
+pub(super) async fn leased(
+    readers: &SqlitePool,
+    lane: i64,
+    now: Timestamp,
+) -> Result<Vec<Receipt>, StoreError> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(LEASED)
+        .bind(lane)
+        .bind(milliseconds(now))
+        .bind(RECEIPTS_AT_ONCE)
+        .fetch_all(readers)
+        .await
+        .map_err(StoreError::during("look for leases"))?;
+    let receipt = |(id, leases)| Receipt { entry: EntryId(id), lease: rows::leases(leases) };
+    Ok(rows.into_iter().map(receipt).collect())
 }
 
 /// Which part of a lane to look at.
@@ -59,22 +90,30 @@ pub(super) struct Page {
     pub(super) items: usize,
 }
 
+/// As many of the early entries and of the others as are wanted, and of these the first.
+pub(super) const PAGE: &str = "
+    SELECT id, group_name, put_at, due, leases, leased, head, body_bytes FROM entry
+    WHERE id IN (
+        SELECT id FROM (
+            SELECT id FROM entry WHERE lane = ?1 AND early = 0 AND id > ?2 ORDER BY id LIMIT ?3)
+        UNION ALL
+        SELECT id FROM (
+            SELECT id FROM entry WHERE lane = ?1 AND early = 1 AND id > ?2 ORDER BY id LIMIT ?3))
+    ORDER BY id LIMIT ?3";
+
 /// See [`crate::queue::Queue::page`].
 pub(super) async fn page(
     readers: &SqlitePool,
     page: Page,
     now: Timestamp,
 ) -> Result<Vec<Seen>, StoreError> {
-    let rows: Vec<SeenRow> = sqlx::query_as(
-        "SELECT id, group_name, put_at, due, leases, leased, head, body_bytes FROM entry
-         WHERE lane = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-    )
-    .bind(page.lane)
-    .bind(page.after.map_or(0, |id| id.0))
-    .bind(size(page.items))
-    .fetch_all(readers)
-    .await
-    .map_err(StoreError::during("look at entries"))?;
+    let rows: Vec<SeenRow> = sqlx::query_as(PAGE)
+        .bind(page.lane)
+        .bind(page.after.map_or(0, |id| id.0))
+        .bind(size(page.items))
+        .fetch_all(readers)
+        .await
+        .map_err(StoreError::during("look at entries"))?;
     let mut seen = Vec::with_capacity(rows.len());
     for (id, group, put_at, due, leases, leased, head, body_bytes) in rows {
         let due = timestamp(due);

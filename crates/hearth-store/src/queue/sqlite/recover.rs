@@ -209,7 +209,7 @@ async fn free_name(file: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// The same path with something at its end.
-fn beside(file: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(file: &Path, end: &str) -> PathBuf {
     let mut path = OsString::from(file);
     path.push(end);
     PathBuf::from(path)

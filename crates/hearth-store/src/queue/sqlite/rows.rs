@@ -38,6 +38,17 @@ pub(super) fn list(items: &impl Serialize) -> String {
     serde_json::to_string(items).expect("numbers and text can be written as JSON")
 }
 
+/// Whether the disk failed, for another reason than that it is full.
+pub(super) fn is_of_disk(error: &StoreError) -> bool {
+    let StoreError::Engine { source, .. } = error else { return false };
+    code(source).is_some_and(|code| code & 0xff == 10)
+}
+
+/// SQLite's code, with what it says beyond the code proper.
+fn code(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
 /// Why SQLite refused, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
@@ -69,8 +80,7 @@ impl Why {
     }
 
     pub(super) fn of_engine(error: &sqlx::Error) -> Self {
-        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
-        let Some(code) = code else { return Self::Other };
+        let Some(code) = code(error) else { return Self::Other };
         // The lowest byte is the code proper; the rest says more about it.
         match (code, code & 0xff) {
             // Pages that cannot be read, or not as a whole.

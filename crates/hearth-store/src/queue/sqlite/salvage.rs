@@ -29,8 +29,8 @@ const ROWS: i64 = 256;
 const IDS_LEFT_OUT: i64 = 1_000_000;
 
 const ENTRIES: &str = "
-    SELECT id, lane, due, leased, leases, first_leased_at, put_at, group_name, blocked, head,
-        body_bytes, body
+    SELECT id, lane, due, leased, leases, first_leased_at, put_at, group_name, blocked, early,
+        head, body_bytes, body
     FROM entry NOT INDEXED WHERE id > ?1 ORDER BY id LIMIT ?2";
 
 /// A damaged file and the one that takes its place.
@@ -79,7 +79,7 @@ impl Copying {
         self.entries().await?;
         self.count().await?;
         self.sameness().await?;
-        self.sequence().await?;
+        self.given().await?;
         // Those whose predecessors are lost would wait for them for ever.
         self.write(
             "UPDATE entry SET blocked = 0 WHERE blocked = 1 AND NOT EXISTS (
@@ -231,8 +231,8 @@ impl Copying {
     fn insert(row: &SqliteRow) -> Result<Query<'static>, sqlx::Error> {
         let mut query = sqlx::query::<sqlx::Sqlite>(
             "INSERT OR IGNORE INTO entry (id, lane, due, leased, leases, first_leased_at, put_at,
-                 group_name, blocked, head, body_bytes, body)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 group_name, blocked, early, head, body_bytes, body)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         );
         for column in ["id", "lane", "due", "leased", "leases", "first_leased_at", "put_at"] {
             query = query.bind(row.try_get::<Option<i64>, _>(column)?);
@@ -240,6 +240,7 @@ impl Copying {
         Ok(query
             .bind(row.try_get::<Option<String>, _>("group_name")?)
             .bind(row.try_get::<i64, _>("blocked")?)
+            .bind(row.try_get::<i64, _>("early")?)
             .bind(row.try_get::<String, _>("head")?)
             .bind(row.try_get::<i64, _>("body_bytes")?))
     }
@@ -294,18 +295,15 @@ impl Copying {
         }
     }
 
-    async fn sequence(&mut self) -> Result<(), StoreError> {
-        let read = sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'entry'")
-            .fetch_optional(&mut self.from)
-            .await;
+    async fn given(&mut self) -> Result<(), StoreError> {
+        let read = sqlx::query_scalar("SELECT id FROM given").fetch_optional(&mut self.from).await;
         let read: Option<Option<i64>> = readable(read)?;
         let last = match read.flatten() {
             Some(last) => last.max(self.last),
             None if self.last == 0 => 0,
             None => self.last.saturating_add(IDS_LEFT_OUT),
         };
-        self.write("DELETE FROM sqlite_sequence WHERE name = 'entry'").await?;
-        sqlx::query("INSERT INTO sqlite_sequence (name, seq) VALUES ('entry', ?1)")
+        sqlx::query("UPDATE given SET id = ?1")
             .bind(last)
             .execute(&mut self.to)
             .await

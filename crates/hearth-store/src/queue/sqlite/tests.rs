@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 use crate::queue::conformance;
-use crate::queue::sqlite::group::{Asked, Changes, Group, Operation};
+use crate::queue::sqlite::group::{Asked, Changes, Group, Operation, PurgeStep};
 use crate::queue::sqlite::log::LogEnd;
 use crate::queue::sqlite::writer::Writer;
 use crate::queue::sqlite::{SqliteQueue, file};
@@ -126,6 +126,37 @@ async fn an_id_is_not_given_again_although_the_latest_entries_are_gone() {
 }
 
 #[tokio::test]
+async fn an_id_is_not_given_again_after_a_crash_however_many_were_given() {
+    let (queue, file, _directory) = fresh().await;
+    let ids = queue.apply(puts(vec![entry(b"x"); 2_500]), NOW).await.unwrap().puts;
+    let latest = ids.iter().map(|put| put.id()).max().unwrap();
+    assert_eq!(queue.purge(&lane(), NOW.plus_millis(1)).await.unwrap(), 2_500);
+    let (copy, _image) = image(&file);
+    queue.close().await;
+    let queue = open(&copy).await;
+    assert!(put(&queue, b"later").await > latest);
+    queue.close().await;
+}
+
+#[tokio::test]
+async fn the_oldest_is_known_also_of_those_that_come_from_elsewhere() {
+    let (queue, file, _directory) = fresh().await;
+    let old = |millis| NewEntry { put_at: Timestamp(millis), ..entry(b"old") };
+    let order = [900, 500, 950, 100, 990];
+    queue.apply(puts(order.map(old).to_vec()), NOW).await.unwrap();
+    queue.close().await;
+    // What is known of a lane is read anew.
+    let queue = open(&file).await;
+    queue.apply(puts(vec![old(980), old(995)]), NOW).await.unwrap();
+    for (before, removed, oldest) in [(100, 0, 100), (901, 3, 950), (985, 2, 990), (996, 2, 0)] {
+        assert_eq!(queue.purge(&lane(), Timestamp(before)).await.unwrap(), removed);
+        let counts = queue.counts(&lane(), NOW).await.unwrap();
+        assert_eq!(counts.oldest.map_or(0, |oldest| oldest.0), oldest);
+    }
+    queue.close().await;
+}
+
+#[tokio::test]
 async fn a_closed_queue_answers_that_it_is() {
     let (queue, _, _directory) = fresh().await;
     put(&queue, b"one").await;
@@ -171,6 +202,36 @@ async fn a_torn_last_page_is_reported_and_what_was_before_is_kept() {
     assert_eq!(queue.recovery().salvage, None);
     let bodies: Vec<_> = lease(&queue, 99).await.iter().map(|leased| leased.body[0]).collect();
     assert_eq!(bodies, [0, 1, 2, 3]);
+    queue.close().await;
+}
+
+#[tokio::test]
+async fn what_a_killed_server_had_leased_is_given_back_but_for_other_kinds() {
+    let (queue, file, _directory) = fresh().await;
+    let message = Lane { kind: "sqs", name: "hello".to_owned() };
+    let grouped = NewEntry { group: Some("g".to_owned()), ..entry(b"grouped") };
+    let later = NewEntry { due: NOW.plus_millis(9), ..entry(b"later") };
+    let other = NewEntry { lane: message.clone(), ..entry(b"message") };
+    let all = vec![entry(b"one"), grouped.clone(), grouped, later, other];
+    queue.apply(puts(all), NOW).await.unwrap();
+    let before = lease(&queue, 9).await;
+    let until = NOW.plus_millis(1_000);
+    let ask = Ask { lane: &message, entries: 1, bytes: usize::MAX, until };
+    assert_eq!((before.len(), queue.lease(ask.clone(), NOW).await.unwrap().len()), (3, 1));
+    let (copy, _image) = image(&file);
+    queue.close().await;
+
+    let queue = open(&copy).await;
+    assert!(lease(&queue, 9).await.is_empty());
+    assert_eq!(queue.give_back("invoke", NOW).await.unwrap(), 3);
+    let again = lease(&queue, 9).await;
+    let ids = |leased: &[Leased]| -> Vec<EntryId> {
+        leased.iter().map(|leased| leased.receipt.entry).collect()
+    };
+    assert_eq!(ids(&again), ids(&before));
+    assert!(again.iter().all(|leased| leased.receipt.lease == 2));
+    assert_eq!(queue.give_back("deliver", NOW).await.unwrap(), 0);
+    assert!(queue.lease(ask, NOW).await.unwrap().is_empty(), "its receiver may live on");
     queue.close().await;
 }
 
@@ -301,6 +362,36 @@ async fn work(writer: &mut Writer, batches: Vec<Batch>) -> Vec<Result<Applied, S
 }
 
 #[tokio::test]
+async fn a_log_that_may_have_what_was_refused_is_emptied_before_anything_else_is_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("queue.db");
+    let mut writer = Writer::open(&file).await.unwrap();
+    assert!(work(&mut writer, vec![puts(vec![entry(&[7; 100_000])])]).await[0].is_ok());
+    let before = fs::metadata(with(&file, "-wal")).unwrap().len();
+    writer.doubtful = true;
+    assert!(work(&mut writer, vec![puts(vec![entry(b"next")])]).await[0].is_ok());
+    assert!(!writer.doubtful);
+    let after = fs::metadata(with(&file, "-wal")).unwrap().len();
+    assert!((1..before / 2).contains(&after), "{before} bytes, then {after}");
+
+    let (copy, _image) = image(&file);
+    let queue = open(&copy).await;
+    assert_eq!(queue.counts(&lane(), NOW).await.unwrap().waiting, 2);
+    queue.close().await;
+}
+
+/// Has the writer remove everything of a lane.
+async fn purge(writer: &mut Writer, lane: Lane) {
+    let (answer, answered) = oneshot::channel();
+    let up_to = writer.shared.last_id();
+    let wish = PurgeStep { lane, put_before: NOW.plus_millis(1), up_to };
+    let mut group = Group::default();
+    group.add(Operation::Purge(Asked { wish, answer }));
+    writer.work(group).await;
+    assert!(answered.await.unwrap().is_ok());
+}
+
+#[tokio::test]
 async fn on_a_full_disk_puts_are_refused_and_nothing_is_lost() {
     let directory = tempfile::tempdir().unwrap();
     let mut writer = Writer::open(&directory.path().join("queue.db")).await.unwrap();
@@ -323,6 +414,31 @@ async fn on_a_full_disk_puts_are_refused_and_nothing_is_lost() {
     let said = work(&mut writer, vec![giant()]).await;
     assert!(matches!(said[0].as_ref().unwrap().puts[..], [Put::New(_)]));
     assert_eq!(number(&mut writer.connection, "SELECT count(*) FROM payload").await, 1);
+}
+
+#[tokio::test]
+async fn empty_lanes_are_forgotten_and_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut writer = Writer::open(&directory.path().join("queue.db")).await.unwrap();
+    let lane = |number: i32| Lane { kind: "sqs", name: number.to_string() };
+    let in_lane = |number: i32| NewEntry { lane: lane(number), ..entry(b"x") };
+    let sameness = Sameness { id: "s".to_owned(), until: NOW.plus_millis(9_000) };
+    let same = NewEntry { sameness: Some(sameness), ..in_lane(3) };
+    let all = vec![in_lane(1), in_lane(2), same, in_lane(4)];
+    assert!(work(&mut writer, vec![puts(all)]).await[0].is_ok());
+    for number in 1..=3 {
+        purge(&mut writer, lane(number)).await;
+    }
+    let lanes = "SELECT count(*) FROM lane";
+    writer.forget_lanes(3).await;
+    assert_eq!(number(&mut writer.connection, lanes).await, 4, "so many are kept");
+    writer.forget_lanes(2).await;
+    assert_eq!(number(&mut writer.connection, lanes).await, 2, "one has entries, one a sameness");
+    assert_eq!(writer.shared.lanes().number(&lane(1)), None);
+
+    assert!(work(&mut writer, vec![puts(vec![in_lane(1)])]).await[0].is_ok());
+    assert_eq!(writer.shared.lanes().number(&lane(1)), Some(5));
+    assert_eq!(writer.shared.lanes().entries(&lane(1)), 1);
 }
 
 #[tokio::test]
@@ -384,10 +500,14 @@ async fn no_query_that_is_asked_often_reads_a_whole_table() {
     let mut connection = file::connect(&directory.path().join("queue.db")).await.unwrap();
     file::migrate(&mut connection).await.unwrap();
     let queries = [
-        super::leases::LEASE,
+        super::leases::FIRST,
+        super::leases::WITH_GROUPS,
+        super::leases::OLDEST,
+        super::leases::OLDEST_EARLY,
+        super::reads::PAGE,
+        super::reads::COUNTS,
+        super::reads::LEASED,
         "SELECT due FROM entry WHERE lane = ?1 AND blocked = 0 ORDER BY due LIMIT 1",
-        "SELECT id FROM entry WHERE lane = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
-        "SELECT id FROM entry WHERE lane = ?1 AND put_at < ?2 AND id <= ?3 ORDER BY put_at",
         "DELETE FROM entry WHERE id IN (SELECT value FROM json_each(?1))",
     ];
     for query in queries {

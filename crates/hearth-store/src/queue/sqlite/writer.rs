@@ -12,15 +12,20 @@
 //! 1. Nobody is told that something happened before it is on the disk, except of leases.
 //! 2. Whoever fails for a reason of its own fails alone.
 //! 3. After a failure, a full disk for one, the next group is tried like any other.
+//! 4. What was refused does not come back after a crash, also if the disk failed while it was being
+//!    committed: nothing else is done before the log is empty. Where that cannot be had, those who
+//!    ask are told that it is not known what became of it.
 //!
 //! # Deliberately absent
 //!
 //! No decisions about entries: [`super::settle`] and [`super::puts`] make them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::{Connection as _, SqliteConnection};
+use tokio::fs;
 use tokio::sync::mpsc;
 
 use crate::error::StoreError;
@@ -30,11 +35,17 @@ use crate::queue::sqlite::file::{self, LOG_PAGES_MAX};
 use crate::queue::sqlite::group::{Changes, Done, Group, Operation};
 use crate::queue::sqlite::lanes::{Effects, Shared};
 use crate::queue::sqlite::recover;
-use crate::queue::sqlite::rows::Why;
+use crate::queue::sqlite::rows::{self, Why};
 
 /// After how many transactions it is looked whether the log has become too long. It grows by some
 /// ten pages in each.
 const LOOK_AT_LOG_EVERY: u64 = 512;
+
+/// How many lanes may be empty before some are forgotten. Most are of functions and queues that are
+/// there and will be used again.
+const EMPTY_LANES_KEPT: usize = 1_024;
+/// Empty lanes that are looked at in one go.
+const EMPTY_LANES_AT_ONCE: usize = 1_024;
 
 /// The only one who writes.
 #[derive(Debug)]
@@ -42,9 +53,15 @@ pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
     pub(super) shared: Arc<Shared>,
     pub(super) next_id: i64,
+    /// The file says that ids up to this one may have been given.
+    pub(super) given: i64,
     pub(super) inserts: Vec<Insert>,
     /// How commits are done at present.
     commit: Commit,
+    /// The last of the empty lanes that were looked at.
+    lane_looked_at: i64,
+    /// Whether the log may have a transaction that was refused, or lack one that was not.
+    pub(super) doubtful: bool,
     file: PathBuf,
     /// Whether it was noted already that the file is damaged.
     suspected: bool,
@@ -68,8 +85,11 @@ impl Writer {
             connection,
             shared: Arc::new(Shared::new(lanes, last_id)),
             next_id: last_id + 1,
+            given: last_id,
             inserts: Insert::all(),
             commit: Commit::Durable,
+            lane_looked_at: 0,
+            doubtful: false,
             file: file.to_owned(),
             suspected: false,
         })
@@ -83,6 +103,7 @@ impl Writer {
             self.work(Group::gather(first, &mut operations)).await;
             if self.shared.commits().is_multiple_of(LOOK_AT_LOG_EVERY) {
                 self.look_at_log().await;
+                self.forget_lanes(EMPTY_LANES_KEPT).await;
             }
         }
         self.close().await;
@@ -118,9 +139,13 @@ impl Writer {
     }
 
     async fn transaction(&mut self, group: &Group) -> Result<Done, StoreError> {
+        if self.doubtful {
+            self.clear_log().await?;
+        }
         let mut effects = Effects::default();
         match self.attempt(group, &mut effects).await {
             Ok(done) => {
+                self.given = effects.given.unwrap_or(self.given);
                 self.shared.committed(effects, self.next_id - 1);
                 Ok(done)
             }
@@ -128,6 +153,9 @@ impl Writer {
                 // SQLite has done it already after some failures, and says so by failing here.
                 let _ = self.say("ROLLBACK", "take back a transaction").await;
                 self.note(&error).await;
+                if self.doubtful {
+                    self.clear_log().await?;
+                }
                 Err(error)
             }
         }
@@ -140,8 +168,42 @@ impl Writer {
         let applied = self.put_all(&group.applies, verdicts, effects).await?;
         let leased = self.lease_all(&group.leases, effects).await?;
         let purged = self.purge_all(&group.purges, effects).await?;
-        self.say("COMMIT", "commit a transaction").await?;
+        let committed = self.say("COMMIT", "commit a transaction").await;
+        self.doubtful |= committed.as_ref().is_err_and(rows::is_of_disk);
+        committed?;
         Ok(Done { applied, leased, purged })
+    }
+
+    /// Empties the log after the disk failed during a commit.
+    ///
+    /// What was refused may be in the log as a whole, so that it would come back after a crash. What
+    /// was written before without waiting for the disk may have got lost, although it can still be
+    /// read from memory, and all that follows in the log would be worth nothing. So everything that
+    /// was committed is written into the file, and the log begins anew.
+    async fn clear_log(&mut self) -> Result<(), StoreError> {
+        match self.truncate_log().await {
+            Ok(()) => {
+                self.doubtful = false;
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the disk failed, and the queue's log cannot be emptied");
+                Err(StoreError::Unknown(Arc::new(error)))
+            }
+        }
+    }
+
+    async fn truncate_log(&mut self) -> Result<(), sqlx::Error> {
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
+            .fetch_one(&mut self.connection)
+            .await?;
+        if busy != 0 {
+            return Err(sqlx::Error::Io(io::Error::other("somebody reads from the log")));
+        }
+        // SQLite does not wait until the disk knows that it is empty.
+        let log = fs::File::open(recover::beside(&self.file, "-wal")).await?;
+        log.sync_all().await?;
+        Ok(())
     }
 
     /// A commit of nothing but leases need not wait for the disk. What it wrote is on the disk when
@@ -192,6 +254,39 @@ impl Writer {
         };
         if let Err(error) = restarted {
             tracing::warn!(%error, "the queue's log grows; its disk may be full");
+        }
+    }
+
+    /// Forgets some of the lanes that are empty, if there are many: what they were for may be gone.
+    /// Those in which something must not be put a second time are kept. One that is used after all is
+    /// made again.
+    pub(super) async fn forget_lanes(&mut self, kept: usize) {
+        let numbers = {
+            let lanes = self.shared.lanes();
+            if lanes.empty() <= kept {
+                return;
+            }
+            lanes.empty_after(self.lane_looked_at, EMPTY_LANES_AT_ONCE)
+        };
+        // From the beginning again, when all were looked at.
+        self.lane_looked_at = numbers.last().copied().unwrap_or(0);
+        let gone: Result<Vec<i64>, _> = sqlx::query_scalar(
+            "DELETE FROM lane WHERE id IN (SELECT value FROM json_each(?1))
+             AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.lane = lane.id)
+             AND NOT EXISTS (SELECT 1 FROM sameness WHERE sameness.lane = lane.id)
+             RETURNING id",
+        )
+        .bind(rows::list(&numbers))
+        .fetch_all(&mut self.connection)
+        .await;
+        match gone {
+            Ok(gone) => {
+                let mut lanes = self.shared.lanes();
+                for number in gone {
+                    lanes.forget(number);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "empty lanes could not be forgotten"),
         }
     }
 
