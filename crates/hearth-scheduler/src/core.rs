@@ -429,12 +429,11 @@ impl Core {
             return true;
         }
         let pool = self.pool(target, needs);
-        let others = pool.waiters.len().saturating_sub(pool.starting + pool.answered(now));
-        // With one that has answered nothing need be started.
-        let others = if pool.answered(now) > pool.waiters.len() { None } else { Some(others) };
+        let others = pool.waiters.len().saturating_sub(pool.starting);
+        // To wait for one that has answered is better than to be refused, however long it takes.
+        let comes_back = pool.answered_at.len() > pool.waiters.len();
         // One that is idle and has no memory to work is waited for, and not started again.
-        let scales = others.filter(|_| pool.idle.is_empty());
-        if scales.is_some_and(|others| !self.may_scale(target, others)) {
+        if pool.idle.is_empty() && !comes_back && !self.may_scale(target, others) {
             actions.push(Action::Refuse(waiter, Refused::Scaling));
             return false;
         }
