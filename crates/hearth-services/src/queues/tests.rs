@@ -259,6 +259,23 @@ async fn delays_and_the_time_with_a_receiver() {
 }
 
 #[tokio::test]
+async fn a_receiver_whose_time_is_over_may_keep_the_message_if_nobody_else_has_it() {
+    let world = World::new().await;
+    let queue = world.create("q", &[("VisibilityTimeout", "10")]).await;
+    world.put(&queue, "a").await;
+    let first = world.receive(&queue, 1).await.remove(0);
+    world.clock.pass(11_000);
+    world.keep_for(&queue, &first.handle, 20).await.unwrap();
+    assert!(world.receive(&queue, 1).await.is_empty());
+    world.clock.pass(21_000);
+    let second = world.receive(&queue, 1).await.remove(0);
+    assert_eq!(second.receives, 2);
+    let late = code(world.keep_for(&queue, &first.handle, 20).await);
+    assert_eq!(late, "AWS.SimpleQueueService.MessageNotInflight");
+    world.delete(&queue, &second.handle).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_time_with_a_receiver_has_an_end() {
     let world = World::new().await;
     let queue = world.create("q", &[("VisibilityTimeout", "100")]).await;
