@@ -34,12 +34,12 @@ use hearth_store::queue::{
 };
 use hearth_types::limits;
 use hearth_types::metrics::{Metric, Metrics};
+use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::steady::Steady;
 use crate::turns::{Back, Given, Limits, Pace, Turn, Turns};
 
 /// What is to be done with the entries of one kind.

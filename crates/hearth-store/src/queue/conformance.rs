@@ -72,7 +72,7 @@ promises! {
     leases::an_entry_is_removed_once,
     leases::a_removal_is_done_although_the_lease_has_run_out,
     leases::a_later_lease_makes_an_earlier_receipt_stale,
-    leases::a_lease_that_has_run_out_is_neither_returned_nor_extended,
+    leases::a_lease_that_has_run_out_is_returned_or_extended_while_nobody_else_has_the_entry,
     leases::an_extended_lease_ends_when_it_was_extended_to,
     leases::a_returned_entry_waits_until_it_is_due,
     leases::a_returned_entry_has_its_new_head_or_keeps_its_old_one,

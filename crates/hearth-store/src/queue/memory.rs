@@ -274,7 +274,7 @@ impl State {
         let before: Vec<Row> = touched.cloned().collect();
         let mut told = BTreeSet::new();
         let settles: Vec<Settled> =
-            batch.settles.iter().map(|settle| self.settle(settle, now, &mut told)).collect();
+            batch.settles.iter().map(|settle| self.settle(settle, &mut told)).collect();
         let all_done = settles.iter().all(|settled| *settled == Settled::Done);
         if batch.unless_settled == Unless::Nothing && !all_done {
             self.rows.extend(before.into_iter().map(|row| (row.id, row)));
@@ -286,12 +286,10 @@ impl State {
         (Applied { puts, settles }, told)
     }
 
-    fn settle(&mut self, settle: &Settle, now: Timestamp, told: &mut BTreeSet<Lane>) -> Settled {
+    fn settle(&mut self, settle: &Settle, told: &mut BTreeSet<Lane>) -> Settled {
         let Settle { receipt, fate } = settle;
         let Some(row) = self.rows.get_mut(&receipt.entry) else { return Settled::Gone };
-        let is_latest = row.leased && row.leases == receipt.lease;
-        let is_valid = is_latest && (row.due > now || *fate == Fate::Remove);
-        if !is_valid {
+        if !row.leased || row.leases != receipt.lease {
             return Settled::Stale;
         }
         // Whoever waits may have to wait for less time, or for nobody any more.

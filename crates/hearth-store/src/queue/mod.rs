@@ -110,7 +110,8 @@ impl Put {
     }
 }
 
-/// The right to settle an entry. A later lease of the same entry makes it worthless.
+/// The right to settle an entry, until the entry is returned or leased again; also behind the end of
+/// its lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Receipt {
     /// Which entry.
@@ -182,8 +183,8 @@ pub enum Fate {
 pub enum Settled {
     /// It was done.
     Done,
-    /// The lease was not valid any more: the entry was leased again, returned, or its time had come.
-    /// A `Remove` whose lease has run out, and which nobody leased since, is done.
+    /// The receipt is not valid any more: the entry was leased again, or returned. A lease that has
+    /// run out is as good as any other as long as nobody has leased the entry since.
     Stale,
     /// There is no such entry.
     Gone,
