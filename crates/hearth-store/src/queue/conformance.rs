@@ -103,6 +103,7 @@ promises! {
     views::pages_show_entries_in_the_order_of_their_ids,
     views::a_body_can_be_looked_at,
     views::what_was_put_before_is_purged_leased_or_not,
+    views::the_time_is_known_unless_others_may_have_their_own,
     views::whoever_waits_is_told_of_a_put,
     views::whoever_waits_is_told_of_a_return,
     views::whoever_waits_is_told_when_a_group_may_go_on,

@@ -67,6 +67,8 @@ struct State {
     batches: u64,
     /// By lane and id of a sameness: until when it is remembered, and what was put.
     remembered: HashMap<(Lane, String), (Timestamp, EntryId)>,
+    /// The latest time that it was told.
+    now: Option<Timestamp>,
     fault: Fault,
     sharing: Sharing,
 }
@@ -253,6 +255,11 @@ impl Queue for MemoryQueue {
         Ok(u64::try_from(purged.len()).unwrap_or(u64::MAX))
     }
 
+    async fn latest(&self) -> Result<Option<Timestamp>, StoreError> {
+        let state = self.working()?;
+        Ok(state.now.filter(|_| state.sharing == Sharing::Alone))
+    }
+
     fn signals(&self) -> &Signals {
         &self.signals
     }
@@ -269,6 +276,7 @@ impl State {
 
     /// Does what a batch says. Returns also the lanes that are to be told of.
     fn apply(&mut self, batch: Batch, now: Timestamp) -> (Applied, BTreeSet<Lane>) {
+        self.now = self.now.max(Some(now));
         let touched =
             batch.settles.iter().filter_map(|settle| self.rows.get(&settle.receipt.entry));
         let before: Vec<Row> = touched.cloned().collect();
@@ -342,6 +350,7 @@ impl State {
     }
 
     fn lease(&mut self, ask: &Ask<'_>, now: Timestamp) -> Vec<Leased> {
+        self.now = self.now.max(Some(now));
         let (mut leased, mut bytes) = (Vec::new(), 0_usize);
         for id in self.free(ask.lane, now).into_iter().take(ask.entries) {
             let row = self.rows.get_mut(&id).expect("it was found just now");

@@ -322,6 +322,16 @@ pub trait Queue: Send + Sync + fmt::Debug {
         Ok(0)
     }
 
+    /// The latest time that it was told, also before a restart, give or take some seconds. A server
+    /// whose clock was set back meanwhile goes on from there, or what is in the queue would be due
+    /// when the clock has come up with it.
+    ///
+    /// An engine that others may use at the same time cannot know whose clock was right. It says
+    /// nothing.
+    async fn latest(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
+
     /// Says which lanes may have something to lease.
     fn signals(&self) -> &Signals;
 

@@ -1,7 +1,7 @@
 //! What can be seen of a lane without leasing, what is purged, and who is told of what.
 
 use super::*;
-use crate::queue::{Counts, Page, Seen};
+use crate::queue::{Counts, Page, Seen, Sharing};
 
 pub(super) async fn the_next_due_is_when_there_is_something_to_lease(
     queue: &dyn Queue,
@@ -168,6 +168,21 @@ pub(super) async fn what_was_put_before_is_purged_leased_or_not(queue: &dyn Queu
     line.put(vec![old("many"); 3_000]).await;
     assert_eq!(queue.purge(&line.lane, NOW).await.unwrap(), 3_000);
     assert_eq!(line.len().await, 1);
+}
+
+pub(super) async fn the_time_is_known_unless_others_may_have_their_own(
+    queue: &dyn Queue,
+    name: &str,
+) {
+    let line = Line::new(queue, name);
+    line.put_bodies(&["a"]).await;
+    line.lease_until(1, NOW, LATER).await;
+    let latest = queue.latest().await.unwrap();
+    match queue.sharing() {
+        // Nothing of the whole suite is done at an earlier time.
+        Sharing::Alone => assert!(latest.is_some_and(|latest| latest >= NOW), "{latest:?}"),
+        Sharing::Shared => assert_eq!(latest, None),
+    }
 }
 
 pub(super) async fn whoever_waits_is_told_of_a_put(queue: &dyn Queue, name: &str) {

@@ -80,6 +80,8 @@ pub(super) struct Effects {
     pub(super) latest: HashMap<i64, Timestamp>,
     /// Up to which id the file says that they may have been given, if that changes.
     pub(super) given: Option<i64>,
+    /// The latest time that the file says, if that changes.
+    pub(super) noted: Option<Timestamp>,
     /// Lanes to be signalled, once for each chance to lease.
     pub(super) signals: Vec<i64>,
 }

@@ -249,6 +249,10 @@ impl Queue for SqliteQueue {
         }
     }
 
+    async fn latest(&self) -> Result<Option<Timestamp>, StoreError> {
+        reads::latest(&self.readers).await
+    }
+
     fn signals(&self) -> &Signals {
         &self.shared.signals
     }

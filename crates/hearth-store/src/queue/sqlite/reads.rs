@@ -26,6 +26,15 @@ pub(super) async fn next_due(
     Ok(due.map(timestamp))
 }
 
+/// See [`crate::queue::Queue::latest`].
+pub(super) async fn latest(readers: &SqlitePool) -> Result<Option<Timestamp>, StoreError> {
+    let at: i64 = sqlx::query_scalar("SELECT at FROM given")
+        .fetch_one(readers)
+        .await
+        .map_err(StoreError::during("look what time it was"))?;
+    Ok(Some(timestamp(at)).filter(|at| *at > Timestamp(0)))
+}
+
 /// What is delayed or leased, and the oldest. Of those that are not early it is the first.
 pub(super) const COUNTS: &str = "
     SELECT count(*), coalesce(sum(leased), 0), (

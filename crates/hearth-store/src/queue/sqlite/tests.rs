@@ -157,6 +157,51 @@ async fn the_oldest_is_known_also_of_those_that_come_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn the_time_is_noted_now_and_then_and_known_after_a_crash() {
+    let (queue, file, _directory) = fresh().await;
+    assert_eq!(queue.latest().await.unwrap(), None);
+    let noon = Timestamp(1_800_000_000_000);
+    let rows = [
+        (noon, noon),
+        (noon.plus_millis(9_999), noon),
+        (noon.plus_millis(10_000), noon.plus_millis(10_000)),
+        // Set back by an hour, it is as late as before; by a week, it was wrong before.
+        (Timestamp(noon.0 - 3_600_000), noon.plus_millis(10_000)),
+        (Timestamp(noon.0 - 7 * 86_400_000), Timestamp(noon.0 - 7 * 86_400_000)),
+    ];
+    for (now, expected) in rows {
+        queue.apply(puts(vec![entry(b"x")]), now).await.unwrap();
+        assert_eq!(queue.latest().await.unwrap(), Some(expected), "at {now}");
+    }
+    let (copy, _image) = image(&file);
+    queue.close().await;
+    let queue = open(&copy).await;
+    assert_eq!(queue.latest().await.unwrap(), Some(rows[4].1));
+    queue.close().await;
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("queue.db");
+    let mut old = file::connect(&file).await.unwrap();
+    let first = include_str!("../../../migrations/sqlite_queue/0001_entries.sql");
+    sqlx::raw_sql(first).execute(&mut old).await.unwrap();
+    let rows = "INSERT INTO lane VALUES (1, 'invoke', 'hello');
+        UPDATE given SET id = 1000;
+        INSERT INTO entry (id, lane, due, put_at, blocked, early, head, body_bytes, body)
+            VALUES (7, 1, 5, 5, 0, 0, '{}', 3, x'616263');
+        PRAGMA user_version = 1";
+    sqlx::raw_sql(rows).execute(&mut old).await.unwrap();
+    sqlx::Connection::close(old).await.unwrap();
+    let queue = open(&file).await;
+    assert_eq!(lease(&queue, 9).await[0].body, "abc");
+    assert!(put(&queue, b"new").await > EntryId(1_000));
+    assert_eq!(queue.latest().await.unwrap(), None);
+    queue.close().await;
+}
+
+#[tokio::test]
 async fn a_closed_queue_answers_that_it_is() {
     let (queue, _, _directory) = fresh().await;
     put(&queue, b"one").await;

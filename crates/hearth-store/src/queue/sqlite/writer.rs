@@ -24,6 +24,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hearth_types::limits;
+use hearth_types::time::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::fs;
 use tokio::sync::mpsc;
@@ -55,6 +57,8 @@ pub(super) struct Writer {
     pub(super) next_id: i64,
     /// The file says that ids up to this one may have been given.
     pub(super) given: i64,
+    /// The latest time that the file says.
+    pub(super) noted: Timestamp,
     pub(super) inserts: Vec<Insert>,
     /// How commits are done at present.
     commit: Commit,
@@ -79,13 +83,14 @@ impl Writer {
     pub(super) async fn open(file: &Path) -> Result<Self, StoreError> {
         let mut connection = file::connect(file).await?;
         file::migrate(&mut connection).await?;
-        let last_id = file::last_id(&mut connection).await?;
+        let (last_id, noted) = file::last_id_and_time(&mut connection).await?;
         let lanes = file::lanes(&mut connection).await?;
         Ok(Self {
             connection,
             shared: Arc::new(Shared::new(lanes, last_id)),
             next_id: last_id + 1,
             given: last_id,
+            noted,
             inserts: Insert::all(),
             commit: Commit::Durable,
             lane_looked_at: 0,
@@ -146,6 +151,7 @@ impl Writer {
         match self.attempt(group, &mut effects).await {
             Ok(done) => {
                 self.given = effects.given.unwrap_or(self.given);
+                self.noted = effects.noted.unwrap_or(self.noted);
                 self.shared.committed(effects, self.next_id - 1);
                 Ok(done)
             }
@@ -164,6 +170,7 @@ impl Writer {
     async fn attempt(&mut self, group: &Group, effects: &mut Effects) -> Result<Done, StoreError> {
         self.choose_commit(group).await?;
         self.say("BEGIN IMMEDIATE", "begin a transaction").await?;
+        self.note_time(group, effects).await?;
         let verdicts = self.settle_all(&group.applies, effects).await?;
         let applied = self.put_all(&group.applies, verdicts, effects).await?;
         let leased = self.lease_all(&group.leases, effects).await?;
@@ -172,6 +179,24 @@ impl Writer {
         self.doubtful |= committed.as_ref().is_err_and(rows::is_of_disk);
         committed?;
         Ok(Done { applied, leased, purged })
+    }
+
+    /// Notes now and then what time it is; also when it is so much earlier that what was noted was
+    /// wrong.
+    async fn note_time(&mut self, group: &Group, effects: &mut Effects) -> Result<(), StoreError> {
+        let Some(now) = group.now() else { return Ok(()) };
+        let is_later = now.millis_since(self.noted) >= limits::QUEUE_TIME_NOTED_MS;
+        let was_wrong = self.noted.millis_since(now) > limits::CLOCK_SET_BACK_MS_MAX;
+        if !is_later && !was_wrong {
+            return Ok(());
+        }
+        sqlx::query("UPDATE given SET at = ?1")
+            .bind(rows::milliseconds(now))
+            .execute(&mut self.connection)
+            .await
+            .map_err(StoreError::during("note what time it is"))?;
+        effects.noted = Some(now);
+        Ok(())
     }
 
     /// Empties the log after the disk failed during a commit.
