@@ -99,6 +99,7 @@ promises! {
     views::the_next_due_is_when_there_is_something_to_lease,
     views::a_group_that_waits_is_not_due,
     views::lanes_come_in_pages_and_without_the_empty_ones,
+    views::lanes_come_in_pages_with_the_next_due_of_each,
     views::counts_tell_waiting_delayed_and_leased_apart,
     views::pages_show_entries_in_the_order_of_their_ids,
     views::a_body_can_be_looked_at,

@@ -14,6 +14,7 @@
 //! the tests of this crate and, by the feature `testing`, for those of others.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::pending;
 use std::io::ErrorKind;
 use std::sync::{Mutex, MutexGuard};
 
@@ -81,6 +82,8 @@ enum Fault {
     Everything,
     /// Batches and purges.
     Changes,
+    /// Looks through all lanes, which have no end.
+    Looks,
     /// One batch, after so many that do not.
     Batch {
         after: usize,
@@ -107,6 +110,11 @@ impl MemoryQueue {
     /// Lets one batch fail, after so many that do not.
     pub fn fail_after(&self, batches: usize) {
         self.lock().fault = Fault::Batch { after: batches };
+    }
+
+    /// From now on nobody gets an answer who looks through all lanes.
+    pub fn stall_looks(&self) {
+        self.lock().fault = Fault::Looks;
     }
 
     /// From now on it is one that is shared, or is not.
@@ -147,7 +155,7 @@ impl MemoryQueue {
         let state = self.lock();
         match state.fault {
             Fault::Everything => Err(failure()),
-            Fault::Nothing | Fault::Changes | Fault::Batch { .. } => Ok(state),
+            Fault::Nothing | Fault::Changes | Fault::Looks | Fault::Batch { .. } => Ok(state),
         }
     }
 
@@ -207,6 +215,22 @@ impl Queue for MemoryQueue {
         let names: BTreeSet<&str> = of_kind.map(|lane| lane.name.as_str()).collect();
         let behind = names.into_iter().filter(|name| after.is_none_or(|after| *name > after));
         Ok(behind.take(items).map(|name| Lane { kind, name: name.to_owned() }).collect())
+    }
+
+    async fn dues(
+        &self,
+        kind: &'static str,
+        after: Option<&str>,
+        items: usize,
+    ) -> Result<Vec<(Lane, Timestamp)>, StoreError> {
+        let is_stalled = self.lock().fault == Fault::Looks;
+        if is_stalled {
+            pending::<()>().await;
+        }
+        let lanes = self.lanes(kind, after, items).await?;
+        let state = self.working()?;
+        let due = |lane: Lane| Some((state.next_due(&lane)?, lane));
+        Ok(lanes.into_iter().filter_map(due).map(|(due, lane)| (lane, due)).collect())
     }
 
     async fn counts(&self, lane: &Lane, now: Timestamp) -> Result<Counts, StoreError> {

@@ -300,6 +300,15 @@ pub trait Queue: Send + Sync + fmt::Debug {
         items: usize,
     ) -> Result<Vec<Lane>, StoreError>;
 
+    /// The lanes of a kind that have entries, each with what [`Queue::next_due`] says of it, in the
+    /// order of their names, from behind `after` on. A page may be short; an empty one is the end.
+    async fn dues(
+        &self,
+        kind: &'static str,
+        after: Option<&str>,
+        items: usize,
+    ) -> Result<Vec<(Lane, Timestamp)>, StoreError>;
+
     /// How many entries a lane has.
     async fn counts(&self, lane: &Lane, now: Timestamp) -> Result<Counts, StoreError>;
 

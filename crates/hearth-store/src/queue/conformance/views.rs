@@ -68,6 +68,34 @@ pub(super) async fn lanes_come_in_pages_and_without_the_empty_ones(queue: &dyn Q
     assert!(!queue.lanes(KIND_OF_ITS_OWN, None, 1).await.unwrap().is_empty());
 }
 
+pub(super) async fn lanes_come_in_pages_with_the_next_due_of_each(queue: &dyn Queue, name: &str) {
+    const KIND_OF_ITS_OWN: &str = "conformance-dues";
+    let line = |last: &str| {
+        let lane = Lane { kind: KIND_OF_ITS_OWN, name: format!("{name}/{last}") };
+        Line { queue, lane }
+    };
+    let [delayed, behind, emptied, due] = ["a", "b", "c", "d"].map(line);
+    delayed.put(vec![NewEntry { due: MUCH_LATER, ..delayed.entry("x") }]).await;
+    behind.put_members(&[("g", "leased"), ("g", "behind it")]).await;
+    assert_eq!(behind.lease(1).await.len(), 1);
+    emptied.put_bodies(&["x"]).await;
+    let receipt = emptied.lease_one().await.receipt;
+    assert_eq!(emptied.remove(receipt, NOW).await, Settled::Done);
+    due.put_bodies(&["x", "y"]).await;
+
+    let (mut after, mut found) = (format!("{name}/"), Vec::new());
+    loop {
+        let page = queue.dues(KIND_OF_ITS_OWN, Some(&after), 2).await.unwrap();
+        assert!(page.len() <= 2, "{page:?}");
+        let Some((last, _)) = page.last() else { break };
+        after.clone_from(&last.name);
+        found.extend(page);
+    }
+    assert_eq!(found, [(delayed.lane, MUCH_LATER), (behind.lane, LATER), (due.lane, NOW)]);
+    assert_eq!(queue.dues(KIND_OF_ITS_OWN, None, 1).await.unwrap().len(), 1);
+    assert_eq!(queue.dues("conformance-none", None, 9).await.unwrap(), []);
+}
+
 pub(super) async fn counts_tell_waiting_delayed_and_leased_apart(queue: &dyn Queue, name: &str) {
     let line = Line::new(queue, name);
     let counts =

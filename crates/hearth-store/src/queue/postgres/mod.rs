@@ -151,6 +151,16 @@ impl Queue for PostgresQueue {
         in_time(views::lanes(&self.store.pool, kind, after, items), "list lanes").await
     }
 
+    async fn dues(
+        &self,
+        kind: &'static str,
+        after: Option<&str>,
+        items: usize,
+    ) -> Result<Vec<(Lane, Timestamp)>, StoreError> {
+        let dues = views::dues(&self.store.pool, kind, after, items);
+        in_time(dues, "look when entries are due").await
+    }
+
     async fn counts(&self, lane: &Lane, now: Timestamp) -> Result<Counts, StoreError> {
         in_time(views::counts(&self.store.pool, lane, now), "count entries").await
     }

@@ -185,8 +185,13 @@ impl Lanes {
         self.by_number.get(&number)
     }
 
-    /// The lanes of a kind that have entries, in the order of their names.
-    pub(super) fn after(&self, kind: &'static str, after: Option<&str>, items: usize) -> Vec<Lane> {
+    /// The lanes of a kind that have entries, with their numbers, in the order of their names.
+    pub(super) fn after(
+        &self,
+        kind: &'static str,
+        after: Option<&str>,
+        items: usize,
+    ) -> Vec<(Lane, i64)> {
         let lane = |name: &str| Lane { kind, name: name.to_owned() };
         let from =
             after.map_or_else(|| Bound::Included(lane("")), |name| Bound::Excluded(lane(name)));
@@ -195,7 +200,7 @@ impl Lanes {
             .take_while(|(lane, _)| lane.kind == kind)
             .filter(|(_, known)| known.entries > 0)
             .take(items)
-            .map(|(lane, _)| lane.clone())
+            .map(|(lane, known)| (lane.clone(), known.number))
             .collect()
     }
 
@@ -225,7 +230,7 @@ mod tests {
             lanes.read((kind, name.to_owned()), known);
         }
         let names = |after, items| -> Vec<String> {
-            lanes.after("sqs", after, items).into_iter().map(|lane| lane.name).collect()
+            lanes.after("sqs", after, items).into_iter().map(|(lane, _)| lane.name).collect()
         };
         assert_eq!(names(None, 9), ["a", "b"]);
         assert_eq!(names(Some("a"), 9), ["b"]);

@@ -552,6 +552,7 @@ async fn no_query_that_is_asked_often_reads_a_whole_table() {
         super::reads::PAGE,
         super::reads::COUNTS,
         super::reads::LEASED,
+        super::reads::DUES,
         "SELECT due FROM entry WHERE lane = ?1 AND blocked = 0 ORDER BY due LIMIT 1",
         "DELETE FROM entry WHERE id IN (SELECT value FROM json_each(?1))",
     ];
