@@ -347,6 +347,28 @@ async fn servers_may_start_together_and_a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
+async fn tables_of_the_first_schema_are_brought_up_to_date() {
+    let test = "tables_of_the_first_schema_are_brought_up_to_date";
+    let Some(address) = database(test).await else { return };
+    let mut old = PgConnection::connect(&address).await.unwrap();
+    let first = include_str!("../../../migrations/postgres/0001_queue.sql");
+    let rows = "CREATE TABLE hearth.queue_schema (version bigint NOT NULL);
+        INSERT INTO hearth.queue_schema VALUES (1);
+        INSERT INTO hearth.entry (id, kind, lane, put_at, due, leases, leased, behind, head, body,
+            body_bytes) VALUES (0, 'test', 'old', 5, 5, 0, false, false, '{}', 'abc', 3);";
+    let whole = format!("CREATE SCHEMA hearth; {first} {rows}");
+    sqlx::raw_sql(&whole).execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    let queue = open(&address).await;
+    let lane = lane("old");
+    assert_eq!(lease(&queue, &lane, 9).await[0].body, "abc");
+    queue.apply(puts(vec![entry(&lane, None, "")]), NOW).await.unwrap();
+    assert_eq!(queue.purge(&lane, NOW).await.unwrap(), 1);
+    let indexes = "SELECT count(*) FROM pg_indexes WHERE indexname = 'entry_put'";
+    assert_eq!(asked(&address, indexes).await, 1);
+}
+
+#[tokio::test]
 async fn nothing_shows_the_password() {
     let test = "nothing_shows_the_password";
     let Some(address) = database(test).await else { return };
