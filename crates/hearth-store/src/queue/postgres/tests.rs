@@ -155,6 +155,29 @@ async fn a_group_that_several_servers_put_into_keeps_the_order_of_its_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_leased_for_somebody_who_went_away_is_given_back() {
+    let test = "what_was_leased_for_somebody_who_went_away_is_given_back";
+    let Some(address) = database(test).await else { return };
+    let tasks = Tasks::default();
+    let queue = PostgresQueue::open(&address, &tasks).await.unwrap();
+    let lane = lane("gone");
+    queue.apply(puts(vec![entry(&lane, None, "x"); 3]), NOW).await.unwrap();
+    let at_rest = tasks.running();
+    for _ in 0..20 {
+        let ask = Ask { lane: &lane, entries: 1, bytes: usize::MAX, until: LATER };
+        // It asks, and does not wait for the answer.
+        let _ = tokio::time::timeout(Duration::ZERO, queue.lease(ask, NOW)).await;
+    }
+    let all_are_back = async {
+        while tasks.running() > at_rest || queue.counts(&lane, NOW).await.unwrap().waiting < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all_are_back).await.unwrap();
+    queue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_hears_what_another_has_put() {
     let Some(address) = database("a_server_hears_what_another_has_put").await else { return };
     let (one, other) = (open(&address).await, open(&address).await);
