@@ -311,7 +311,12 @@ impl Writer {
                     lanes.forget(number);
                 }
             }
-            Err(error) => tracing::debug!(%error, "empty lanes could not be forgotten"),
+            Err(error) => {
+                let error = StoreError::during("forget empty lanes")(error);
+                // It was a commit like any other, and others before it may not have been waited for.
+                self.doubtful |= rows::is_of_disk(&error);
+                tracing::debug!(%error, "empty lanes could not be forgotten");
+            }
         }
     }
 
