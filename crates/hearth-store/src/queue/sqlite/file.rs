@@ -49,6 +49,8 @@ pub(super) async fn connect(file: &Path) -> Result<SqliteConnection, StoreError>
         .pragma("cache_size", format!("-{CACHE_KILOBYTES}"))
         .pragma("wal_autocheckpoint", LOG_PAGES.to_string())
         .pragma("journal_size_limit", LOG_BYTES_KEPT.to_string())
+        // What is copied on the way is nobody else's to read, and little.
+        .pragma("temp_store", "MEMORY")
         .disable_statement_logging();
     options.connect().await.map_err(StoreError::during("open the queue"))
 }

@@ -22,7 +22,7 @@
 //! # Deliberately absent
 //!
 //! No second process: whoever opens a file must be the only one, which the lock of the data
-//! directory sees to. Room on the disk is used again and not given back.
+//! directory sees to.
 
 mod group;
 mod writer;
@@ -33,6 +33,7 @@ mod leases;
 mod reads;
 mod lanes;
 mod rows;
+mod room;
 mod file;
 pub mod recover;
 mod log;

@@ -461,6 +461,47 @@ async fn on_a_full_disk_puts_are_refused_and_nothing_is_lost() {
     assert_eq!(number(&mut writer.connection, "SELECT count(*) FROM payload").await, 1);
 }
 
+/// A file with twenty megabytes of payload that are gone, and one entry.
+async fn mostly_free(file: &Path) -> Writer {
+    let mut writer = Writer::open(file).await.unwrap();
+    for _ in 0..20 {
+        assert!(work(&mut writer, vec![puts(vec![entry(&[7; 1_000_000])])]).await[0].is_ok());
+    }
+    purge(&mut writer, lane()).await;
+    assert!(work(&mut writer, vec![puts(vec![entry(b"kept")])]).await[0].is_ok());
+    assert!(number(&mut writer.connection, "PRAGMA page_count").await > 4_000);
+    writer
+}
+
+#[tokio::test]
+async fn room_is_given_back_when_nobody_asks_for_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("queue.db");
+    let mut writer = mostly_free(&file).await;
+    writer.give_room_back().await;
+    assert!(fs::metadata(&file).unwrap().len() < 1_000_000);
+    // It works on as before.
+    assert!(work(&mut writer, vec![puts(vec![entry(b"new")])]).await[0].is_ok());
+    assert_eq!(number(&mut writer.connection, "SELECT count(*) FROM entry").await, 2);
+    let (copy, _image) = image(&file);
+    let queue = open(&copy).await;
+    let bodies: Vec<_> = lease(&queue, 9).await.into_iter().map(|leased| leased.body).collect();
+    assert_eq!(bodies, ["kept", "new"]);
+    queue.close().await;
+}
+
+#[tokio::test]
+async fn room_is_given_back_at_a_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("queue.db");
+    let writer = mostly_free(&file).await;
+    sqlx::Connection::close(writer.connection).await.unwrap();
+    let queue = open(&file).await;
+    assert_eq!(lease(&queue, 9).await[0].body, "kept");
+    queue.close().await;
+    assert!(fs::metadata(&file).unwrap().len() < 1_000_000);
+}
+
 #[tokio::test]
 async fn empty_lanes_are_forgotten_and_made_again() {
     let directory = tempfile::tempdir().unwrap();

@@ -23,12 +23,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hearth_types::limits;
 use hearth_types::time::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::fs;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::error::StoreError;
 use crate::queue::Lane;
@@ -37,6 +39,7 @@ use crate::queue::sqlite::file::{self, LOG_PAGES_MAX};
 use crate::queue::sqlite::group::{Changes, Done, Group, Operation};
 use crate::queue::sqlite::lanes::{Effects, Shared};
 use crate::queue::sqlite::recover;
+use crate::queue::sqlite::room::{self, Left};
 use crate::queue::sqlite::rows::{self, Why};
 
 /// After how many transactions it is looked whether the log has become too long. It grows by some
@@ -48,6 +51,9 @@ const LOOK_AT_LOG_EVERY: u64 = 512;
 const EMPTY_LANES_KEPT: usize = 1_024;
 /// Empty lanes that are looked at in one go.
 const EMPTY_LANES_AT_ONCE: usize = 1_024;
+
+/// How long nobody may have asked for anything before room is given back to the disk.
+const IDLE_MILLIS: u64 = 2_000;
 
 /// The only one who writes.
 #[derive(Debug)]
@@ -62,6 +68,8 @@ pub(super) struct Writer {
     pub(super) inserts: Vec<Insert>,
     /// How commits are done at present.
     commit: Commit,
+    /// How many transactions there were when it was last looked whether there is room to give back.
+    looked_for_room: u64,
     /// The last of the empty lanes that were looked at.
     lane_looked_at: i64,
     /// Whether the log may have a transaction that was refused, or lack one that was not.
@@ -83,6 +91,11 @@ impl Writer {
     pub(super) async fn open(file: &Path) -> Result<Self, StoreError> {
         let mut connection = file::connect(file).await?;
         file::migrate(&mut connection).await?;
+        let doubtful = match room::give_back(&mut connection, Left::Starting).await {
+            Ok(()) => false,
+            Err(error) if recover::is_damage(&error) => return Err(error),
+            Err(error) => could_not_give_back(&error),
+        };
         let (last_id, noted) = file::last_id_and_time(&mut connection).await?;
         let lanes = file::lanes(&mut connection).await?;
         Ok(Self {
@@ -93,8 +106,9 @@ impl Writer {
             noted,
             inserts: Insert::all(),
             commit: Commit::Durable,
+            looked_for_room: 0,
             lane_looked_at: 0,
-            doubtful: false,
+            doubtful,
             file: file.to_owned(),
             suspected: false,
         })
@@ -102,7 +116,7 @@ impl Writer {
 
     /// Works until nobody can ask any more and all who asked are answered.
     pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Operation>) {
-        while let Some(first) = operations.recv().await {
+        while let Some(first) = self.next(&mut operations).await {
             // Whoever was just answered may have something to ask again: lets it come first.
             tokio::task::yield_now().await;
             self.work(Group::gather(first, &mut operations)).await;
@@ -112,6 +126,32 @@ impl Writer {
             }
         }
         self.close().await;
+    }
+
+    /// The next operation; `None` when nobody can ask any more. When nobody has asked for a while,
+    /// there is time for what would hold others up.
+    async fn next(&mut self, operations: &mut mpsc::Receiver<Operation>) -> Option<Operation> {
+        let commits = self.shared.commits();
+        if self.looked_for_room != commits {
+            let idle = Duration::from_millis(IDLE_MILLIS);
+            if let Ok(next) = timeout(idle, operations.recv()).await {
+                return next;
+            }
+            self.looked_for_room = commits;
+            self.give_room_back().await;
+        }
+        operations.recv().await
+    }
+
+    /// Gives back to the disk what is free in the file, if that is next to all of it.
+    pub(super) async fn give_room_back(&mut self) {
+        if self.doubtful {
+            return;
+        }
+        if let Err(error) = room::give_back(&mut self.connection, Left::Working).await {
+            self.doubtful = could_not_give_back(&error);
+            self.note(&error).await;
+        }
     }
 
     /// Does what a group asks for, and answers.
@@ -341,4 +381,10 @@ impl Writer {
             tracing::warn!(%error, "the queue's file was not closed well");
         }
     }
+}
+
+/// Reports it, and says whether the log is to be doubted: the disk failed.
+fn could_not_give_back(error: &StoreError) -> bool {
+    tracing::warn!(%error, "room that the queue does not need could not be given back");
+    rows::is_of_disk(error)
 }
