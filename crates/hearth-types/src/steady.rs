@@ -34,6 +34,14 @@ impl Steady {
         Self { clock, began: Instant::now(), beginning }
     }
 
+    /// One that begins now, but not earlier than it is known to have been already.
+    #[must_use]
+    pub fn no_earlier_than(earliest: Timestamp, clock: Arc<dyn Clock>) -> Self {
+        let steady = Self::new(clock);
+        steady.beginning.fetch_max(earliest.0, Ordering::Relaxed);
+        steady
+    }
+
     /// The time that the queue goes by.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -85,5 +93,19 @@ mod tests {
         assert_eq!(steady.now(), Timestamp(20_000_000));
         assert_eq!(steady.of_day(), Timestamp(20_000_000));
         assert_eq!(Clock::now(&steady), Timestamp(20_000_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_on_from_what_is_known_until_the_clock_has_come_up_with_it() {
+        let clock = Arc::new(Moved::default());
+        clock.0.store(6_000_000, Ordering::Relaxed);
+        let as_clock = || Arc::clone(&clock) as Arc<dyn Clock>;
+        let steady = Steady::no_earlier_than(Timestamp(10_000_000), as_clock());
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(steady.now(), Timestamp(10_005_000));
+        clock.0.store(11_000_000, Ordering::Relaxed);
+        assert_eq!(steady.now(), Timestamp(11_000_000));
+        let later = Steady::no_earlier_than(Timestamp(10_000_000), as_clock());
+        assert_eq!(later.now(), Timestamp(11_000_000));
     }
 }

@@ -61,7 +61,7 @@ use crate::config::{Config, Keep, MemoryCommitment};
 use crate::events;
 use crate::host_memory::Memory;
 use crate::host_processes::Processes;
-use crate::queue::open_queue;
+use crate::queue::{open_queue, queue_time};
 use crate::services::{self, Services};
 use crate::targets::{self, Remotes, Targets};
 
@@ -311,6 +311,7 @@ impl Stores {
         let store =
             Sqlite::open(&directories.database).await.context("could not open the store")?;
         let queue = open_queue(config, &directories.queue).await?;
+        let time = queue_time(&*queue, clock).await?;
         let packages = Packages::open(directories.packages.clone());
         let runtimes = Runtimes::open(directories.runtimes.clone());
         let iam = Iam::open(Arc::new(store.clone()), Arc::clone(clock)).await;
@@ -319,7 +320,7 @@ impl Stores {
         Ok(Self {
             logs: logs.context("could not open the logs")?,
             store,
-            time: Arc::new(Steady::new(Arc::clone(clock))),
+            time,
             queue,
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),

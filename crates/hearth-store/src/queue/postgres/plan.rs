@@ -126,8 +126,15 @@ impl<'a> Planning<'a> {
             return Applied { puts: Vec::new(), settles };
         }
         for (one, settled) in batch.settles.iter().zip(&settles) {
-            let is_back = matches!(one.fate, Fate::Return { .. }) && *settled == Settled::Done;
-            if let Some(row) = rows.get(&one.receipt.entry).filter(|_| is_back) {
+            let before = self.plan.rows.get(&one.receipt.entry).map(|row| row.due);
+            // Who waits has to look again also where a lease ends sooner than it knows.
+            let is_news = *settled == Settled::Done
+                && match &one.fate {
+                    Fate::Return { .. } => true,
+                    Fate::Extend { until } => before.is_some_and(|before| *until < before),
+                    Fate::Remove => false,
+                };
+            if let Some(row) = rows.get(&one.receipt.entry).filter(|_| is_news) {
                 self.tell(&row.kind, &row.lane);
             }
         }
@@ -250,6 +257,21 @@ mod tests {
             let plan = plan(&batches, found(0));
             let settled: Vec<Settled> = plan.applied.iter().map(|one| one.settles[0]).collect();
             assert_eq!(settled, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn others_hear_of_what_is_back_and_of_leases_that_end_sooner() {
+        let extend = |until| settles(Fate::Extend { until: Timestamp(until) });
+        let rows = [
+            (settles(Fate::Return { due: Timestamp(900), head: None }), 1),
+            (extend(150), 1),
+            (extend(250), 0),
+            (settles(Fate::Remove), 0),
+        ];
+        for (batch, expected) in rows {
+            let told: u32 = plan(&[(&batch, NOW)], found(0)).news.values().sum();
+            assert_eq!(told, expected, "{batch:?}");
         }
     }
 
