@@ -90,6 +90,8 @@ impl Keeper for Told {
         let _ = self.0.try_send(Said::Idle);
     }
 
+    fn answered(&self, _id: EnvironmentId) {}
+
     fn resetting(&self, _id: EnvironmentId) {}
 
     fn gone(&self, _id: EnvironmentId, error: Option<String>) {

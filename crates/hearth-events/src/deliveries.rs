@@ -150,7 +150,8 @@ enum Verdict {
     GiveUp { exhausted: Option<&'static str> },
 }
 
-/// Decides what happens to a delivery that was not taken for the `attempts`th time.
+/// Decides what happens to a delivery that was not taken for the `attempts`th time. A policy, or AWS
+/// for a notification, says when it is tried again; of others only how often and for how long.
 fn decide(
     not_taken: &NotTaken,
     attempts: u32,
@@ -397,7 +398,9 @@ impl Work for Deliveries {
         match decide(&not_taken, delivery.attempts, delivery.patience, circumstances) {
             Verdict::Again { due } => {
                 let head = serde_json::to_string(&delivery).expect("it was read from JSON");
-                let returned = Done::returned(due, Some(head), Pace::Refused);
+                // One that is to be tried at once does not make its lane rest.
+                let pace = if due <= now { Pace::Untried } else { Pace::Refused };
+                let returned = Done::returned(due, Some(head), pace);
                 Done { counts: counts(&[Step::Tried]), ..returned }
             }
             Verdict::GiveUp { exhausted } => {

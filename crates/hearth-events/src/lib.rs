@@ -27,7 +27,6 @@ mod dispatcher;
 mod record;
 mod worker;
 mod turns;
-mod steady;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -37,13 +36,12 @@ use hearth_invoke::Invoker;
 use hearth_store::queue::Queue;
 use hearth_types::limits;
 use hearth_types::metrics::Metrics;
+use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
-use hearth_types::time::Clock;
 
 use crate::deliveries::{Deliveries, Receivers};
 use crate::dispatcher::{Dispatcher, Lambda};
 use crate::retry::Delays;
-use crate::steady::Steady;
 use crate::turns::Limits;
 use crate::worker::{Common, Worker};
 
@@ -60,8 +58,8 @@ pub struct Parts {
     pub receivers: Receivers,
     /// Who counts.
     pub metrics: Arc<dyn Metrics>,
-    /// The time of day.
-    pub clock: Arc<dyn Clock>,
+    /// The time that the queue goes by, of this whole server.
+    pub time: Arc<Steady>,
     /// The owner of the tasks.
     pub tasks: Tasks,
     /// How long things wait between attempts.
@@ -79,14 +77,9 @@ impl Events {
     /// Begins to work through what waits, and through what comes.
     #[must_use]
     pub fn start(parts: Parts) -> Self {
-        let Parts { control, invoker, queue, receivers, metrics, clock, tasks, delays } = parts;
-        let common = Common {
-            queue,
-            metrics,
-            time: Arc::new(Steady::new(clock)),
-            tasks,
-            closing: Arc::new(AtomicBool::new(false)),
-        };
+        let Parts { control, invoker, queue, receivers, metrics, time, tasks, delays } = parts;
+        let common =
+            Common { queue, metrics, time, tasks, closing: Arc::new(AtomicBool::new(false)) };
         let functions = Lambda { control, invoker };
         let events = Dispatcher { functions, common: common.clone(), delays };
         let deliveries = Deliveries::new(receivers, common.clone(), delays);

@@ -34,12 +34,11 @@ use hearth_store::queue::{
 };
 use hearth_types::limits;
 use hearth_types::metrics::{Metric, Metrics};
+use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::Timestamp;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
-use crate::steady::Steady;
 use crate::turns::{Back, Given, Limits, Pace, Turn, Turns};
 
 /// What is to be done with the entries of one kind.
@@ -135,6 +134,8 @@ pub(crate) struct Worker<W> {
     changed: Notify,
     /// Nothing more is begun, or less is being worked on since.
     ending: Notify,
+    /// Nothing more is begun.
+    closed: Notify,
 }
 
 impl<W: Work> Worker<W> {
@@ -147,11 +148,13 @@ impl<W: Work> Worker<W> {
             held: Mutex::default(),
             changed: Notify::new(),
             ending: Notify::new(),
+            closed: Notify::new(),
         });
         let (common, kind) = (&worker.common, worker.work.kind());
         // Made here, so that nothing is missed from now on.
         let subscription = common.queue.signals().subscribe(kind);
         common.tasks.spawn("queue worker", Arc::clone(&worker).take_turns(subscription));
+        common.tasks.spawn("queue look-through", Arc::clone(&worker).look_now_and_then());
         common.tasks.spawn("queue leases", Arc::clone(&worker).extend_leases());
         worker
     }
@@ -161,6 +164,7 @@ impl<W: Work> Worker<W> {
         self.common.closing.store(true, Ordering::Release);
         self.changed.notify_one();
         self.ending.notify_one();
+        self.closed.notify_one();
     }
 
     /// How many entries are being worked on.
@@ -191,13 +195,7 @@ impl<W: Work> Worker<W> {
 
     async fn take_turns(self: Arc<Self>, subscription: Subscription) {
         self.take_over().await;
-        let mut look_through = Instant::now();
         while !self.common.is_closing() {
-            if Instant::now() >= look_through {
-                self.look_through().await;
-                look_through =
-                    Instant::now() + Duration::from_secs(limits::LANES_LOOK_THROUGH_SECONDS);
-            }
             let now = self.common.time.now();
             let turn = self.turns().next(now, |lane| self.work.capacity(lane));
             match turn {
@@ -213,7 +211,7 @@ impl<W: Work> Worker<W> {
                 None => tokio::select! {
                     lanes = subscription.next() => self.signalled(lanes),
                     () = self.changed.notified() => {}
-                    () = tokio::time::sleep_until(self.alarm(look_through)) => {}
+                    () = tokio::time::sleep(self.until_alarm()) => {}
                 },
             }
         }
@@ -226,40 +224,52 @@ impl<W: Work> Worker<W> {
         }
     }
 
-    /// When to look again although nothing has happened.
-    fn alarm(&self, look_through: Instant) -> Instant {
-        let Some(at) = self.turns().alarm() else { return look_through };
-        let wait = at.millis_since(self.common.time.now());
-        look_through.min(Instant::now() + Duration::from_millis(wait))
+    /// How long to wait although nothing happens: until something is due, and never for long,
+    /// because the time of day may be set forward.
+    fn until_alarm(&self) -> Duration {
+        let longest = Duration::from_secs(limits::LANES_LOOK_THROUGH_SECONDS);
+        let Some(at) = self.turns().alarm() else { return longest };
+        longest.min(Duration::from_millis(at.millis_since(self.common.time.now())))
     }
 
     /// Finds what waits without anybody having told of it: from before the start, or left by
-    /// somebody else.
+    /// somebody else. Beside the turns, which need not wait for it, however many lanes there are.
+    async fn look_now_and_then(self: Arc<Self>) {
+        let pause = Duration::from_secs(limits::LANES_LOOK_THROUGH_SECONDS);
+        while !self.common.is_closing() {
+            let round = async {
+                self.look_through().await;
+                tokio::time::sleep(pause).await;
+            };
+            tokio::select! {
+                () = round => {}
+                () = self.closed.notified() => return,
+            }
+        }
+    }
+
     async fn look_through(&self) {
         let mut after: Option<String> = None;
         loop {
-            let page = self.common.queue.lanes(
-                self.work.kind(),
-                after.as_deref(),
-                limits::LANES_OF_PAGE_MAX,
-            );
-            let lanes = match page.await {
-                Ok(lanes) => lanes,
+            let (kind, items) = (self.work.kind(), limits::LANES_OF_PAGE_MAX);
+            let page = match self.common.queue.dues(kind, after.as_deref(), items).await {
+                Ok(page) => page,
                 Err(error) => {
                     tracing::warn!(error = causes(&error), "the queue could not be looked through");
                     return;
                 }
             };
-            let is_last = lanes.len() < limits::LANES_OF_PAGE_MAX;
-            after = lanes.last().map(|lane| lane.name.clone());
-            for lane in lanes {
-                if let Some(due) = self.next_due(&lane).await {
-                    self.turns().due_at(&lane, due);
-                }
-            }
-            if is_last || self.common.is_closing() {
-                return;
-            }
+            let Some((last, _)) = page.last() else { return };
+            after = Some(last.name.clone());
+            self.note_dues(&page);
+            self.changed.notify_one();
+        }
+    }
+
+    fn note_dues(&self, dues: &[(Lane, Timestamp)]) {
+        let mut turns = self.turns();
+        for (lane, due) in dues {
+            turns.due_at(lane, *due);
         }
     }
 

@@ -269,7 +269,6 @@ const QUEUES: &[(&str, &str)] = &[
     ("`MessageGroupId` of a standard queue",    "kept and shown; messages come oldest first, whatever their group (no fair queues)"),
     ("`CreateQueue` after `DeleteQueue`",       "at once; AWS wants 60 seconds in between"),
     ("`ReceiveRequestAttemptId`",               "in memory: forgotten by a restart"),
-    ("`ChangeMessageVisibility`",               "of a message whose time is over: `MessageNotInflight`, also of a standard queue"),
     ("`ApproximateNumberOfMessagesMoved`",      "may be too small after a crash, by what was moved in the last second"),
     ("messages in flight",                      "120,000 for each queue; those from before a restart are not counted"),
 ];

@@ -61,7 +61,7 @@ pub(crate) async fn page(front: &Front) -> String {
         (name, OfVersion { figures: row.figures, census, provisioned })
     });
     show_functions(&bounded(named, METRIC_RESOURCES_MAX), &mut page);
-    front.metrics.depths.show(front.control.now(), &mut page).await;
+    front.metrics.depths.show(front.invoker.queue_time(), &mut page).await;
     page.finish()
 }
 

@@ -38,6 +38,7 @@ use hearth_types::ids::RequestId;
 use hearth_types::limits;
 use hearth_types::metrics::{Metric, Metrics};
 use hearth_types::names::{FunctionArn, Qualifier, Scope, Version};
+use hearth_types::steady::Steady;
 use hearth_types::time::Moment;
 use serde::de::IgnoredAny;
 use tokio::sync::oneshot;
@@ -158,6 +159,8 @@ pub struct Parts {
     pub rules: Rules,
     /// Where events wait.
     pub queue: Arc<dyn Queue>,
+    /// The time that the queue goes by.
+    pub time: Arc<Steady>,
     /// Who counts.
     pub metrics: Arc<dyn Metrics>,
 }
@@ -168,6 +171,7 @@ pub struct Invoker {
     control: Arc<Control>,
     scheduler: Arc<Scheduler>,
     queue: Arc<dyn Queue>,
+    time: Arc<Steady>,
     metrics: Arc<dyn Metrics>,
     admission: Arc<Admission>,
     statistics: Statistics,
@@ -179,11 +183,12 @@ impl Invoker {
     /// An invoker of the functions of a control plane.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { control, scheduler, rules, queue, metrics } = parts;
+        let Parts { control, scheduler, rules, queue, time, metrics } = parts;
         Self {
             control,
             scheduler,
             queue,
+            time,
             metrics,
             admission: Arc::new(Admission::new(rules)),
             statistics: Statistics::default(),

@@ -134,13 +134,19 @@ impl Which {
 const REPLAY_MS: u64 = 30_000;
 
 impl Invoker {
+    /// The time that the queue goes by.
+    #[must_use]
+    pub fn queue_time(&self) -> Timestamp {
+        self.time.now()
+    }
+
     /// How many events a function has.
     ///
     /// # Errors
     ///
     /// If the queue failed.
     pub async fn event_counts(&self, function: &FunctionArn) -> Result<EventCounts, StoreError> {
-        let now = self.control.now();
+        let now = self.time.now();
         let open = self.queue.counts(&lane(function), now).await?;
         let failed = self.queue.counts(&failed_lane(function), now).await?;
         Ok(EventCounts {
@@ -162,7 +168,7 @@ impl Invoker {
         state: EventState,
         (after, items): (Option<EntryId>, usize),
     ) -> Result<EventPage, StoreError> {
-        let (lane, now) = (state.lane(function), self.control.now());
+        let (lane, now) = (state.lane(function), self.time.now());
         let items = items.clamp(1, limits::EVENTS_OF_PAGE_MAX);
         let mut page = EventPage { events: Vec::new(), next: after };
         let mut looked_at = 0;
@@ -238,7 +244,9 @@ impl Invoker {
     ///
     /// If the queue failed; some may have been replayed, and those were replayed whole.
     pub async fn replay(&self, function: &FunctionArn, which: &Which) -> Result<u64, StoreError> {
-        let (lane, now) = (failed_lane(function), self.control.now());
+        let (lane, now) = (failed_lane(function), self.time.now());
+        // As of every event that is accepted.
+        let accepted = self.time.of_day();
         let mut replayed = 0;
         let mut kept: Vec<Settle> = Vec::new();
         loop {
@@ -260,7 +268,7 @@ impl Invoker {
                     kept.push(put_back(receipt, put_at));
                     continue;
                 };
-                batch.puts.push(head.anew(now).entry(body, now));
+                batch.puts.push(head.anew(accepted).entry(body, accepted));
                 batch.settles.push(Settle { receipt, fate: Fate::Remove });
             }
             if !batch.puts.is_empty() {
@@ -281,7 +289,7 @@ impl Invoker {
     ///
     /// If the queue failed.
     pub async fn purge_failed(&self, function: &FunctionArn) -> Result<u64, StoreError> {
-        let now = self.control.now().plus_millis(1);
+        let now = self.time.now().plus_millis(1);
         self.queue.purge(&failed_lane(function), now).await
     }
 }

@@ -59,6 +59,9 @@ use starts::Starts;
 const PROVISIONED_STARTS_MAX: usize = 4;
 /// How long after a failure a provisioned environment is tried again.
 const RETRY_PROVISIONED_MS: u64 = 1_000;
+/// How long an environment that has answered is waited for before another one is started: longer than
+/// a runtime takes to ask for more, shorter than most starts. Extensions may take longer.
+const ANSWERED_MS: u64 = 10;
 /// How long after a shortage of memory nothing is started ahead of need.
 const RECOVER_FROM_SHORT_MS: u64 = 60_000;
 /// How long it is remembered that a target was retired: an invocation that was resolved before may
@@ -127,6 +130,9 @@ pub enum Event {
     Abandoned(WaiterId),
     /// An environment is free.
     Idle(EnvironmentId, Offered),
+    /// An environment has answered its invocation, and is free as soon as its runtime and its
+    /// extensions have asked for more.
+    Answered(EnvironmentId),
     /// An environment has failed at work. What is inside is being ended, and then it is free.
     Resetting(EnvironmentId),
     /// An environment that was assigned is free, because nobody took it.
@@ -296,6 +302,10 @@ impl Core {
                     return actions; // The warm way: nothing else can have changed.
                 }
             }
+            Event::Answered(id) => {
+                self.answered(id);
+                return actions; // Nothing is free yet.
+            }
             Event::Abandoned(waiter) => self.abandoned(waiter),
             Event::Idle(id, offered) => self.idle(id, offered, &mut actions),
             Event::Resetting(id) => self.resetting(id),
@@ -362,6 +372,14 @@ impl Core {
         !self.waiting.is_empty()
     }
 
+    /// Whether somebody waits for an environment that has answered: then they should come very soon.
+    #[must_use]
+    pub fn waits_for_answered(&self) -> bool {
+        let answered =
+            |target| self.pools.get(target).is_some_and(|pool| pool.answered(self.now) > 0);
+        self.waiting.values().any(answered)
+    }
+
     /// What is the case with this host.
     #[must_use]
     pub fn host(&self) -> HostFigures {
@@ -412,8 +430,10 @@ impl Core {
         }
         let pool = self.pool(target, needs);
         let others = pool.waiters.len().saturating_sub(pool.starting);
+        // To wait for one that has answered is better than to be refused, however long it takes.
+        let comes_back = pool.answered_at.len() > pool.waiters.len();
         // One that is idle and has no memory to work is waited for, and not started again.
-        if pool.idle.is_empty() && !self.may_scale(target, others) {
+        if pool.idle.is_empty() && !comes_back && !self.may_scale(target, others) {
             actions.push(Action::Refuse(waiter, Refused::Scaling));
             return false;
         }
@@ -452,6 +472,7 @@ impl Core {
             }
             State::Busy => {
                 pool.busy -= 1;
+                pool.forget_answered(id);
                 pool.habit.ended(now);
                 // What loading took says nothing about what work takes.
                 pool.peak_mb = pool.peak_mb.max(offered.used_mb);
@@ -501,6 +522,14 @@ impl Core {
         }
     }
 
+    fn answered(&mut self, id: EnvironmentId) {
+        let Some(environment) = self.environments.get(&id) else { return };
+        let Some(pool) = self.pools.get_mut(&environment.target) else { return };
+        if environment.state == State::Busy {
+            pool.note_answered(id, self.now);
+        }
+    }
+
     fn resetting(&mut self, id: EnvironmentId) {
         let Some(environment) = self.environments.get_mut(&id) else { return };
         let Some(pool) = self.pools.get_mut(&environment.target) else { return };
@@ -509,6 +538,7 @@ impl Core {
         }
         environment.state = State::Resetting;
         pool.busy -= 1;
+        pool.forget_answered(id);
         pool.starting += 1;
         pool.at_leisure.push(id);
         pool.habit.ended(self.now);
@@ -543,6 +573,7 @@ impl Core {
             }
             State::Busy => {
                 pool.busy -= 1;
+                pool.forget_answered(id);
                 pool.habit.ended(self.now);
             }
             State::Idle(since) => {

@@ -30,6 +30,8 @@ use crate::core::{
 const TICK: Duration = Duration::from_secs(1);
 /// How often while somebody waits: starts that turn out to be slow make room for others.
 const TICK_WAITED_FOR: Duration = Duration::from_millis(50);
+/// The same while somebody waits for an environment that has answered.
+const TICK_ANSWERED: Duration = Duration::from_millis(5);
 
 /// Why there is no environment for an invocation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -315,7 +317,7 @@ impl Scheduler {
                     self.waited_for.notify_one();
                 }
             }
-            Event::Idle(..) | Event::Returned(_) | Event::Resetting(_) => {}
+            Event::Idle(..) | Event::Answered(_) | Event::Returned(_) | Event::Resetting(_) => {}
             Event::Abandoned(_)
             | Event::Gone(_)
             | Event::Retired(_)
@@ -379,10 +381,13 @@ async fn tick(scheduler: Weak<Scheduler>, host: Arc<dyn HostMemory>) {
             return;
         }
         ticking.happen(Event::Tick(host.pressure()));
-        let waited_for = ticking.lock().core.is_waited_for();
+        let (waited_for, soon) = {
+            let inner = ticking.lock();
+            (inner.core.is_waited_for(), inner.core.waits_for_answered())
+        };
         if waited_for {
             drop(ticking);
-            tokio::time::sleep(TICK_WAITED_FOR).await;
+            tokio::time::sleep(if soon { TICK_ANSWERED } else { TICK_WAITED_FOR }).await;
         } else {
             let _ = tokio::time::timeout(TICK, ticking.waited_for.notified()).await;
         }
@@ -392,6 +397,10 @@ async fn tick(scheduler: Weak<Scheduler>, host: Arc<dyn HostMemory>) {
 impl Keeper for Scheduler {
     fn idle(&self, id: EnvironmentId, offered: Offered) {
         self.happen(Event::Idle(id, offered));
+    }
+
+    fn answered(&self, id: EnvironmentId) {
+        self.happen(Event::Answered(id));
     }
 
     fn resetting(&self, id: EnvironmentId) {

@@ -233,12 +233,13 @@ pub struct Patience {
     pub retries_max: u32,
     /// How old it may get.
     pub age_ms_max: u64,
-    /// When it is tried again, if a delivery policy says so: for HTTP endpoints.
+    /// When it is tried again, if that is said: by the delivery policy of an HTTP endpoint, which
+    /// gave it its name, or for all notifications by AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpPatience>,
 }
 
-/// When a delivery to an HTTP endpoint is tried again.
+/// When a delivery to an HTTP endpoint, or a notification of a topic, is tried again.
 ///
 /// ```text
 ///  retry   1 ─▶ no_delay_retries   at once

@@ -109,6 +109,16 @@ pub const TOPIC_POLICY_BYTES_MAX: usize = 30 * 1024;
 pub const TOPIC_POLICY_STATEMENTS_MAX: usize = 100;
 /// AWS: retries of a delivery to a queue or a function.
 pub const NOTIFICATION_RETRIES_MAX: u32 = 100_015;
+/// AWS: how many of these come at once.
+pub const NOTIFICATION_RETRIES_AT_ONCE: u32 = 3;
+/// AWS: how many come behind those, after the least delay each. Then the delay grows.
+pub const NOTIFICATION_RETRIES_SOON: u32 = 2;
+/// AWS: how many come at the end, after the greatest delay each.
+pub const NOTIFICATION_RETRIES_LATE: u32 = 100_000;
+/// AWS: the least delay.
+pub const NOTIFICATION_DELAY_SECONDS_MIN: u32 = 1;
+/// AWS: the greatest delay.
+pub const NOTIFICATION_DELAY_SECONDS_MAX: u32 = 20;
 /// AWS: how long those retries take: 23 days.
 pub const NOTIFICATION_AGE_MILLIS_MAX: u64 = 23 * 24 * 60 * 60 * 1_000;
 /// AWS: retries of a delivery to an HTTP endpoint that a delivery policy may ask for.
@@ -122,6 +132,10 @@ pub const HTTP_RETRY_SECONDS_MAX: u32 = 3_600;
 /// The size of the key that notifications are signed with: AWS's.
 pub const SIGNING_KEY_BITS: usize = 2_048;
 
+const _: () = assert!(
+    NOTIFICATION_RETRIES_AT_ONCE + NOTIFICATION_RETRIES_SOON + NOTIFICATION_RETRIES_LATE
+        < NOTIFICATION_RETRIES_MAX
+);
 const _: () = assert!(NOTIFICATION_BYTES_MIN < NOTIFICATION_BYTES_DEFAULT);
 const _: () = assert!(NOTIFICATION_BYTES_DEFAULT < NOTIFICATION_BYTES_MAX);
 /// AWS: characters of an event pattern, if the quota is raised as far as it goes.

@@ -1,6 +1,6 @@
 //! The vocabulary of Hearth: what everybody talks about, and nobody's work.
 //!
-//! Names and ARNs ([`names`]), ids ([`ids`]), time ([`time`]), token buckets ([`bucket`]), what a
+//! Names and ARNs ([`names`]), ids ([`ids`]), time ([`time`]; one that never goes back, [`steady`]), token buckets ([`bucket`]), what a
 //! function version needs to run ([`function`]), where its log lines go ([`logs`]),
 //! what is counted ([`metrics`]), supervised tasks ([`tasks`]) and every
 //! bound of the system ([`limits`]).
@@ -12,6 +12,7 @@
 pub mod names;
 pub mod ids;
 pub mod time;
+pub mod steady;
 pub mod bucket;
 pub mod function;
 pub mod logs;

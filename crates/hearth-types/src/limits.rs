@@ -140,6 +140,12 @@ pub const QUEUE_RETRY_MS: u64 = 1_000;
 /// How often it is looked whether an entry whose lease has run out came back to whoever is done with
 /// it. Then somebody else has it, and it is done a second time.
 pub const STALE_ENTRY_LOOKS_MAX: u32 = 3;
+/// How far a clock may have been set back between two runs of the server. Up to that, the queue goes
+/// on from the time that it knows; beyond it, that time is taken for the wrong one.
+pub const CLOCK_SET_BACK_MS_MAX: u64 = 24 * 3_600 * 1_000;
+/// How often the embedded queue notes what time it is, while something changes. It costs a page of
+/// the file, and is how much may be missed.
+pub const QUEUE_TIME_NOTED_MS: u64 = 10_000;
 /// How often a delivery is tried again for which nobody has said how often.
 pub const DESTINATION_RETRIES_MAX: u32 = 100;
 /// How old such a delivery may get: as old as an event.
@@ -328,6 +334,7 @@ const _: () =
     assert!(2 * (PAYLOAD_ASYNC_BYTES_MAX + RESPONSE_BYTES_MAX) <= ENTRIES_OF_TURN_BYTES_MAX);
 const _: () = assert!(ENTRIES_OF_TURN_BYTES_MAX <= EVENTS_RUNNING_BYTES_MAX);
 const _: () = assert!(ENTRIES_OF_TURN_BYTES_MAX <= DELIVERIES_RUNNING_BYTES_MAX);
+const _: () = assert!(QUEUE_TIME_NOTED_MS < CLOCK_SET_BACK_MS_MAX);
 // A lease is extended in time also if one look is missed.
 const _: () = assert!(3 * ENTRY_LEASE_LOOK_SECONDS < ENTRY_LEASE_SECONDS);
 const _: () = assert!(ZIP_BYTES_MAX < REQUEST_BODY_BYTES_MAX);

@@ -15,6 +15,7 @@ use hearth_telemetry::{LogError, LogStore, PutEvents};
 use hearth_types::logs::LogEvent;
 use hearth_types::metrics::Metrics;
 use hearth_types::names::{AccountId, Region, Scope};
+use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
 
@@ -29,6 +30,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) control: &'a Arc<Control>,
     pub(crate) invoker: &'a Arc<Invoker>,
     pub(crate) queue: &'a Arc<dyn Queue>,
+    pub(crate) time: &'a Arc<Steady>,
     pub(crate) logs: &'a Arc<LogStore>,
     pub(crate) targets: Targets,
     pub(crate) buckets: Arc<dyn PutObject>,
@@ -38,7 +40,7 @@ pub(crate) struct Surroundings<'a> {
 
 /// Begins to run events and to carry out deliveries.
 pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
-    let Surroundings { control, invoker, queue, logs, targets, buckets, metrics, tasks } =
+    let Surroundings { control, invoker, queue, time, logs, targets, buckets, metrics, tasks } =
         surroundings;
     let Targets { queues, topics, buses } = targets;
     Events::start(Parts {
@@ -55,7 +57,7 @@ pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
             logs: Arc::new(Logs(Arc::clone(logs))),
         },
         metrics: Arc::clone(metrics),
-        clock: Arc::new(SystemClock),
+        time: Arc::clone(time),
         tasks: tasks.clone(),
         delays: Delays {
             retry_ms: [config.event_retry_ms_first, config.event_retry_ms_second],

@@ -50,6 +50,7 @@ use hearth_types::ids::{RequestId, TargetId};
 use hearth_types::limits;
 use hearth_types::metrics::Metrics;
 use hearth_types::names::Scope;
+use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
 use rustix::fs::FlockOperation;
@@ -60,7 +61,7 @@ use crate::config::{Config, Keep, MemoryCommitment};
 use crate::events;
 use crate::host_memory::Memory;
 use crate::host_processes::Processes;
-use crate::queue::open_queue;
+use crate::queue::{open_queue, queue_time};
 use crate::services::{self, Services};
 use crate::targets::{self, Remotes, Targets};
 
@@ -116,7 +117,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let stores = Stores::open(config, &directories, &clock).await?;
     let place = (directories.topics.clone(), address);
     let services = stores.services(place, &metrics, (&clock, &tasks)).await?;
-    let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } = stores;
+    let Stores { logs, store, queue, time, packages, runtimes, iam, buckets, objects } = stores;
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &logs), &gateway, (&clock, &tasks));
@@ -124,7 +125,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let parts = control_parts(config, &tasks, &scheduler, (&store, packages, &runtimes));
     let watcher = Arc::new(Watcher(Arc::clone(&scheduler)));
     let control = Control::open(parts, watcher).await.context("could not open the functions")?;
-    let invoker = invoker(config, (&control, &scheduler), (&queue, &metrics));
+    let invoker = invoker(config, (&control, &scheduler), (&queue, &time, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
     let front = Arc::new(Front {
         invoker,
@@ -149,7 +150,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
     let targets = (remotes.over(services.targets()), objects.taker);
-    let events = start_events(config, &front, targets, (&queue, &metrics));
+    let events = start_events(config, &front, targets, (&queue, &time, &metrics));
     tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
     Ok(Server {
         address,
@@ -290,6 +291,7 @@ struct Stores {
     logs: Arc<LogStore>,
     store: Sqlite,
     queue: Arc<dyn Queue>,
+    time: Arc<Steady>,
     packages: Arc<Packages>,
     runtimes: Arc<Runtimes>,
     iam: Arc<Iam>,
@@ -309,6 +311,7 @@ impl Stores {
         let store =
             Sqlite::open(&directories.database).await.context("could not open the store")?;
         let queue = open_queue(config, &directories.queue).await?;
+        let time = queue_time(&*queue, clock).await?;
         let packages = Packages::open(directories.packages.clone());
         let runtimes = Runtimes::open(directories.runtimes.clone());
         let iam = Iam::open(Arc::new(store.clone()), Arc::clone(clock)).await;
@@ -317,6 +320,7 @@ impl Stores {
         Ok(Self {
             logs: logs.context("could not open the logs")?,
             store,
+            time,
             queue,
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
@@ -334,9 +338,10 @@ impl Stores {
         (clock, tasks): (&Arc<dyn Clock>, &Tasks),
     ) -> anyhow::Result<Services> {
         let records = Arc::new(self.store.clone());
-        let queue = &self.queue;
-        Services::open(services::Parts { records, queue, metrics, clock, tasks, topics, address })
-            .await
+        let (queue, time) = (&self.queue, &self.time);
+        let parts =
+            services::Parts { records, queue, metrics, clock, time, tasks, topics, address };
+        Services::open(parts).await
     }
 }
 
@@ -600,13 +605,14 @@ fn scheduler_limits(config: &Config, memory_mb_max: u64) -> Limits {
 fn invoker(
     config: &Config,
     (control, scheduler): (&Arc<Control>, &Arc<Scheduler>),
-    (queue, metrics): (&Arc<dyn Queue>, &Arc<dyn Metrics>),
+    (queue, time, metrics): (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
 ) -> Arc<Invoker> {
     Arc::new(Invoker::new(InvokerParts {
         control: Arc::clone(control),
         scheduler: Arc::clone(scheduler),
         rules: admission_rules(config),
         queue: Arc::clone(queue),
+        time: Arc::clone(time),
         metrics: Arc::clone(metrics),
     }))
 }
@@ -616,12 +622,13 @@ fn start_events(
     config: &Config,
     front: &Front,
     (targets, buckets): (Targets, Arc<dyn PutObject>),
-    (queue, metrics): (&Arc<dyn Queue>, &Arc<dyn Metrics>),
+    (queue, time, metrics): (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
         control: &front.control,
         invoker: &front.invoker,
         queue,
+        time,
         logs: &front.logs,
         targets,
         buckets,

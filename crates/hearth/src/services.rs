@@ -11,6 +11,7 @@ use hearth_services::topics::{TopicParts, Topics};
 use hearth_store::queue::Queue;
 use hearth_store::records::Records;
 use hearth_types::metrics::Metrics;
+use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::Clock;
 
@@ -30,6 +31,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) queue: &'a Arc<dyn Queue>,
     pub(crate) metrics: &'a Arc<dyn Metrics>,
     pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) time: &'a Arc<Steady>,
     pub(crate) tasks: &'a Tasks,
     /// Where the key is kept that notifications are signed with.
     pub(crate) topics: PathBuf,
@@ -39,11 +41,11 @@ pub(crate) struct Parts<'a> {
 
 impl Services {
     pub(crate) async fn open(parts: Parts<'_>) -> anyhow::Result<Self> {
-        let Parts { records, queue, metrics, clock, tasks, topics, address } = parts;
+        let Parts { records, queue, metrics, clock, time, tasks, topics, address } = parts;
         let queues = Queues::open(queues::Parts {
             records: Arc::clone(&records),
             engine: Arc::clone(queue),
-            clock: Arc::clone(clock),
+            clock: Arc::clone(time) as _,
             metrics: Arc::clone(metrics),
             tasks: tasks.clone(),
         });

@@ -54,6 +54,10 @@ pub trait Keeper: Send + Sync + fmt::Debug {
     /// The environment is free.
     fn idle(&self, id: EnvironmentId, offered: Offered);
 
+    /// The environment has answered, and will be idle when its runtime and its extensions have asked
+    /// for more. Said before its caller knows.
+    fn answered(&self, id: EnvironmentId);
+
     /// The environment has failed at its work. It will be idle when everything inside has been ended,
     /// or gone. Said before its caller knows.
     fn resetting(&self, id: EnvironmentId);
@@ -543,6 +547,9 @@ impl Driver {
             }
             Action::Answer(_) => {
                 self.answer_observed();
+                if !self.retiring {
+                    self.keeper.answered(self.birth.id);
+                }
                 self.answer();
             }
             Action::Fail(_, cause) => {

@@ -411,6 +411,30 @@ async fn an_endpoint_gets_no_more_in_a_second_than_its_policy_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_without_a_delay_comes_at_once() {
+    let running = start();
+    running.world.is_down.store(true, Ordering::SeqCst);
+    let http = HttpPatience {
+        no_delay_retries: 3,
+        min_delay_retries: 0,
+        max_delay_retries: 0,
+        min_delay_seconds: 20,
+        max_delay_seconds: 20,
+        backoff: Backoff::Linear,
+        receives_per_second_max: None,
+    };
+    let patience = Patience { retries_max: 3, age_ms_max: 86_400_000, http: Some(http) };
+    let delivery = Delivery { patience, dead_letter: None, ..of_target("arn:down") };
+    let began = Instant::now();
+    running.put(&delivery, ("l", None), "x").await;
+    running.emptied().await;
+    assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+    let tried = running.counted().into_iter();
+    let tried = tried.filter(|(metric, _)| *metric == Metric::InvocationAttempts);
+    assert_eq!(tried.count(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_kind_of_receiver_is_found() {
     let running = start();
     let bus = BusEvent {

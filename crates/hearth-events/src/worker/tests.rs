@@ -6,6 +6,7 @@ use bytes::Bytes;
 use hearth_store::queue::memory::MemoryQueue;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::time::Clock;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -155,6 +156,35 @@ async fn what_waited_before_the_start_is_found() {
     world.common.closing.store(false, Ordering::SeqCst);
     let again = Worker::start(Shared(Arc::clone(&world.noting)), world.common.clone(), LIMITS);
     world.emptied().await;
+    again.close();
+}
+
+#[tokio::test(start_paused = true)]
+async fn looking_through_all_lanes_holds_up_nobody_however_long_it_takes() {
+    let world = World::new();
+    world.queue.stall_looks();
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    let began = Instant::now();
+    world.put("a", None, "x").await;
+    world.put("b", None, "again").await;
+    world.emptied().await;
+    assert_eq!(world.done(), ["a x", "b again", "b again"]);
+    assert_eq!(began.elapsed().as_secs(), 60, "it is due by its own alarm");
+    world.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_in_many_lanes_before_the_start_is_found() {
+    let world = World::new();
+    world.worker.close();
+    world.common.tasks.finished().await;
+    for number in 0..2 * limits::LANES_OF_PAGE_MAX + 3 {
+        world.put(&format!("lane{number}"), None, "x").await;
+    }
+    world.common.closing.store(false, Ordering::SeqCst);
+    let again = Worker::start(Shared(Arc::clone(&world.noting)), world.common.clone(), LIMITS);
+    world.emptied().await;
+    assert_eq!(world.done().len(), 2 * limits::LANES_OF_PAGE_MAX + 3);
     again.close();
 }
 

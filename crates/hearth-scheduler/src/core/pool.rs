@@ -8,7 +8,7 @@ use hearth_types::time::Moment;
 
 use super::starts::Started;
 use super::{
-    Action, Census, Core, Environment, Needs, PROVISIONED_STARTS_MAX, Pressure,
+    ANSWERED_MS, Action, Census, Core, Environment, Needs, PROVISIONED_STARTS_MAX, Pressure,
     RECOVER_FROM_SHORT_MS, RETRY_PROVISIONED_MS, State, WaiterId,
 };
 use crate::keep::{Habit, Rules};
@@ -22,6 +22,8 @@ pub(super) struct Pool {
     /// Those among them that nobody waits for: to be kept, or being reset.
     pub(super) at_leisure: Vec<EnvironmentId>,
     pub(super) busy: usize,
+    /// Those among the busy that have answered, and when.
+    pub(super) answered_at: Vec<(EnvironmentId, Moment)>,
     pub(super) retiring: usize,
     /// Those who wait, and since when. The longest first.
     pub(super) waiters: VecDeque<(WaiterId, Moment)>,
@@ -46,6 +48,7 @@ impl Pool {
             starting: 0,
             at_leisure: Vec::new(),
             busy: 0,
+            answered_at: Vec::new(),
             retiring: 0,
             waiters: VecDeque::new(),
             provisioned: 0,
@@ -71,6 +74,23 @@ impl Pool {
     /// Whether provisioned environments go at the end of their life one at a time, and one has gone.
     pub(super) fn is_replacing(&self) -> bool {
         self.provisioned > 0 && (self.starting > 0 || self.standing() < self.provisioned)
+    }
+
+    /// An environment has answered.
+    pub(super) fn note_answered(&mut self, id: EnvironmentId, now: Moment) {
+        self.forget_answered(id);
+        self.answered_at.push((id, now));
+    }
+
+    /// An environment is not busy any more.
+    pub(super) fn forget_answered(&mut self, id: EnvironmentId) {
+        self.answered_at.retain(|(one, _)| *one != id);
+    }
+
+    /// How many have answered so lately that they are worth waiting for.
+    pub(super) fn answered(&self, now: Moment) -> usize {
+        let lately = |at: &Moment| now.millis_since(*at) < ANSWERED_MS;
+        self.answered_at.iter().filter(|(_, at)| lately(at)).count()
     }
 
     pub(super) fn is_empty(&self) -> bool {

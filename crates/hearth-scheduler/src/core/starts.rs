@@ -168,10 +168,12 @@ impl Core {
     }
 
     /// How many environments of a target are on their way to those who wait. One that is provisioned,
-    /// or is being reset, may take its time, so it counts only while it is quick.
+    /// or is being reset, may take its time, so it counts only while it is quick; so does one that
+    /// has answered.
     pub(super) fn coming(&self, pool: &Pool) -> usize {
         let slow = |id: &&EnvironmentId| !self.starts.brisk.contains_key(id);
-        pool.starting - pool.at_leisure.iter().filter(slow).count()
+        let starting = pool.starting - pool.at_leisure.iter().filter(slow).count();
+        starting + pool.answered(self.now)
     }
 
     fn has_waited_half(&self, target: TargetId) -> bool {

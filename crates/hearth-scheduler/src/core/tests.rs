@@ -127,6 +127,36 @@ fn what_is_being_torn_down_takes_no_room() {
 }
 
 #[test]
+fn one_that_has_answered_is_waited_for_a_moment() {
+    let mut core = core(|limits| limits.scaling = Some(Rate { capacity: 1, per_ten_seconds: 1 }));
+    let t = target(1);
+    core.step(NOW, wanted(A, t));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    assert_eq!(core.step(NOW, Event::Answered(FIRST)), []);
+    assert_eq!(core.step(NOW, wanted(B, t)), [], "neither started nor refused");
+    assert!(core.waits_for_answered());
+    assert_eq!(core.step(NOW, wanted(C, t)), [Action::Refuse(C, Refused::Scaling)]);
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), [Action::Assign(B, FIRST)]);
+    assert!(!core.waits_for_answered());
+}
+
+#[test]
+fn one_that_has_answered_and_does_not_come_is_not_waited_for() {
+    let mut core = core(|_| {});
+    let t = target(1);
+    core.step(NOW, wanted(A, t));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    core.step(NOW, Event::Answered(FIRST));
+    assert_eq!(core.step(NOW, wanted(B, t)), []);
+    assert_eq!(core.step(NOW.plus_millis(ANSWERED_MS), TICK), [start(SECOND, t)]);
+    // Nor if it is gone, or failed after all.
+    core.step(NOW.plus_millis(ANSWERED_MS), Event::Answered(FIRST));
+    core.step(NOW.plus_millis(ANSWERED_MS), Event::Gone(FIRST));
+    let third = core.step(NOW.plus_millis(ANSWERED_MS), wanted(C, t));
+    assert_eq!(third, [start(THIRD, t)]);
+}
+
+#[test]
 fn the_first_to_come_is_taken() {
     let mut core = core(|_| {});
     let t = target(1);
@@ -503,6 +533,8 @@ impl World {
             }
             9 => Event::Provisioned(of, needs, usize::from(pick % 3)),
             10 => Event::Tick(Pressure::Short),
+            // Also of one that has no work.
+            11 => Event::Answered(pick_from(self.live.keys().copied().collect())?),
             _ => TICK,
         })
     }
@@ -513,7 +545,7 @@ proptest! {
     /// limits hold, over any interleaving.
     #[test]
     fn promises_hold_over_any_order(
-        choices in proptest::collection::vec((0u8..14, 0u8..3, any::<u16>(), 0u64..400), 0..300),
+        choices in proptest::collection::vec((0u8..15, 0u8..3, any::<u16>(), 0u64..400), 0..300),
     ) {
         let mut core = core(|limits| {
             limits.environments_max = 4;

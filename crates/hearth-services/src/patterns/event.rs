@@ -4,11 +4,11 @@
 //! Only what some pattern asks for is kept; the rest of the event is passed over.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::Map;
 use super::matcher::{Number, Scalar};
 
 /// An event that is not JSON.
@@ -31,7 +31,7 @@ pub(super) struct Paths {
 
 #[derive(Debug, Default)]
 struct Node {
-    children: HashMap<Box<str>, usize>,
+    children: Map<Box<str>, usize>,
     field: Option<FieldId>,
 }
 

@@ -8,9 +8,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Pattern;
 use super::event::{EventError, FieldId, Leaves, Paths, Place};
-use super::matcher::{Matcher, Number, Scalar};
+use super::matcher::{Matcher, Number, Range, Scalar};
+use super::{Map, Pattern};
 use crate::limits;
 
 /// Patterns, prepared for events. They are known by their positions.
@@ -34,21 +34,23 @@ struct Alternative {
 /// The alternatives that wait for a field, by what its value has to be.
 #[derive(Debug, Default)]
 struct Waiting {
-    texts: HashMap<Box<str>, Vec<usize>>,
+    texts: Map<Box<str>, Vec<usize>>,
     /// Numbers that can be compared, by their bits.
-    comparables: HashMap<u64, Vec<usize>>,
-    numbers: HashMap<Number, Vec<usize>>,
+    comparables: Map<u64, Vec<usize>>,
+    numbers: Map<Number, Vec<usize>>,
     on_true: Vec<usize>,
     on_false: Vec<usize>,
     on_null: Vec<usize>,
     prefixes: Affixes,
     suffixes: Affixes,
+    /// Those that look at every number, and nothing else.
+    ranges: Vec<(Range, usize)>,
     /// Those that have to look at every value.
     on_any: Vec<(usize, Arc<[Matcher]>)>,
 }
 
 /// Texts that a value begins or ends with.
-type OfLength = HashMap<Box<[u8]>, Vec<usize>>;
+type OfLength = Map<Box<[u8]>, Vec<usize>>;
 
 /// By their lengths.
 #[derive(Debug, Default)]
@@ -90,7 +92,7 @@ impl Index {
                     }
                 }
                 Some((field, Wait::Any(matchers))) => {
-                    index.waiting[field.0].on_any.push((number, Arc::clone(matchers)));
+                    index.waiting[field.0].insert_any(matchers, number);
                 }
                 None => index.always.push(number),
             }
@@ -209,6 +211,13 @@ impl Waiting {
         list.push(alternative);
     }
 
+    fn insert_any(&mut self, matchers: &Arc<[Matcher]>, alternative: usize) {
+        match **matchers {
+            [Matcher::Numeric(range)] => self.ranges.push((range, alternative)),
+            _ => self.on_any.push((alternative, Arc::clone(matchers))),
+        }
+    }
+
     fn find(&self, value: &Scalar<'_>, found: &mut Vec<usize>) {
         let accepting = self.on_any.iter().filter(|(_, matchers)| accepts(matchers, value));
         found.extend(accepting.map(|(alternative, _)| *alternative));
@@ -221,6 +230,8 @@ impl Waiting {
                 self.suffixes.find(tail, found);
             }
             Scalar::Number(_, Some(value)) => {
+                let around = self.ranges.iter().filter(|(range, _)| range.contains(*value));
+                found.extend(around.map(|(_, alternative)| *alternative));
                 found.extend(self.comparables.get(&value.to_bits()).into_iter().flatten());
             }
             Scalar::Number(number, None) => {
@@ -237,7 +248,7 @@ impl Affixes {
     fn entry(&mut self, affix: &[u8]) -> &mut Vec<usize> {
         let position = self.0.iter().position(|(length, _)| *length == affix.len());
         let position = position.unwrap_or_else(|| {
-            self.0.push((affix.len(), HashMap::new()));
+            self.0.push((affix.len(), Map::default()));
             self.0.len() - 1
         });
         self.0[position].1.entry(affix.into()).or_default()

@@ -241,7 +241,7 @@ impl Range {
         }
     }
 
-    fn contains(self, value: f64) -> bool {
+    pub(super) fn contains(self, value: f64) -> bool {
         let above = match self.bottom {
             Bound::Open(bottom) => value > bottom,
             Bound::Closed(bottom) => value >= bottom,

@@ -27,7 +27,7 @@ mod index;
 pub use event::EventError;
 pub use index::Index;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::limits;
@@ -40,6 +40,9 @@ pub struct PatternError {
     /// In AWS's words, with the place in the text where there is one.
     pub reason: String,
 }
+
+/// What is looked up for each event. Seeded, so that nobody outside can choose what collides.
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// Fields by their paths, joined with dots. All of them have to match: each with one of its
 /// matchers.

@@ -23,6 +23,12 @@ impl TestClock {
         let mut now = self.0.lock().unwrap();
         *now = now.plus_millis(millis);
     }
+
+    /// Somebody sets it back.
+    pub(super) fn set_back(&self, millis: u64) {
+        let mut now = self.0.lock().unwrap();
+        *now = Timestamp(now.0 - millis);
+    }
 }
 
 impl Clock for TestClock {

@@ -11,6 +11,7 @@ use hearth_store::queue::memory::MemoryQueue;
 use hearth_store::queue::{Batch, NewEntry};
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, Region, Scope};
+use hearth_types::steady::Steady;
 
 use super::memory::{MemoryRecords, TestClock};
 use super::*;
@@ -105,7 +106,7 @@ impl World {
 async fn open(
     records: &Arc<MemoryRecords>,
     engine: &Arc<MemoryQueue>,
-    clock: &Arc<TestClock>,
+    clock: &Arc<impl Clock + 'static>,
 ) -> Arc<Queues> {
     let parts = Parts {
         records: Arc::clone(records) as _,
@@ -256,6 +257,40 @@ async fn delays_and_the_time_with_a_receiver() {
     assert_eq!(world.bodies(&queue).await, ["now"]);
     let not_in_flight = code(world.keep_for(&queue, &first.handle, 5).await);
     assert_eq!(not_in_flight, "AWS.SimpleQueueService.MessageNotInflight");
+}
+
+#[tokio::test]
+async fn a_receiver_whose_time_is_over_may_keep_the_message_if_nobody_else_has_it() {
+    let world = World::new().await;
+    let queue = world.create("q", &[("VisibilityTimeout", "10")]).await;
+    world.put(&queue, "a").await;
+    let first = world.receive(&queue, 1).await.remove(0);
+    world.clock.pass(11_000);
+    world.keep_for(&queue, &first.handle, 20).await.unwrap();
+    assert!(world.receive(&queue, 1).await.is_empty());
+    world.clock.pass(21_000);
+    let second = world.receive(&queue, 1).await.remove(0);
+    assert_eq!(second.receives, 2);
+    let late = code(world.keep_for(&queue, &first.handle, 20).await);
+    assert_eq!(late, "AWS.SimpleQueueService.MessageNotInflight");
+    world.delete(&queue, &second.handle).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_keeps_no_message_from_its_receivers() {
+    let (records, engine) = (Arc::default(), Arc::default());
+    let clock = TestClock::at(START);
+    let steady = Arc::new(Steady::new(Arc::clone(&clock) as Arc<dyn Clock>));
+    let queues = open(&records, &engine, &steady).await;
+    let world = World { records, engine, clock, queues };
+    let queue = world.create("q", &[("VisibilityTimeout", "10")]).await;
+    world.put(&queue, "before").await;
+    assert_eq!(world.bodies(&queue).await, ["before"]);
+    world.clock.set_back(3_600_000);
+    world.put(&queue, "after").await;
+    assert_eq!(world.bodies(&queue).await, ["after"]);
+    tokio::time::advance(std::time::Duration::from_secs(11)).await;
+    assert_eq!(world.bodies(&queue).await, ["before", "after"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Delivery policies: how deliveries to HTTP endpoints are retried, what the topic says and what
-//! the subscription says.
+//! the subscription says; and how those to queues and functions are, about which nobody can say
+//! anything.
 //!
 //! # Deliberately absent
 //!
@@ -11,7 +12,9 @@ use super::error::TopicError;
 use crate::delivery::{Backoff, HttpPatience, Patience};
 use crate::limits::{
     HTTP_DELAY_SECONDS_DEFAULT, HTTP_RETRIES_DEFAULT, HTTP_RETRIES_MAX, HTTP_RETRY_SECONDS_MAX,
-    NOTIFICATION_AGE_MILLIS_MAX,
+    NOTIFICATION_AGE_MILLIS_MAX, NOTIFICATION_DELAY_SECONDS_MAX, NOTIFICATION_DELAY_SECONDS_MIN,
+    NOTIFICATION_RETRIES_AT_ONCE, NOTIFICATION_RETRIES_LATE, NOTIFICATION_RETRIES_MAX,
+    NOTIFICATION_RETRIES_SOON,
 };
 
 /// What the content type of a notification is if nobody said anything.
@@ -147,6 +150,23 @@ pub(super) fn effective_of_subscription(
     own: Option<&SubscriptionDeliveryPolicy>,
 ) -> String {
     written(&effective(topic, own))
+}
+
+/// How long a delivery to a queue or a function is tried.
+pub(super) fn managed() -> Patience {
+    Patience {
+        retries_max: NOTIFICATION_RETRIES_MAX,
+        age_ms_max: NOTIFICATION_AGE_MILLIS_MAX,
+        http: Some(HttpPatience {
+            no_delay_retries: NOTIFICATION_RETRIES_AT_ONCE,
+            min_delay_retries: NOTIFICATION_RETRIES_SOON,
+            max_delay_retries: NOTIFICATION_RETRIES_LATE,
+            min_delay_seconds: NOTIFICATION_DELAY_SECONDS_MIN,
+            max_delay_seconds: NOTIFICATION_DELAY_SECONDS_MAX,
+            backoff: Backoff::Exponential,
+            receives_per_second_max: None,
+        }),
+    }
 }
 
 /// How long a delivery to an HTTP endpoint is tried, and the content type of what is delivered.
@@ -327,6 +347,16 @@ mod tests {
         let (patience, content_type) = http(None, None);
         assert_eq!((patience.retries_max, content_type.as_str()), (3, CONTENT_TYPE));
         assert_eq!(patience.http.map(|http| http.delay_millis(3, 1)), Some(20_000));
+    }
+
+    #[test]
+    fn queues_and_functions_are_tried_as_on_aws() {
+        let Patience { retries_max, http, .. } = managed();
+        let delay = |retry| http.map_or(0, |http| http.delay_millis(retries_max, retry));
+        let first: Vec<u64> = (1..=6).map(delay).collect();
+        assert_eq!(first, [0, 0, 0, 1_000, 1_000, 1_000]);
+        assert!((7..=15).all(|retry| delay(retry - 1) < delay(retry)), "it grows");
+        assert_eq!([15, 16, 100_015].map(delay), [20_000; 3]);
     }
 
     #[test]

@@ -49,11 +49,10 @@ use super::record::{
 };
 use super::subscribers::{Subscriber, Wanted};
 use super::{Asker, Topics, delivery_policy};
-use crate::delivery::{Delivery, Origin, Parcel, Patience, QueueMessage, TopicMessage};
+use crate::delivery::{Delivery, Origin, Parcel, QueueMessage, TopicMessage};
 use crate::limits::{
-    DEDUPLICATION_MILLIS, ENTRY_ID_CHARACTERS_MAX, NOTIFICATION_AGE_MILLIS_MAX,
-    NOTIFICATION_BYTES_DEFAULT, NOTIFICATION_RETRIES_MAX, NOTIFICATIONS_OF_PART_BYTES_MAX,
-    NOTIFICATIONS_OF_PART_MAX, PUBLISH_ENTRIES_MAX,
+    DEDUPLICATION_MILLIS, ENTRY_ID_CHARACTERS_MAX, NOTIFICATION_BYTES_DEFAULT,
+    NOTIFICATIONS_OF_PART_BYTES_MAX, NOTIFICATIONS_OF_PART_MAX, PUBLISH_ENTRIES_MAX,
 };
 use crate::targets::{NotTaken, Publish, Sent};
 
@@ -296,11 +295,7 @@ impl Topics {
             attributes: Some(&message.attributes),
         };
         let raw = record.settings.delivery == DeliveryForm::Raw;
-        let mut patience = Patience {
-            retries_max: NOTIFICATION_RETRIES_MAX,
-            age_ms_max: NOTIFICATION_AGE_MILLIS_MAX,
-            http: None,
-        };
+        let mut patience = delivery_policy::managed();
         let body = || {
             if raw {
                 message.text_for(record.protocol).to_owned().into()

@@ -21,8 +21,7 @@ use super::{Asker, Page, Topics, cut};
 use crate::delivery::{Delivery, Origin, Parcel, Patience, QueueMessage};
 use crate::limits::{
     CONFIRMATION_MILLIS_MAX, FILTER_POLICIES_ACCOUNT_MAX, FILTER_POLICIES_MAX,
-    NOTIFICATION_AGE_MILLIS_MAX, NOTIFICATION_BYTES_DEFAULT, NOTIFICATION_RETRIES_MAX,
-    SUBSCRIPTIONS_FEW_MAX, SUBSCRIPTIONS_MAX, TOPIC_LIST_ITEMS_MAX,
+    NOTIFICATION_BYTES_DEFAULT, SUBSCRIPTIONS_FEW_MAX, SUBSCRIPTIONS_MAX, TOPIC_LIST_ITEMS_MAX,
 };
 
 /// Protocols of AWS's that nothing here could send to.
@@ -514,11 +513,7 @@ fn question_parcel(
     record: &SubscriptionRecord,
     signable: &Signable<'_>,
 ) -> (Parcel, Patience) {
-    let patience = Patience {
-        retries_max: NOTIFICATION_RETRIES_MAX,
-        age_ms_max: NOTIFICATION_AGE_MILLIS_MAX,
-        http: None,
-    };
+    let patience = delivery_policy::managed();
     let endpoint = record.endpoint.clone();
     match record.protocol {
         Protocol::Lambda => (Parcel::Function { arn: endpoint }, patience),

@@ -14,6 +14,7 @@
 //! the tests of this crate and, by the feature `testing`, for those of others.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::pending;
 use std::io::ErrorKind;
 use std::sync::{Mutex, MutexGuard};
 
@@ -67,6 +68,8 @@ struct State {
     batches: u64,
     /// By lane and id of a sameness: until when it is remembered, and what was put.
     remembered: HashMap<(Lane, String), (Timestamp, EntryId)>,
+    /// The latest time that it was told.
+    now: Option<Timestamp>,
     fault: Fault,
     sharing: Sharing,
 }
@@ -79,6 +82,8 @@ enum Fault {
     Everything,
     /// Batches and purges.
     Changes,
+    /// Looks through all lanes, which have no end.
+    Looks,
     /// One batch, after so many that do not.
     Batch {
         after: usize,
@@ -105,6 +110,11 @@ impl MemoryQueue {
     /// Lets one batch fail, after so many that do not.
     pub fn fail_after(&self, batches: usize) {
         self.lock().fault = Fault::Batch { after: batches };
+    }
+
+    /// From now on nobody gets an answer who looks through all lanes.
+    pub fn stall_looks(&self) {
+        self.lock().fault = Fault::Looks;
     }
 
     /// From now on it is one that is shared, or is not.
@@ -145,7 +155,7 @@ impl MemoryQueue {
         let state = self.lock();
         match state.fault {
             Fault::Everything => Err(failure()),
-            Fault::Nothing | Fault::Changes | Fault::Batch { .. } => Ok(state),
+            Fault::Nothing | Fault::Changes | Fault::Looks | Fault::Batch { .. } => Ok(state),
         }
     }
 
@@ -207,6 +217,22 @@ impl Queue for MemoryQueue {
         Ok(behind.take(items).map(|name| Lane { kind, name: name.to_owned() }).collect())
     }
 
+    async fn dues(
+        &self,
+        kind: &'static str,
+        after: Option<&str>,
+        items: usize,
+    ) -> Result<Vec<(Lane, Timestamp)>, StoreError> {
+        let is_stalled = self.lock().fault == Fault::Looks;
+        if is_stalled {
+            pending::<()>().await;
+        }
+        let lanes = self.lanes(kind, after, items).await?;
+        let state = self.working()?;
+        let due = |lane: Lane| Some((state.next_due(&lane)?, lane));
+        Ok(lanes.into_iter().filter_map(due).map(|(due, lane)| (lane, due)).collect())
+    }
+
     async fn counts(&self, lane: &Lane, now: Timestamp) -> Result<Counts, StoreError> {
         let state = self.working()?;
         let mut counts = Counts::default();
@@ -253,6 +279,11 @@ impl Queue for MemoryQueue {
         Ok(u64::try_from(purged.len()).unwrap_or(u64::MAX))
     }
 
+    async fn latest(&self) -> Result<Option<Timestamp>, StoreError> {
+        let state = self.working()?;
+        Ok(state.now.filter(|_| state.sharing == Sharing::Alone))
+    }
+
     fn signals(&self) -> &Signals {
         &self.signals
     }
@@ -269,12 +300,13 @@ impl State {
 
     /// Does what a batch says. Returns also the lanes that are to be told of.
     fn apply(&mut self, batch: Batch, now: Timestamp) -> (Applied, BTreeSet<Lane>) {
+        self.now = self.now.max(Some(now));
         let touched =
             batch.settles.iter().filter_map(|settle| self.rows.get(&settle.receipt.entry));
         let before: Vec<Row> = touched.cloned().collect();
         let mut told = BTreeSet::new();
         let settles: Vec<Settled> =
-            batch.settles.iter().map(|settle| self.settle(settle, now, &mut told)).collect();
+            batch.settles.iter().map(|settle| self.settle(settle, &mut told)).collect();
         let all_done = settles.iter().all(|settled| *settled == Settled::Done);
         if batch.unless_settled == Unless::Nothing && !all_done {
             self.rows.extend(before.into_iter().map(|row| (row.id, row)));
@@ -286,12 +318,10 @@ impl State {
         (Applied { puts, settles }, told)
     }
 
-    fn settle(&mut self, settle: &Settle, now: Timestamp, told: &mut BTreeSet<Lane>) -> Settled {
+    fn settle(&mut self, settle: &Settle, told: &mut BTreeSet<Lane>) -> Settled {
         let Settle { receipt, fate } = settle;
         let Some(row) = self.rows.get_mut(&receipt.entry) else { return Settled::Gone };
-        let is_latest = row.leased && row.leases == receipt.lease;
-        let is_valid = is_latest && (row.due > now || *fate == Fate::Remove);
-        if !is_valid {
+        if !row.leased || row.leases != receipt.lease {
             return Settled::Stale;
         }
         // Whoever waits may have to wait for less time, or for nobody any more.
@@ -344,6 +374,7 @@ impl State {
     }
 
     fn lease(&mut self, ask: &Ask<'_>, now: Timestamp) -> Vec<Leased> {
+        self.now = self.now.max(Some(now));
         let (mut leased, mut bytes) = (Vec::new(), 0_usize);
         for id in self.free(ask.lane, now).into_iter().take(ask.entries) {
             let row = self.rows.get_mut(&id).expect("it was found just now");

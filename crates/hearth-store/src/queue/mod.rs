@@ -110,7 +110,8 @@ impl Put {
     }
 }
 
-/// The right to settle an entry. A later lease of the same entry makes it worthless.
+/// The right to settle an entry, until the entry is returned or leased again; also behind the end of
+/// its lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Receipt {
     /// Which entry.
@@ -182,8 +183,8 @@ pub enum Fate {
 pub enum Settled {
     /// It was done.
     Done,
-    /// The lease was not valid any more: the entry was leased again, returned, or its time had come.
-    /// A `Remove` whose lease has run out, and which nobody leased since, is done.
+    /// The receipt is not valid any more: the entry was leased again, or returned. A lease that has
+    /// run out is as good as any other as long as nobody has leased the entry since.
     Stale,
     /// There is no such entry.
     Gone,
@@ -299,6 +300,15 @@ pub trait Queue: Send + Sync + fmt::Debug {
         items: usize,
     ) -> Result<Vec<Lane>, StoreError>;
 
+    /// The lanes of a kind that have entries, each with what [`Queue::next_due`] says of it, in the
+    /// order of their names, from behind `after` on. A page may be short; an empty one is the end.
+    async fn dues(
+        &self,
+        kind: &'static str,
+        after: Option<&str>,
+        items: usize,
+    ) -> Result<Vec<(Lane, Timestamp)>, StoreError>;
+
     /// How many entries a lane has.
     async fn counts(&self, lane: &Lane, now: Timestamp) -> Result<Counts, StoreError>;
 
@@ -319,6 +329,16 @@ pub trait Queue: Send + Sync + fmt::Debug {
     /// An engine that others may use at the same time cannot know whose a lease is. It does nothing.
     async fn give_back(&self, _kind: &'static str, _now: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    /// The latest time that it was told, also before a restart, give or take some seconds. A server
+    /// whose clock was set back meanwhile goes on from there, or what is in the queue would be due
+    /// when the clock has come up with it.
+    ///
+    /// An engine that others may use at the same time cannot know whose clock was right. It says
+    /// nothing.
+    async fn latest(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
     }
 
     /// Says which lanes may have something to lease.

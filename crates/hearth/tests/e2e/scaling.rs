@@ -87,6 +87,19 @@ fn a_function_that_grows_too_fast_is_refused_and_one_that_stands_is_not() {
 }
 
 #[test]
+fn a_caller_that_invokes_one_after_the_other_never_scales() {
+    let server = server(&["scaling_per_ten_seconds=1"]);
+    // With a whole processor nothing keeps its runtime from asking for more.
+    server.create("one", &hello_compiled(), json!({ "MemorySize": 1769 }));
+    let mut connection = Connection::open(server.address).expect("it listens");
+    for _call in 0..1_000 {
+        let answer = connection.send(&Request::invocation("one", &json!({})));
+        let answer = answer.expect("it answers");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+#[test]
 fn everything_can_be_turned_off() {
     let server =
         server(&["concurrency_max=0", "requests_per_execution=0", "scaling_per_ten_seconds=0"]);

@@ -77,7 +77,7 @@ pub(super) async fn a_later_lease_makes_an_earlier_receipt_stale(queue: &dyn Que
     assert_eq!(line.remove(third.receipt, MUCH_LATER).await, Settled::Done);
 }
 
-pub(super) async fn a_lease_that_has_run_out_is_neither_returned_nor_extended(
+pub(super) async fn a_lease_that_has_run_out_is_returned_or_extended_while_nobody_else_has_the_entry(
     queue: &dyn Queue,
     name: &str,
 ) {
@@ -86,10 +86,17 @@ pub(super) async fn a_lease_that_has_run_out_is_neither_returned_nor_extended(
     let receipt = line.lease_one().await.receipt;
     let too_late = LATER.plus_millis(1);
     let [_, back, longer] = fates();
-    assert_eq!(line.settle(receipt, back, too_late).await, Settled::Stale);
-    assert_eq!(line.settle(receipt, longer, too_late).await, Settled::Stale);
-    let again = line.lease_until(1, too_late, MUCH_LATER).await.remove(0);
+    assert_eq!(line.settle(receipt, longer.clone(), too_late).await, Settled::Done);
+    assert_eq!(line.lease_until(1, too_late, MUCH_LATER).await, [], "it is leased once more");
+    let again = line.lease_until(1, MUCH_LATER, MUCH_LATER.plus_millis(5)).await.remove(0);
     assert_eq!((again.receipt.lease, again.head.as_str()), (2, "{}"));
+    for fate in [back.clone(), longer] {
+        assert_eq!(line.settle(receipt, fate, MUCH_LATER).await, Settled::Stale);
+    }
+    let end = MUCH_LATER.plus_millis(9);
+    assert_eq!(line.settle(again.receipt, back, end).await, Settled::Done);
+    let third = line.lease_until(1, end, end.plus_millis(1)).await.remove(0);
+    assert_eq!((third.receipt.lease, third.head.as_str()), (3, "changed"));
 }
 
 pub(super) async fn an_extended_lease_ends_when_it_was_extended_to(queue: &dyn Queue, name: &str) {

@@ -83,13 +83,11 @@ impl Model {
     }
 
     /// What settling does, and what it says.
-    fn settle(&mut self, settle: &Settle, now: Timestamp) -> Settled {
+    fn settle(&mut self, settle: &Settle) -> Settled {
         let Some(known) = self.entries.get_mut(&settle.receipt.entry) else {
             return Settled::Gone;
         };
-        let is_last = known.leased && known.leases == settle.receipt.lease;
-        let lasts = known.due > now;
-        if !is_last || (!lasts && settle.fate != Fate::Remove) {
+        if !known.leased || known.leases != settle.receipt.lease {
             return Settled::Stale;
         }
         match &settle.fate {
@@ -109,7 +107,7 @@ impl Model {
     fn apply(&mut self, batch: &Batch, now: Timestamp, applied: &Applied) {
         let before = self.entries.clone();
         let settled: Vec<Settled> =
-            batch.settles.iter().map(|settle| self.settle(settle, now)).collect();
+            batch.settles.iter().map(|settle| self.settle(settle)).collect();
         let all_done = settled.iter().all(|settled| *settled == Settled::Done);
         if batch.unless_settled == Unless::Nothing && !all_done {
             self.entries = before;

@@ -1,7 +1,7 @@
 //! What can be seen of a lane without leasing, what is purged, and who is told of what.
 
 use super::*;
-use crate::queue::{Counts, Page, Seen};
+use crate::queue::{Counts, Page, Seen, Sharing};
 
 pub(super) async fn the_next_due_is_when_there_is_something_to_lease(
     queue: &dyn Queue,
@@ -66,6 +66,34 @@ pub(super) async fn lanes_come_in_pages_and_without_the_empty_ones(queue: &dyn Q
     }
     assert_eq!(found, ["B", "a", "d", "é"].map(lane), "in the order of their bytes");
     assert!(!queue.lanes(KIND_OF_ITS_OWN, None, 1).await.unwrap().is_empty());
+}
+
+pub(super) async fn lanes_come_in_pages_with_the_next_due_of_each(queue: &dyn Queue, name: &str) {
+    const KIND_OF_ITS_OWN: &str = "conformance-dues";
+    let line = |last: &str| {
+        let lane = Lane { kind: KIND_OF_ITS_OWN, name: format!("{name}/{last}") };
+        Line { queue, lane }
+    };
+    let [delayed, behind, emptied, due] = ["a", "b", "c", "d"].map(line);
+    delayed.put(vec![NewEntry { due: MUCH_LATER, ..delayed.entry("x") }]).await;
+    behind.put_members(&[("g", "leased"), ("g", "behind it")]).await;
+    assert_eq!(behind.lease(1).await.len(), 1);
+    emptied.put_bodies(&["x"]).await;
+    let receipt = emptied.lease_one().await.receipt;
+    assert_eq!(emptied.remove(receipt, NOW).await, Settled::Done);
+    due.put_bodies(&["x", "y"]).await;
+
+    let (mut after, mut found) = (format!("{name}/"), Vec::new());
+    loop {
+        let page = queue.dues(KIND_OF_ITS_OWN, Some(&after), 2).await.unwrap();
+        assert!(page.len() <= 2, "{page:?}");
+        let Some((last, _)) = page.last() else { break };
+        after.clone_from(&last.name);
+        found.extend(page);
+    }
+    assert_eq!(found, [(delayed.lane, MUCH_LATER), (behind.lane, LATER), (due.lane, NOW)]);
+    assert_eq!(queue.dues(KIND_OF_ITS_OWN, None, 1).await.unwrap().len(), 1);
+    assert_eq!(queue.dues("conformance-none", None, 9).await.unwrap(), []);
 }
 
 pub(super) async fn counts_tell_waiting_delayed_and_leased_apart(queue: &dyn Queue, name: &str) {
@@ -168,6 +196,21 @@ pub(super) async fn what_was_put_before_is_purged_leased_or_not(queue: &dyn Queu
     line.put(vec![old("many"); 3_000]).await;
     assert_eq!(queue.purge(&line.lane, NOW).await.unwrap(), 3_000);
     assert_eq!(line.len().await, 1);
+}
+
+pub(super) async fn the_time_is_known_unless_others_may_have_their_own(
+    queue: &dyn Queue,
+    name: &str,
+) {
+    let line = Line::new(queue, name);
+    line.put_bodies(&["a"]).await;
+    line.lease_until(1, NOW, LATER).await;
+    let latest = queue.latest().await.unwrap();
+    match queue.sharing() {
+        // Nothing of the whole suite is done at an earlier time.
+        Sharing::Alone => assert!(latest.is_some_and(|latest| latest >= NOW), "{latest:?}"),
+        Sharing::Shared => assert_eq!(latest, None),
+    }
 }
 
 pub(super) async fn whoever_waits_is_told_of_a_put(queue: &dyn Queue, name: &str) {

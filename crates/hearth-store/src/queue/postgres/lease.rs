@@ -6,6 +6,9 @@
 //!          └─▶ take as many as there is room for, mark them, read their payloads
 //! ```
 //!
+//! An empty lane costs one question, and no transaction: whoever waits for it asks again and again.
+//! What was leased for somebody who has gone away meanwhile is given back.
+//!
 //! Nothing here waits for a lock. An entry that follows is leased only by whoever has locked the
 //! first of its group, so no two have parts of a group by different calls.
 
@@ -14,9 +17,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use hearth_types::limits;
 use hearth_types::time::Timestamp;
 use sqlx::{PgConnection, PgPool};
+use tokio::sync::{mpsc, oneshot};
 
-use super::{BEGIN_UNFLUSHED, leases, millis, rows, timestamp};
-use crate::queue::{Ask, EntryId, Lane, Leased, Receipt};
+use super::writer::Job;
+use super::{BEGIN_UNFLUSHED, in_time, leases, millis, rows, timestamp};
+use crate::error::StoreError;
+use crate::queue::{Ask, Batch, EntryId, Fate, Lane, Leased, Receipt, Settle};
 
 /// An entry that may be leased; its row is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,12 +34,46 @@ struct Candidate {
     bytes: usize,
 }
 
-/// Leases entries.
-pub(super) async fn lease(
-    pool: &PgPool,
-    ask: Ask<'_>,
-    now: Timestamp,
-) -> Result<Vec<Leased>, sqlx::Error> {
+/// What [`Ask`] says, and its time.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) lane: Lane,
+    pub(super) entries: usize,
+    pub(super) bytes: usize,
+    pub(super) until: Timestamp,
+    pub(super) now: Timestamp,
+}
+
+/// Leases entries for somebody who may go away at any moment.
+pub(super) async fn serve(
+    pool: PgPool,
+    jobs: mpsc::Sender<Job>,
+    wish: Wish,
+    answer: oneshot::Sender<Result<Vec<Leased>, StoreError>>,
+) {
+    if answer.is_closed() {
+        return;
+    }
+    let Wish { lane, entries, bytes, until, now } = wish;
+    let ask = Ask { lane: &lane, entries, bytes, until };
+    let leased = in_time(lease(&pool, ask, now), "lease entries").await;
+    if let Err(Ok(leased)) = answer.send(leased)
+        && !leased.is_empty()
+    {
+        let fate = Fate::Return { due: now, head: None };
+        let back = |one: Leased| Settle { receipt: one.receipt, fate: fate.clone() };
+        let settles = leased.into_iter().map(back).collect();
+        let batch = Batch { settles, ..Batch::default() };
+        let (nobody, _gone) = oneshot::channel();
+        // If nobody works any more, they come back by themselves when their leases have run out.
+        let _ = jobs.send(Job { batch, now, answer: nobody }).await;
+    }
+}
+
+async fn lease(pool: &PgPool, ask: Ask<'_>, now: Timestamp) -> Result<Vec<Leased>, sqlx::Error> {
+    if !is_something_due(pool, ask.lane, now).await? {
+        return Ok(Vec::new());
+    }
     let entries = ask.entries.min(limits::POSTGRES_LEASE_ENTRIES_MAX);
     let mut transaction = pool.begin_with(BEGIN_UNFLUSHED).await?;
     let mut candidates = first_ones(&mut transaction, (ask.lane, entries), now).await?;
@@ -53,6 +93,19 @@ pub(super) async fn lease(
     let leased = mark(&mut transaction, &taken, (ask.until, now)).await?;
     transaction.commit().await?;
     Ok(leased)
+}
+
+async fn is_something_due(pool: &PgPool, lane: &Lane, now: Timestamp) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (
+             SELECT FROM hearth.entry
+             WHERE kind = $1 AND lane = $2 AND NOT behind AND due <= $3)",
+    )
+    .bind(lane.kind)
+    .bind(&lane.name)
+    .bind(millis(now))
+    .fetch_one(pool)
+    .await
 }
 
 /// Locks the oldest entries that are due and behind none.

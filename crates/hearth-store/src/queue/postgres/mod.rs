@@ -51,6 +51,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::lease::Wish;
 use self::news::News;
 use self::writer::Job;
 use crate::error::StoreError;
@@ -69,6 +70,7 @@ const BEGIN_UNFLUSHED: &str =
 pub struct PostgresQueue {
     store: Arc<Store>,
     jobs: mpsc::Sender<Job>,
+    tasks: Tasks,
     /// Those who talk with other servers end when it is dropped.
     _alive: watch::Sender<()>,
 }
@@ -111,7 +113,7 @@ impl PostgresQueue {
         news::start(&store, tasks, &end).await?;
         let (jobs, waiting) = mpsc::channel(limits::POSTGRES_MAILBOX);
         tasks.spawn("queue writer", writer::write(Arc::clone(&store), waiting, tasks.clone()));
-        Ok(Self { store, jobs, _alive: alive })
+        Ok(Self { store, jobs, tasks: tasks.clone(), _alive: alive })
     }
 }
 
@@ -135,7 +137,13 @@ impl Queue for PostgresQueue {
         if ask.entries == 0 {
             return Ok(Vec::new());
         }
-        in_time(lease::lease(&self.store.pool, ask, now), "lease entries").await
+        let Ask { lane, entries, bytes, until } = ask;
+        let wish = Wish { lane: lane.clone(), entries, bytes, until, now };
+        let (answer, answered) = oneshot::channel();
+        let (pool, jobs) = (self.store.pool.clone(), self.jobs.clone());
+        self.tasks.spawn("queue lease", lease::serve(pool, jobs, wish, answer));
+        // The task ended without an answer.
+        answered.await.map_err(|_gone| StoreError::Closed)?
     }
 
     async fn next_due(&self, lane: &Lane) -> Result<Option<Timestamp>, StoreError> {
@@ -149,6 +157,16 @@ impl Queue for PostgresQueue {
         items: usize,
     ) -> Result<Vec<Lane>, StoreError> {
         in_time(views::lanes(&self.store.pool, kind, after, items), "list lanes").await
+    }
+
+    async fn dues(
+        &self,
+        kind: &'static str,
+        after: Option<&str>,
+        items: usize,
+    ) -> Result<Vec<(Lane, Timestamp)>, StoreError> {
+        let dues = views::dues(&self.store.pool, kind, after, items);
+        in_time(dues, "look when entries are due").await
     }
 
     async fn counts(&self, lane: &Lane, now: Timestamp) -> Result<Counts, StoreError> {

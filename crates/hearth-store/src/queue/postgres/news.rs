@@ -26,6 +26,7 @@ use hearth_types::limits;
 use hearth_types::tasks::Tasks;
 use sqlx::postgres::{PgListener, PgNotification};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::plan::LaneName;
 use super::{BEGIN_UNFLUSHED, Store, answer_in_time, views};
@@ -143,17 +144,21 @@ pub(super) async fn start(
 /// Tells what is new. Ends when the engine is closed.
 async fn tell(store: &Store, me: &str) {
     let look = Duration::from_secs(limits::POSTGRES_LOOK_SECONDS);
+    let mut next_look = Instant::now() + look;
     loop {
-        let Ok(news) = tokio::time::timeout(look, store.news.next()).await else {
+        // Also of a server that has something to tell all the time.
+        if Instant::now() >= next_look {
+            next_look = Instant::now() + look;
             match store.signal_all().await {
+                Ok(()) => {}
                 Err(sqlx::Error::PoolClosed) => return,
-                Ok(()) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "the lanes of the queue could not be looked at");
-                    continue;
                 }
             }
-        };
+        }
+        let news = tokio::time::timeout_at(next_look, store.news.next()).await;
+        let Ok(news) = news else { continue };
         match answer_in_time(notify(store, me, &news)).await {
             Ok(()) => {}
             Err(sqlx::Error::PoolClosed) => return,

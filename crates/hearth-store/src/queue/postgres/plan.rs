@@ -119,18 +119,22 @@ impl<'a> Planning<'a> {
         let spoken_of = batch.settles.iter().map(|settle| settle.receipt.entry);
         let mut rows: HashMap<EntryId, Row> =
             spoken_of.filter_map(|id| Some((id, self.plan.rows.get(&id)?.clone()))).collect();
-        let settles: Vec<Settled> = batch
-            .settles
-            .iter()
-            .map(|one| settle(rows.get_mut(&one.receipt.entry), one, now))
-            .collect();
+        let settles: Vec<Settled> =
+            batch.settles.iter().map(|one| settle(rows.get_mut(&one.receipt.entry), one)).collect();
         let all_done = settles.iter().all(|settled| *settled == Settled::Done);
         if batch.unless_settled == Unless::Nothing && !all_done {
             return Applied { puts: Vec::new(), settles };
         }
         for (one, settled) in batch.settles.iter().zip(&settles) {
-            let is_back = matches!(one.fate, Fate::Return { .. }) && *settled == Settled::Done;
-            if let Some(row) = rows.get(&one.receipt.entry).filter(|_| is_back) {
+            let before = self.plan.rows.get(&one.receipt.entry).map(|row| row.due);
+            // Who waits has to look again also where a lease ends sooner than it knows.
+            let is_news = *settled == Settled::Done
+                && match &one.fate {
+                    Fate::Return { .. } => true,
+                    Fate::Extend { until } => before.is_some_and(|before| *until < before),
+                    Fate::Remove => false,
+                };
+            if let Some(row) = rows.get(&one.receipt.entry).filter(|_| is_news) {
                 self.tell(&row.kind, &row.lane);
             }
         }
@@ -167,13 +171,11 @@ impl<'a> Planning<'a> {
 }
 
 /// Settles one entry, and says what became of that.
-fn settle(row: Option<&mut Row>, settle: &Settle, now: Timestamp) -> Settled {
+fn settle(row: Option<&mut Row>, settle: &Settle) -> Settled {
     let Some(row) = row.filter(|row| row.done != Done::Removed) else {
         return Settled::Gone;
     };
-    let is_last = row.leased && row.leases == settle.receipt.lease;
-    let lasts = row.due > now;
-    if !is_last || (!lasts && settle.fate != Fate::Remove) {
+    if !row.leased || row.leases != settle.receipt.lease {
         return Settled::Stale;
     }
     match &settle.fate {
@@ -240,19 +242,36 @@ mod tests {
         let removal = settles(Fate::Remove);
         type Row<'a> = (&'a str, [(&'a Batch, u64); 3], [Settled; 3]);
         #[rustfmt::skip]
-        let rows: [Row<'_>; 3] = [
+        let rows: [Row<'_>; 4] = [
             ("removed", [(&removal, 100), (&removal, 100), (&longer, 100)],
                         [Settled::Done, Settled::Gone, Settled::Gone]),
             ("returned", [(&back, 100), (&removal, 100), (&longer, 100)],
                          [Settled::Done, Settled::Stale, Settled::Stale]),
             ("extended in time", [(&longer, 100), (&back, 500), (&removal, 500)],
                                  [Settled::Done, Settled::Done, Settled::Stale]),
+            ("extended too late", [(&longer, 250), (&longer, 950), (&removal, 950)],
+                                  [Settled::Done, Settled::Done, Settled::Done]),
         ];
         for (name, batches, expected) in rows {
             let batches = batches.map(|(batch, now)| (batch, Timestamp(now)));
             let plan = plan(&batches, found(0));
             let settled: Vec<Settled> = plan.applied.iter().map(|one| one.settles[0]).collect();
             assert_eq!(settled, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn others_hear_of_what_is_back_and_of_leases_that_end_sooner() {
+        let extend = |until| settles(Fate::Extend { until: Timestamp(until) });
+        let rows = [
+            (settles(Fate::Return { due: Timestamp(900), head: None }), 1),
+            (extend(150), 1),
+            (extend(250), 0),
+            (settles(Fate::Remove), 0),
+        ];
+        for (batch, expected) in rows {
+            let told: u32 = plan(&[(&batch, NOW)], found(0)).news.values().sum();
+            assert_eq!(told, expected, "{batch:?}");
         }
     }
 

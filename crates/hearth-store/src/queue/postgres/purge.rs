@@ -17,7 +17,7 @@ pub(super) async fn purge(
     lane: &Lane,
     put_before: Timestamp,
 ) -> Result<u64, sqlx::Error> {
-    let (mut purged, mut after) = (0, i64::MIN);
+    let (mut purged, mut after) = (0, (i64::MIN, i64::MIN));
     loop {
         let step = answer_in_time(purge_some(&store.pool, lane, (put_before, after))).await?;
         purged += step.purged;
@@ -35,27 +35,30 @@ pub(super) async fn purge(
 struct Step {
     purged: u64,
     news: Vec<LaneName>,
-    /// The last entry that was looked at; `None` if there were none.
-    last: Option<i64>,
+    /// When the last entry was put that was looked at, and its id; `None` if there were none.
+    last: Option<(i64, i64)>,
 }
 
 async fn purge_some(
     pool: &PgPool,
     lane: &Lane,
-    (put_before, after): (Timestamp, i64),
+    (put_before, after): (Timestamp, (i64, i64)),
 ) -> Result<Step, sqlx::Error> {
     let mut transaction = pool.begin_with(BEGIN).await?;
-    let ids: Vec<i64> = sqlx::query_scalar(
-        "SELECT id FROM hearth.entry
-         WHERE kind = $1 AND lane = $2 AND id > $3 AND put_at < $4 ORDER BY id LIMIT $5",
+    let old: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT put_at, id FROM hearth.entry
+         WHERE kind = $1 AND lane = $2 AND (put_at, id) > ($3, $4) AND put_at < $5
+         ORDER BY put_at, id LIMIT $6",
     )
     .bind(lane.kind)
     .bind(&lane.name)
-    .bind(after)
+    .bind(after.0)
+    .bind(after.1)
     .bind(millis(put_before))
     .bind(rows(limits::POSTGRES_PURGE_ENTRIES))
     .fetch_all(&mut *transaction)
     .await?;
+    let ids: Vec<i64> = old.iter().map(|(_, id)| *id).collect();
     let locks = locks_of_entries(&mut transaction, &ids).await?;
     take_locks(&mut transaction, locks).await?;
     let found = lock_rows(&mut transaction, &ids).await?;
@@ -68,5 +71,5 @@ async fn purge_some(
     remove(&mut transaction, removed, apart).await?;
     let news = free(&mut transaction, groups).await?;
     transaction.commit().await?;
-    Ok(Step { purged, news, last: ids.last().copied() })
+    Ok(Step { purged, news, last: old.last().copied() })
 }

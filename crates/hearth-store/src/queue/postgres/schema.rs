@@ -12,7 +12,15 @@ use crate::error::StoreError;
 
 /// The steps from an empty database to the newest schema; a step never changes once it was
 /// released.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_queue.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/postgres/0001_queue.sql"),
+    include_str!("../../../migrations/postgres/0002_put_at.sql"),
+];
+
+/// The start of the transaction that looks at the tables. Whoever waited for the lock must see what
+/// was done meanwhile. An index of many entries takes longer than a statement may otherwise, and so
+/// does waiting for somebody else who makes one.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout TO 0";
 
 /// The oldest PostgreSQL that can tell what became of a transaction.
 const VERSION_MIN: u32 = 13;
@@ -24,8 +32,7 @@ const LOCK: i64 = 0x6865_6172_7468;
 pub(super) async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
     let failed = StoreError::during;
     check_version(pool).await?;
-    // Whoever waited for the lock must see what was done meanwhile.
-    let transaction = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await;
+    let transaction = pool.begin_with(BEGIN).await;
     let mut transaction = transaction.map_err(failed("begin to look at the schema"))?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(LOCK)

@@ -155,6 +155,29 @@ async fn a_group_that_several_servers_put_into_keeps_the_order_of_its_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_leased_for_somebody_who_went_away_is_given_back() {
+    let test = "what_was_leased_for_somebody_who_went_away_is_given_back";
+    let Some(address) = database(test).await else { return };
+    let tasks = Tasks::default();
+    let queue = PostgresQueue::open(&address, &tasks).await.unwrap();
+    let lane = lane("gone");
+    queue.apply(puts(vec![entry(&lane, None, "x"); 3]), NOW).await.unwrap();
+    let at_rest = tasks.running();
+    for _ in 0..20 {
+        let ask = Ask { lane: &lane, entries: 1, bytes: usize::MAX, until: LATER };
+        // It asks, and does not wait for the answer.
+        let _ = tokio::time::timeout(Duration::ZERO, queue.lease(ask, NOW)).await;
+    }
+    let all_are_back = async {
+        while tasks.running() > at_rest || queue.counts(&lane, NOW).await.unwrap().waiting < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all_are_back).await.unwrap();
+    queue.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_hears_what_another_has_put() {
     let Some(address) = database("a_server_hears_what_another_has_put").await else { return };
     let (one, other) = (open(&address).await, open(&address).await);
@@ -344,6 +367,28 @@ async fn servers_may_start_together_and_a_newer_schema_is_refused() {
     assert_eq!(asked(&address, newer).await, 99);
     let refused = PostgresQueue::open(&address, &tasks).await.unwrap_err();
     assert!(matches!(refused, StoreError::TooNew { found: 99, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn tables_of_the_first_schema_are_brought_up_to_date() {
+    let test = "tables_of_the_first_schema_are_brought_up_to_date";
+    let Some(address) = database(test).await else { return };
+    let mut old = PgConnection::connect(&address).await.unwrap();
+    let first = include_str!("../../../migrations/postgres/0001_queue.sql");
+    let rows = "CREATE TABLE hearth.queue_schema (version bigint NOT NULL);
+        INSERT INTO hearth.queue_schema VALUES (1);
+        INSERT INTO hearth.entry (id, kind, lane, put_at, due, leases, leased, behind, head, body,
+            body_bytes) VALUES (0, 'test', 'old', 5, 5, 0, false, false, '{}', 'abc', 3);";
+    let whole = format!("CREATE SCHEMA hearth; {first} {rows}");
+    sqlx::raw_sql(&whole).execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    let queue = open(&address).await;
+    let lane = lane("old");
+    assert_eq!(lease(&queue, &lane, 9).await[0].body, "abc");
+    queue.apply(puts(vec![entry(&lane, None, "")]), NOW).await.unwrap();
+    assert_eq!(queue.purge(&lane, NOW).await.unwrap(), 1);
+    let indexes = "SELECT count(*) FROM pg_indexes WHERE indexname = 'entry_put'";
+    assert_eq!(asked(&address, indexes).await, 1);
 }
 
 #[tokio::test]

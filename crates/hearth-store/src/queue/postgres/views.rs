@@ -49,6 +49,38 @@ pub(super) async fn lanes(
     Ok(names.into_iter().map(|name| Lane { kind, name }).collect())
 }
 
+/// Lanes by their names, and when the first of each is due that is behind no other.
+pub(super) async fn dues(
+    pool: &PgPool,
+    kind: &'static str,
+    after: Option<&str>,
+    items: usize,
+) -> Result<Vec<(Lane, Timestamp)>, sqlx::Error> {
+    let found: Vec<(String, i64)> = sqlx::query_as(
+        "WITH RECURSIVE found(lane) AS (
+             (SELECT lane FROM hearth.entry
+              WHERE kind = $1 AND (lane, id) > ($2, $3) ORDER BY lane, id LIMIT 1)
+             UNION ALL
+             SELECT next.lane FROM found CROSS JOIN LATERAL (
+                 SELECT e.lane FROM hearth.entry e
+                 WHERE e.kind = $1 AND e.lane > found.lane ORDER BY e.lane LIMIT 1) AS next)
+         SELECT named.lane, first.due FROM (SELECT lane FROM found LIMIT $4) AS named
+         CROSS JOIN LATERAL (
+             SELECT e.due FROM hearth.entry e
+             WHERE e.kind = $1 AND e.lane = named.lane AND NOT e.behind
+             ORDER BY e.due LIMIT 1) AS first
+         ORDER BY named.lane",
+    )
+    .bind(kind)
+    .bind(after.unwrap_or_default())
+    .bind(if after.is_some() { i64::MAX } else { i64::MIN })
+    .bind(rows(items))
+    .fetch_all(pool)
+    .await?;
+    let due = |(name, due): (String, i64)| (Lane { kind, name }, timestamp(due));
+    Ok(found.into_iter().map(due).collect())
+}
+
 /// How many entries there are. All of the lane are counted.
 pub(super) async fn counts(
     pool: &PgPool,

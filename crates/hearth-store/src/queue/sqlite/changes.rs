@@ -88,8 +88,7 @@ impl Writer {
         if !ids.is_empty() {
             entries = Entries::new(self.entries(&ids).await?);
         }
-        let verdicts =
-            applies.iter().map(|asked| entries.settle(&asked.wish.batch, asked.wish.now)).collect();
+        let verdicts = applies.iter().map(|asked| entries.settle(&asked.wish.batch)).collect();
         self.change(&entries, effects).await?;
         let mut removal = Removal::default();
         for (id, entry) in entries.removed() {

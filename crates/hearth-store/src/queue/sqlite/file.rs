@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use hearth_types::time::Timestamp;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -13,7 +14,10 @@ use crate::queue::sqlite::lanes::{Known, Lanes};
 use crate::queue::sqlite::rows;
 
 /// The steps from an empty file to the newest schema; a step never changes once it was released.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite_queue/0001_entries.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite_queue/0001_entries.sql"),
+    include_str!("../../../migrations/sqlite_queue/0002_time.sql"),
+];
 
 /// How long a statement waits for somebody else: only a copy of the file that a person makes can be
 /// in the way.
@@ -45,6 +49,8 @@ pub(super) async fn connect(file: &Path) -> Result<SqliteConnection, StoreError>
         .pragma("cache_size", format!("-{CACHE_KILOBYTES}"))
         .pragma("wal_autocheckpoint", LOG_PAGES.to_string())
         .pragma("journal_size_limit", LOG_BYTES_KEPT.to_string())
+        // What is copied on the way is nobody else's to read, and little.
+        .pragma("temp_store", "MEMORY")
         .disable_statement_logging();
     options.connect().await.map_err(StoreError::during("open the queue"))
 }
@@ -80,12 +86,15 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
     Ok(())
 }
 
-/// The latest id that may have been given.
-pub(super) async fn last_id(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    sqlx::query_scalar("SELECT id FROM given")
+/// The latest id that may have been given, and the latest time that was noted.
+pub(super) async fn last_id_and_time(
+    connection: &mut SqliteConnection,
+) -> Result<(i64, Timestamp), StoreError> {
+    let (id, at): (i64, i64) = sqlx::query_as("SELECT id, at FROM given")
         .fetch_one(connection)
         .await
-        .map_err(StoreError::during("read the latest id"))
+        .map_err(StoreError::during("read the latest id"))?;
+    Ok((id, rows::timestamp(at)))
 }
 
 /// The lanes, without those that nobody needs any more.

@@ -118,6 +118,12 @@ impl Group {
         self.applies.len() + self.leases.len() + self.purges.len()
     }
 
+    /// The latest time that anybody has said.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        let applies = self.applies.iter().map(|asked| asked.wish.now);
+        applies.chain(self.leases.iter().map(|asked| asked.wish.now)).max()
+    }
+
     /// Whether somebody must not be answered before the disk has it. A lease need not be durable.
     pub(super) fn must_be_durable(&self) -> bool {
         !self.applies.is_empty() || !self.purges.is_empty()

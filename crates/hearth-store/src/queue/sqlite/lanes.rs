@@ -80,6 +80,8 @@ pub(super) struct Effects {
     pub(super) latest: HashMap<i64, Timestamp>,
     /// Up to which id the file says that they may have been given, if that changes.
     pub(super) given: Option<i64>,
+    /// The latest time that the file says, if that changes.
+    pub(super) noted: Option<Timestamp>,
     /// Lanes to be signalled, once for each chance to lease.
     pub(super) signals: Vec<i64>,
 }
@@ -183,8 +185,13 @@ impl Lanes {
         self.by_number.get(&number)
     }
 
-    /// The lanes of a kind that have entries, in the order of their names.
-    pub(super) fn after(&self, kind: &'static str, after: Option<&str>, items: usize) -> Vec<Lane> {
+    /// The lanes of a kind that have entries, with their numbers, in the order of their names.
+    pub(super) fn after(
+        &self,
+        kind: &'static str,
+        after: Option<&str>,
+        items: usize,
+    ) -> Vec<(Lane, i64)> {
         let lane = |name: &str| Lane { kind, name: name.to_owned() };
         let from =
             after.map_or_else(|| Bound::Included(lane("")), |name| Bound::Excluded(lane(name)));
@@ -193,7 +200,7 @@ impl Lanes {
             .take_while(|(lane, _)| lane.kind == kind)
             .filter(|(_, known)| known.entries > 0)
             .take(items)
-            .map(|(lane, _)| lane.clone())
+            .map(|(lane, known)| (lane.clone(), known.number))
             .collect()
     }
 
@@ -223,7 +230,7 @@ mod tests {
             lanes.read((kind, name.to_owned()), known);
         }
         let names = |after, items| -> Vec<String> {
-            lanes.after("sqs", after, items).into_iter().map(|lane| lane.name).collect()
+            lanes.after("sqs", after, items).into_iter().map(|(lane, _)| lane.name).collect()
         };
         assert_eq!(names(None, 9), ["a", "b"]);
         assert_eq!(names(Some("a"), 9), ["b"]);

@@ -22,7 +22,7 @@
 //! # Deliberately absent
 //!
 //! No second process: whoever opens a file must be the only one, which the lock of the data
-//! directory sees to. Room on the disk is used again and not given back.
+//! directory sees to.
 
 mod group;
 mod writer;
@@ -33,6 +33,7 @@ mod leases;
 mod reads;
 mod lanes;
 mod rows;
+mod room;
 mod file;
 pub mod recover;
 mod log;
@@ -137,12 +138,11 @@ impl SqliteQueue {
         self.operations.lock().expect("no code panics while it holds the channel")
     }
 
-    /// Ends the leases of a lane.
-    async fn give_back_of(&self, lane: &Lane, now: Timestamp) -> Result<u64, StoreError> {
+    /// Ends the leases of some lanes.
+    async fn give_back_of(&self, lanes: &[i64], now: Timestamp) -> Result<u64, StoreError> {
         let mut all = 0;
         loop {
-            let Some((number, _)) = self.lane(lane) else { return Ok(all) };
-            let receipts = reads::leased(&self.readers, number, now).await?;
+            let receipts = reads::leased(&self.readers, lanes, now).await?;
             let found = receipts.len();
             if found == 0 {
                 return Ok(all);
@@ -197,7 +197,30 @@ impl Queue for SqliteQueue {
         after: Option<&str>,
         items: usize,
     ) -> Result<Vec<Lane>, StoreError> {
-        Ok(self.shared.lanes().after(kind, after, items))
+        let lanes = self.shared.lanes().after(kind, after, items);
+        Ok(lanes.into_iter().map(|(lane, _number)| lane).collect())
+    }
+
+    async fn dues(
+        &self,
+        kind: &'static str,
+        after: Option<&str>,
+        items: usize,
+    ) -> Result<Vec<(Lane, Timestamp)>, StoreError> {
+        let mut after = after.map(str::to_owned);
+        loop {
+            let lanes = self.shared.lanes().after(kind, after.as_deref(), items);
+            let Some((last, _)) = lanes.last() else { return Ok(Vec::new()) };
+            after = Some(last.name.clone());
+            let numbers: Vec<i64> = lanes.iter().map(|(_, number)| *number).collect();
+            let dues = reads::dues(&self.readers, &numbers).await?;
+            let due = |(lane, number): (Lane, i64)| Some((lane, *dues.get(&number)?));
+            let page: Vec<(Lane, Timestamp)> = lanes.into_iter().filter_map(due).collect();
+            // All of them may have been emptied meanwhile, which is not the end.
+            if !page.is_empty() {
+                return Ok(page);
+            }
+        }
     }
 
     async fn counts(&self, lane: &Lane, now: Timestamp) -> Result<Counts, StoreError> {
@@ -241,12 +264,15 @@ impl Queue for SqliteQueue {
         let (mut all, mut after) = (0, None::<String>);
         loop {
             let lanes = self.shared.lanes().after(kind, after.as_deref(), LANES_AT_ONCE);
-            let Some(last) = lanes.last() else { return Ok(all) };
+            let Some((last, _)) = lanes.last() else { return Ok(all) };
             after = Some(last.name.clone());
-            for lane in &lanes {
-                all += self.give_back_of(lane, now).await?;
-            }
+            let numbers: Vec<i64> = lanes.iter().map(|(_, number)| *number).collect();
+            all += self.give_back_of(&numbers, now).await?;
         }
+    }
+
+    async fn latest(&self) -> Result<Option<Timestamp>, StoreError> {
+        reads::latest(&self.readers).await
     }
 
     fn signals(&self) -> &Signals {

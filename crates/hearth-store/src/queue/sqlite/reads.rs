@@ -1,5 +1,7 @@
 //! Looking at entries without changing them, on connections that only read.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use hearth_types::time::Timestamp;
 use sqlx::sqlite::SqlitePool;
@@ -24,6 +26,34 @@ pub(super) async fn next_due(
     .await
     .map_err(StoreError::during("look when an entry is due"))?;
     Ok(due.map(timestamp))
+}
+
+/// When the first entry of each of some lanes is due.
+pub(super) const DUES: &str = "
+    SELECT wanted.value, (
+        SELECT due FROM entry WHERE lane = wanted.value AND blocked = 0 ORDER BY due LIMIT 1)
+    FROM json_each(?1) AS wanted";
+
+/// The same as [`next_due`] of many lanes, in one query. Those that are empty are left out.
+pub(super) async fn dues(
+    readers: &SqlitePool,
+    lanes: &[i64],
+) -> Result<HashMap<i64, Timestamp>, StoreError> {
+    let rows: Vec<(i64, Option<i64>)> = sqlx::query_as(DUES)
+        .bind(rows::list(&lanes))
+        .fetch_all(readers)
+        .await
+        .map_err(StoreError::during("look when entries are due"))?;
+    Ok(rows.into_iter().filter_map(|(lane, due)| Some((lane, timestamp(due?)))).collect())
+}
+
+/// See [`crate::queue::Queue::latest`].
+pub(super) async fn latest(readers: &SqlitePool) -> Result<Option<Timestamp>, StoreError> {
+    let at: i64 = sqlx::query_scalar("SELECT at FROM given")
+        .fetch_one(readers)
+        .await
+        .map_err(StoreError::during("look what time it was"))?;
+    Ok(Some(timestamp(at)).filter(|at| *at > Timestamp(0)))
 }
 
 /// What is delayed or leased, and the oldest. Of those that are not early it is the first.
@@ -60,19 +90,21 @@ pub(super) async fn counts(
 /// Entries whose leases are given back in one transaction.
 const RECEIPTS_AT_ONCE: i64 = 1_000;
 
-/// Leases that last. It looks at what is delayed or leased, in the index.
+/// Leases of some lanes that last. It looks at what is delayed or leased, in the index.
 pub(super) const LEASED: &str = "
-    SELECT id, leases FROM entry
-    WHERE lane = ?1 AND blocked IN (0, 1) AND due > ?2 AND leased = 1 LIMIT ?3";
+    SELECT entry.id, entry.leases FROM json_each(?1) AS wanted CROSS JOIN entry
+    ON entry.lane = wanted.value AND entry.blocked IN (0, 1) AND entry.due > ?2
+        AND entry.leased = 1
+    LIMIT ?3";
 
-/// Some of the leases of a lane that last.
+/// Some of the leases of lanes that last.
 pub(super) async fn leased(
     readers: &SqlitePool,
-    lane: i64,
+    lanes: &[i64],
     now: Timestamp,
 ) -> Result<Vec<Receipt>, StoreError> {
     let rows: Vec<(i64, i64)> = sqlx::query_as(LEASED)
-        .bind(lane)
+        .bind(rows::list(&lanes))
         .bind(milliseconds(now))
         .bind(RECEIPTS_AT_ONCE)
         .fetch_all(readers)

@@ -303,8 +303,12 @@ impl Copying {
             None if self.last == 0 => 0,
             None => self.last.saturating_add(IDS_LEFT_OUT),
         };
-        sqlx::query("UPDATE given SET id = ?1")
+        // A file of an older server does not say it.
+        let read = sqlx::query_scalar("SELECT at FROM given").fetch_optional(&mut self.from).await;
+        let at: Option<Option<i64>> = readable(read)?;
+        sqlx::query("UPDATE given SET id = ?1, at = ?2")
             .bind(last)
+            .bind(at.flatten().unwrap_or(0))
             .execute(&mut self.to)
             .await
             .map_err(StoreError::during("copy the latest id"))?;

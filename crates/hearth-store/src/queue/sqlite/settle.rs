@@ -51,16 +51,16 @@ impl Entries {
     }
 
     /// Decides what a batch does to them.
-    pub(super) fn settle(&mut self, batch: &Batch, now: Timestamp) -> Verdict {
+    pub(super) fn settle(&mut self, batch: &Batch) -> Verdict {
         match batch.unless_settled {
-            Unless::GoOn => Verdict::Happens(self.settle_each(&batch.settles, now)),
+            Unless::GoOn => Verdict::Happens(self.settle_each(&batch.settles)),
             Unless::Nothing => {
                 // On a copy of those that it is about.
                 let ids = batch.settles.iter().map(|settle| settle.receipt.entry.0);
                 let there = ids.filter_map(|id| Some((id, self.there.get(&id)?.clone()))).collect();
-                let settles = Self::new(there).settle_each(&batch.settles, now);
+                let settles = Self::new(there).settle_each(&batch.settles);
                 if settles.iter().all(|settled| *settled == Settled::Done) {
-                    Verdict::Happens(self.settle_each(&batch.settles, now))
+                    Verdict::Happens(self.settle_each(&batch.settles))
                 } else {
                     Verdict::Nothing(settles)
                 }
@@ -78,11 +78,11 @@ impl Entries {
         &self.removed
     }
 
-    fn settle_each(&mut self, settles: &[Settle], now: Timestamp) -> Vec<Settled> {
-        settles.iter().map(|settle| self.settle_one(settle, now)).collect()
+    fn settle_each(&mut self, settles: &[Settle]) -> Vec<Settled> {
+        settles.iter().map(|settle| self.settle_one(settle)).collect()
     }
 
-    fn settle_one(&mut self, settle: &Settle, now: Timestamp) -> Settled {
+    fn settle_one(&mut self, settle: &Settle) -> Settled {
         let id = settle.receipt.entry.0;
         let Some(entry) = self.there.get_mut(&id) else { return Settled::Gone };
         if !entry.leased || entry.leases != settle.receipt.lease {
@@ -94,7 +94,6 @@ impl Entries {
                 self.removed.push((id, entry));
                 return Settled::Done;
             }
-            Fate::Return { .. } | Fate::Extend { .. } if entry.due <= now => return Settled::Stale,
             Fate::Return { due, head } => {
                 entry.leased = false;
                 entry.due = *due;
@@ -144,20 +143,20 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_good_for_what_it_says() {
+    fn a_lease_is_good_until_there_is_another_one_also_when_it_has_run_out() {
         let cases = [
             (settle(1, 2, Fate::Remove), Settled::Done),
             (settle(1, 2, back()), Settled::Done),
             (settle(1, 2, Fate::Extend { until: Timestamp(900) }), Settled::Done),
             (settle(1, 1, Fate::Remove), Settled::Stale),
             (settle(2, 2, Fate::Remove), Settled::Done),
-            (settle(2, 2, back()), Settled::Stale),
-            (settle(2, 2, Fate::Extend { until: Timestamp(900) }), Settled::Stale),
+            (settle(2, 2, back()), Settled::Done),
+            (settle(2, 2, Fate::Extend { until: Timestamp(900) }), Settled::Done),
             (settle(3, 2, Fate::Remove), Settled::Stale),
             (settle(4, 1, Fate::Remove), Settled::Gone),
         ];
         for (wish, expected) in cases {
-            let found = entries().settle(&batch(Unless::GoOn, vec![wish.clone()]), NOW);
+            let found = entries().settle(&batch(Unless::GoOn, vec![wish.clone()]));
             assert_eq!(found, Verdict::Happens(vec![expected]), "{wish:?}");
         }
     }
@@ -166,10 +165,10 @@ mod tests {
     fn a_batch_sees_what_those_before_it_did() {
         let mut entries = entries();
         let twice = vec![settle(1, 2, back()), settle(1, 2, Fate::Remove)];
-        let found = entries.settle(&batch(Unless::GoOn, twice), NOW);
+        let found = entries.settle(&batch(Unless::GoOn, twice));
         assert_eq!(found, Verdict::Happens(vec![Settled::Done, Settled::Stale]));
         let again = batch(Unless::GoOn, vec![settle(1, 2, back())]);
-        assert_eq!(entries.settle(&again, NOW), Verdict::Happens(vec![Settled::Stale]));
+        assert_eq!(entries.settle(&again), Verdict::Happens(vec![Settled::Stale]));
         assert_eq!(entries.changed().map(|(id, _)| id).collect::<Vec<_>>(), [1]);
     }
 
@@ -177,11 +176,11 @@ mod tests {
     fn a_batch_that_depends_on_all_leaves_nothing_behind() {
         let mut entries = entries();
         let wishes = vec![settle(1, 2, Fate::Remove), settle(3, 2, Fate::Remove)];
-        let found = entries.settle(&batch(Unless::Nothing, wishes), NOW);
+        let found = entries.settle(&batch(Unless::Nothing, wishes));
         assert_eq!(found, Verdict::Nothing(vec![Settled::Done, Settled::Stale]));
         assert!(entries.removed().is_empty());
         let alone = batch(Unless::Nothing, vec![settle(1, 2, Fate::Remove)]);
-        assert_eq!(entries.settle(&alone, NOW), Verdict::Happens(vec![Settled::Done]));
+        assert_eq!(entries.settle(&alone), Verdict::Happens(vec![Settled::Done]));
         assert_eq!(entries.removed().len(), 1);
     }
 }

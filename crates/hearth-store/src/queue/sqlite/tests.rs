@@ -157,6 +157,51 @@ async fn the_oldest_is_known_also_of_those_that_come_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn the_time_is_noted_now_and_then_and_known_after_a_crash() {
+    let (queue, file, _directory) = fresh().await;
+    assert_eq!(queue.latest().await.unwrap(), None);
+    let noon = Timestamp(1_800_000_000_000);
+    let rows = [
+        (noon, noon),
+        (noon.plus_millis(9_999), noon),
+        (noon.plus_millis(10_000), noon.plus_millis(10_000)),
+        // Set back by an hour, it is as late as before; by a week, it was wrong before.
+        (Timestamp(noon.0 - 3_600_000), noon.plus_millis(10_000)),
+        (Timestamp(noon.0 - 7 * 86_400_000), Timestamp(noon.0 - 7 * 86_400_000)),
+    ];
+    for (now, expected) in rows {
+        queue.apply(puts(vec![entry(b"x")]), now).await.unwrap();
+        assert_eq!(queue.latest().await.unwrap(), Some(expected), "at {now}");
+    }
+    let (copy, _image) = image(&file);
+    queue.close().await;
+    let queue = open(&copy).await;
+    assert_eq!(queue.latest().await.unwrap(), Some(rows[4].1));
+    queue.close().await;
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("queue.db");
+    let mut old = file::connect(&file).await.unwrap();
+    let first = include_str!("../../../migrations/sqlite_queue/0001_entries.sql");
+    sqlx::raw_sql(first).execute(&mut old).await.unwrap();
+    let rows = "INSERT INTO lane VALUES (1, 'invoke', 'hello');
+        UPDATE given SET id = 1000;
+        INSERT INTO entry (id, lane, due, put_at, blocked, early, head, body_bytes, body)
+            VALUES (7, 1, 5, 5, 0, 0, '{}', 3, x'616263');
+        PRAGMA user_version = 1";
+    sqlx::raw_sql(rows).execute(&mut old).await.unwrap();
+    sqlx::Connection::close(old).await.unwrap();
+    let queue = open(&file).await;
+    assert_eq!(lease(&queue, 9).await[0].body, "abc");
+    assert!(put(&queue, b"new").await > EntryId(1_000));
+    assert_eq!(queue.latest().await.unwrap(), None);
+    queue.close().await;
+}
+
+#[tokio::test]
 async fn a_closed_queue_answers_that_it_is() {
     let (queue, _, _directory) = fresh().await;
     put(&queue, b"one").await;
@@ -416,6 +461,47 @@ async fn on_a_full_disk_puts_are_refused_and_nothing_is_lost() {
     assert_eq!(number(&mut writer.connection, "SELECT count(*) FROM payload").await, 1);
 }
 
+/// A file with twenty megabytes of payload that are gone, and one entry.
+async fn mostly_free(file: &Path) -> Writer {
+    let mut writer = Writer::open(file).await.unwrap();
+    for _ in 0..20 {
+        assert!(work(&mut writer, vec![puts(vec![entry(&[7; 1_000_000])])]).await[0].is_ok());
+    }
+    purge(&mut writer, lane()).await;
+    assert!(work(&mut writer, vec![puts(vec![entry(b"kept")])]).await[0].is_ok());
+    assert!(number(&mut writer.connection, "PRAGMA page_count").await > 4_000);
+    writer
+}
+
+#[tokio::test]
+async fn room_is_given_back_when_nobody_asks_for_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("queue.db");
+    let mut writer = mostly_free(&file).await;
+    writer.give_room_back().await;
+    assert!(fs::metadata(&file).unwrap().len() < 1_000_000);
+    // It works on as before.
+    assert!(work(&mut writer, vec![puts(vec![entry(b"new")])]).await[0].is_ok());
+    assert_eq!(number(&mut writer.connection, "SELECT count(*) FROM entry").await, 2);
+    let (copy, _image) = image(&file);
+    let queue = open(&copy).await;
+    let bodies: Vec<_> = lease(&queue, 9).await.into_iter().map(|leased| leased.body).collect();
+    assert_eq!(bodies, ["kept", "new"]);
+    queue.close().await;
+}
+
+#[tokio::test]
+async fn room_is_given_back_at_a_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("queue.db");
+    let writer = mostly_free(&file).await;
+    sqlx::Connection::close(writer.connection).await.unwrap();
+    let queue = open(&file).await;
+    assert_eq!(lease(&queue, 9).await[0].body, "kept");
+    queue.close().await;
+    assert!(fs::metadata(&file).unwrap().len() < 1_000_000);
+}
+
 #[tokio::test]
 async fn empty_lanes_are_forgotten_and_made_again() {
     let directory = tempfile::tempdir().unwrap();
@@ -507,6 +593,7 @@ async fn no_query_that_is_asked_often_reads_a_whole_table() {
         super::reads::PAGE,
         super::reads::COUNTS,
         super::reads::LEASED,
+        super::reads::DUES,
         "SELECT due FROM entry WHERE lane = ?1 AND blocked = 0 ORDER BY due LIMIT 1",
         "DELETE FROM entry WHERE id IN (SELECT value FROM json_each(?1))",
     ];

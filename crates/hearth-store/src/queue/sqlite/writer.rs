@@ -23,10 +23,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use hearth_types::limits;
+use hearth_types::time::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::fs;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::error::StoreError;
 use crate::queue::Lane;
@@ -35,6 +39,7 @@ use crate::queue::sqlite::file::{self, LOG_PAGES_MAX};
 use crate::queue::sqlite::group::{Changes, Done, Group, Operation};
 use crate::queue::sqlite::lanes::{Effects, Shared};
 use crate::queue::sqlite::recover;
+use crate::queue::sqlite::room::{self, Left};
 use crate::queue::sqlite::rows::{self, Why};
 
 /// After how many transactions it is looked whether the log has become too long. It grows by some
@@ -47,6 +52,9 @@ const EMPTY_LANES_KEPT: usize = 1_024;
 /// Empty lanes that are looked at in one go.
 const EMPTY_LANES_AT_ONCE: usize = 1_024;
 
+/// How long nobody may have asked for anything before room is given back to the disk.
+const IDLE_MILLIS: u64 = 2_000;
+
 /// The only one who writes.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -55,9 +63,13 @@ pub(super) struct Writer {
     pub(super) next_id: i64,
     /// The file says that ids up to this one may have been given.
     pub(super) given: i64,
+    /// The latest time that the file says.
+    pub(super) noted: Timestamp,
     pub(super) inserts: Vec<Insert>,
     /// How commits are done at present.
     commit: Commit,
+    /// How many transactions there were when it was last looked whether there is room to give back.
+    looked_for_room: u64,
     /// The last of the empty lanes that were looked at.
     lane_looked_at: i64,
     /// Whether the log may have a transaction that was refused, or lack one that was not.
@@ -79,17 +91,24 @@ impl Writer {
     pub(super) async fn open(file: &Path) -> Result<Self, StoreError> {
         let mut connection = file::connect(file).await?;
         file::migrate(&mut connection).await?;
-        let last_id = file::last_id(&mut connection).await?;
+        let doubtful = match room::give_back(&mut connection, Left::Starting).await {
+            Ok(()) => false,
+            Err(error) if recover::is_damage(&error) => return Err(error),
+            Err(error) => could_not_give_back(&error),
+        };
+        let (last_id, noted) = file::last_id_and_time(&mut connection).await?;
         let lanes = file::lanes(&mut connection).await?;
         Ok(Self {
             connection,
             shared: Arc::new(Shared::new(lanes, last_id)),
             next_id: last_id + 1,
             given: last_id,
+            noted,
             inserts: Insert::all(),
             commit: Commit::Durable,
+            looked_for_room: 0,
             lane_looked_at: 0,
-            doubtful: false,
+            doubtful,
             file: file.to_owned(),
             suspected: false,
         })
@@ -97,7 +116,7 @@ impl Writer {
 
     /// Works until nobody can ask any more and all who asked are answered.
     pub(super) async fn run(mut self, mut operations: mpsc::Receiver<Operation>) {
-        while let Some(first) = operations.recv().await {
+        while let Some(first) = self.next(&mut operations).await {
             // Whoever was just answered may have something to ask again: lets it come first.
             tokio::task::yield_now().await;
             self.work(Group::gather(first, &mut operations)).await;
@@ -107,6 +126,32 @@ impl Writer {
             }
         }
         self.close().await;
+    }
+
+    /// The next operation; `None` when nobody can ask any more. When nobody has asked for a while,
+    /// there is time for what would hold others up.
+    async fn next(&mut self, operations: &mut mpsc::Receiver<Operation>) -> Option<Operation> {
+        let commits = self.shared.commits();
+        if self.looked_for_room != commits {
+            let idle = Duration::from_millis(IDLE_MILLIS);
+            if let Ok(next) = timeout(idle, operations.recv()).await {
+                return next;
+            }
+            self.looked_for_room = commits;
+            self.give_room_back().await;
+        }
+        operations.recv().await
+    }
+
+    /// Gives back to the disk what is free in the file, if that is next to all of it.
+    pub(super) async fn give_room_back(&mut self) {
+        if self.doubtful {
+            return;
+        }
+        if let Err(error) = room::give_back(&mut self.connection, Left::Working).await {
+            self.doubtful = could_not_give_back(&error);
+            self.note(&error).await;
+        }
     }
 
     /// Does what a group asks for, and answers.
@@ -146,6 +191,7 @@ impl Writer {
         match self.attempt(group, &mut effects).await {
             Ok(done) => {
                 self.given = effects.given.unwrap_or(self.given);
+                self.noted = effects.noted.unwrap_or(self.noted);
                 self.shared.committed(effects, self.next_id - 1);
                 Ok(done)
             }
@@ -164,6 +210,7 @@ impl Writer {
     async fn attempt(&mut self, group: &Group, effects: &mut Effects) -> Result<Done, StoreError> {
         self.choose_commit(group).await?;
         self.say("BEGIN IMMEDIATE", "begin a transaction").await?;
+        self.note_time(group, effects).await?;
         let verdicts = self.settle_all(&group.applies, effects).await?;
         let applied = self.put_all(&group.applies, verdicts, effects).await?;
         let leased = self.lease_all(&group.leases, effects).await?;
@@ -172,6 +219,24 @@ impl Writer {
         self.doubtful |= committed.as_ref().is_err_and(rows::is_of_disk);
         committed?;
         Ok(Done { applied, leased, purged })
+    }
+
+    /// Notes now and then what time it is; also when it is so much earlier that what was noted was
+    /// wrong.
+    async fn note_time(&mut self, group: &Group, effects: &mut Effects) -> Result<(), StoreError> {
+        let Some(now) = group.now() else { return Ok(()) };
+        let is_later = now.millis_since(self.noted) >= limits::QUEUE_TIME_NOTED_MS;
+        let was_wrong = self.noted.millis_since(now) > limits::CLOCK_SET_BACK_MS_MAX;
+        if !is_later && !was_wrong {
+            return Ok(());
+        }
+        sqlx::query("UPDATE given SET at = ?1")
+            .bind(rows::milliseconds(now))
+            .execute(&mut self.connection)
+            .await
+            .map_err(StoreError::during("note what time it is"))?;
+        effects.noted = Some(now);
+        Ok(())
     }
 
     /// Empties the log after the disk failed during a commit.
@@ -286,7 +351,12 @@ impl Writer {
                     lanes.forget(number);
                 }
             }
-            Err(error) => tracing::debug!(%error, "empty lanes could not be forgotten"),
+            Err(error) => {
+                let error = StoreError::during("forget empty lanes")(error);
+                // It was a commit like any other, and others before it may not have been waited for.
+                self.doubtful |= rows::is_of_disk(&error);
+                tracing::debug!(%error, "empty lanes could not be forgotten");
+            }
         }
     }
 
@@ -311,4 +381,10 @@ impl Writer {
             tracing::warn!(%error, "the queue's file was not closed well");
         }
     }
+}
+
+/// Reports it, and says whether the log is to be doubted: the disk failed.
+fn could_not_give_back(error: &StoreError) -> bool {
+    tracing::warn!(%error, "room that the queue does not need could not be given back");
+    rows::is_of_disk(error)
 }

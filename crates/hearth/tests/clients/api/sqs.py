@@ -228,6 +228,11 @@ def messages():
     binary = {"some.binary": own["some.binary"]}
     same((found["MessageAttributes"], found["MD5OfMessageAttributes"]), (binary, md5_of(binary)))
     same(found["Attributes"], {"ApproximateReceiveCount": "2"})
+    # Its time is over, and nobody else has it.
+    late = {"QueueUrl": url, "ReceiptHandle": found["ReceiptHandle"]}
+    same(status(sqs.change_message_visibility(**late, VisibilityTimeout=100)), 200)
+    same(receive(url), [])
+    sqs.change_message_visibility(**late, VisibilityTimeout=0)
     [found] = receive(url)
     same(set(found), {"MessageId", "ReceiptHandle", "MD5OfBody", "Body"})
     same(receive(url), [])
