@@ -93,7 +93,8 @@ impl Apis {
         if self.apis.page(&scope, None, most).len() >= most {
             return Err(ApiError::TooMany("APIs per Region"));
         }
-        let empty = Api { stages: [].into(), routes: [].into(), ..api.clone() };
+        let empty =
+            Api { stages: [].into(), routes: [].into(), deployments: [].into(), ..api.clone() };
         self.keep(&empty, api).await
     }
 
