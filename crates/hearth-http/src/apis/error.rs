@@ -17,6 +17,9 @@ pub enum ApiError {
     /// The API has no such part.
     #[error("Invalid {0} identifier specified")]
     PartMissing(&'static str),
+    /// Settings were given for a route that the API does not have.
+    #[error("Unable to find Route by key {0} within the provided RouteSettings")]
+    RouteUnknown(String),
     /// What was asked for breaks a rule.
     #[error("{0}")]
     Invalid(String),

@@ -20,6 +20,10 @@
 //! those are kept that a stage serves.
 
 pub mod record;
+pub mod edit;
+pub mod route_key;
+pub mod uri;
+pub mod identity;
 pub mod error;
 pub mod limits;
 

@@ -6,6 +6,8 @@
 //! 1. Asking ends, and what is read of an answer is bounded.
 //! 2. Redirects are not followed.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Request;
@@ -90,6 +92,16 @@ impl Web {
         address::read(url).is_ok()
     }
 
+    /// Whether an address is one of this machine's own, as far as can be seen from it.
+    #[must_use]
+    pub fn leads_to_this_machine(url: &str) -> bool {
+        let Ok((origin, _path)) = address::read(url) else { return false };
+        let host = origin.host();
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
     /// Sends a request and reads its answer, whatever its status is.
     ///
     /// # Errors
@@ -165,5 +177,21 @@ mod tests {
         assert_eq!(answer, Err(WebError::TooLarge(played.endpoint())));
         let answer = web.ask(get("ftp://a".to_owned())).await;
         assert!(matches!(answer, Err(WebError::Malformed { .. })), "{answer:?}");
+    }
+    #[test]
+    fn addresses_of_this_machine() {
+        #[rustfmt::skip]
+        let rows = [
+            ("http://127.0.0.1:8080/a",   true),
+            ("http://[::1]/",             true),
+            ("http://localhost:1",        true),
+            ("http://a.localhost",        true),
+            ("http://10.0.0.1/",          false),
+            ("http://localhost.example/", false),
+            ("127.0.0.1",                 false),
+        ];
+        for (url, expected) in rows {
+            assert_eq!(Web::leads_to_this_machine(url), expected, "{url}");
+        }
     }
 }
