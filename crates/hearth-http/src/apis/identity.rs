@@ -53,7 +53,7 @@ impl IdentitySource {
         }
     }
 
-    /// What is there; nothing counts as nothing even if it is empty.
+    /// What is there; what is empty counts as nothing.
     #[must_use]
     pub fn value(
         &self,

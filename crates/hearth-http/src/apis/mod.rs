@@ -21,6 +21,7 @@
 
 pub mod record;
 pub mod edit;
+pub mod openapi;
 pub mod route_key;
 pub mod uri;
 pub mod identity;

@@ -83,8 +83,8 @@ mod tests {
         ];
         for (uri, expected) in rows {
             let found = function(&uri);
-            let found =
-                found.map(|(arn, qualifier)| (arn.to_string(), qualifier.map(|q| q.to_string())));
+            let found = found
+                .map(|(arn, qualifier)| (arn.to_string(), qualifier.map(|one| one.to_string())));
             let expected =
                 expected.map(|(arn, qualifier)| (arn.to_owned(), qualifier.map(str::to_owned)));
             assert_eq!(found, expected, "{uri}");

@@ -142,7 +142,7 @@ impl Api {
     ///
     /// If it is a WebSocket API, or what is given cannot be.
     pub fn quick_create(&mut self, quick: Quick, now: Timestamp) -> Result<(), ApiError> {
-        let Quick { target: Some(target), route_key, credentials } = quick else {
+        let Some(target) = quick.target else {
             if quick.route_key.is_some() || quick.credentials.is_some() {
                 let text = "RouteKey and CredentialsArn are only supported together with Target";
                 return Err(ApiError::invalid(text));
@@ -153,9 +153,9 @@ impl Api {
             let text = "Quick create is only supported for HTTP APIs";
             return Err(ApiError::invalid(text));
         }
-        let integration = self.create_integration(quick_integration(target, credentials))?.id;
+        let integration = self.create_integration(quick_integration(target, quick.credentials))?.id;
         let route = RouteChange {
-            key: Some(route_key.unwrap_or_else(|| DEFAULT_ROUTE.to_owned())),
+            key: Some(quick.route_key.unwrap_or_else(|| DEFAULT_ROUTE.to_owned())),
             target: Some(format!("integrations/{integration}")),
             authorization: Some(Authorization::None),
             ..RouteChange::default()
@@ -241,15 +241,15 @@ impl Api {
 fn quick_integration(target: String, credentials: Option<String>) -> IntegrationChange {
     let is_function = uri::may_name_a_function(&target);
     let (kind, format, method) = if is_function {
-        (IntegrationKind::AwsProxy, PayloadFormat::Two, None)
+        (IntegrationKind::AwsProxy, PayloadFormat::Two, "POST")
     } else {
-        (IntegrationKind::HttpProxy, PayloadFormat::One, Some("ANY".to_owned()))
+        (IntegrationKind::HttpProxy, PayloadFormat::One, "ANY")
     };
     IntegrationChange {
         kind: Some(kind),
         uri: Some(target),
         payload_format: Some(format),
-        method,
+        method: Some(method.to_owned()),
         credentials,
         ..IntegrationChange::default()
     }

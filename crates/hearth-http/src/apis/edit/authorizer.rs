@@ -1,10 +1,11 @@
 //! Authorizers.
 
+use hearth_services::remote::web::Web;
+
 use super::super::error::ApiError;
 use super::super::record::{Api, Authorizer, AuthorizerKind, Jwt, PayloadFormat, Protocol};
-use super::super::{limits, new_id, uri};
+use super::super::{identity::IdentitySource, limits, new_id, uri};
 use super::integration::check_credentials;
-use crate::apis::identity::IdentitySource;
 
 /// What is to be set of an authorizer. What is absent stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -228,7 +229,6 @@ fn check_sources(protocol: Protocol, sources: &[String]) -> Result<(), ApiError>
 
 /// An address with TLS. For tests and for what runs beside Hearth, this machine is enough.
 fn is_issuer(issuer: &str) -> bool {
-    use hearth_services::remote::web::Web;
     if !Web::is_address(issuer) || issuer.contains(['?', '#']) {
         return false;
     }

@@ -90,7 +90,13 @@ fn quick_create_makes_what_answers_at_once() {
     assert!(api.stages["$default"].auto_deploy);
 
     let other = Quick { target: Some("http://example.com".to_owned()), ..Quick::default() };
-    api.quick_update(other).unwrap_err();
+    api.quick_update(other).unwrap();
+    let integration = api.integrations.values().next().unwrap();
+    assert_eq!(integration.kind, IntegrationKind::HttpProxy);
+    let back = Quick { target: Some(FUNCTION.to_owned()), ..Quick::default() };
+    api.quick_update(back.clone()).unwrap();
+    api.routes.clear();
+    refused(api.quick_update(back));
 }
 
 #[test]
