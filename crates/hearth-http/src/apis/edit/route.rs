@@ -206,16 +206,12 @@ impl Api {
             Authorization::Jwt => AuthorizerKind::Jwt,
             Authorization::Custom => AuthorizerKind::Request,
         };
-        let id = route.authorizer.as_deref().ok_or_else(|| {
+        let authorizer = route.authorizer.as_deref().and_then(|id| self.authorizers.get(id));
+        if authorizer.is_none_or(|authorizer| authorizer.kind != kind) {
             let name = route.authorization.name();
-            ApiError::invalid(format!("AuthorizerId is required for authorization type {name}"))
-        })?;
-        let authorizer = self.authorizers.get(id);
-        let authorizer = authorizer.ok_or(ApiError::PartMissing("Authorizer"))?;
-        if authorizer.kind != kind {
-            let (name, kind) = (route.authorization.name(), authorizer.kind.name());
             return Err(ApiError::invalid(format!(
-                "The authorizer {id} is of type {kind} and cannot be used with authorization type {name}"
+                "Invalid authorizer ID specified. Setting the authorization type to {name} requires a valid {} authorizer.",
+                kind.name()
             )));
         }
         if kind == AuthorizerKind::Request && !route.scopes.is_empty() {
