@@ -17,4 +17,5 @@
 pub mod request;
 pub mod response;
 pub mod site;
+pub mod jwt;
 pub mod apis;
