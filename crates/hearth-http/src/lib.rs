@@ -17,3 +17,5 @@
 pub mod request;
 pub mod response;
 pub mod site;
+pub mod event;
+pub mod answer;

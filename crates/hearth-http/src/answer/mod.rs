@@ -1,0 +1,3 @@
+//! What the answer of a function means.
+
+pub mod v1;

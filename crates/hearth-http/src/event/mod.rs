@@ -1,0 +1,3 @@
+//! Requests as events.
+
+pub mod v1;
