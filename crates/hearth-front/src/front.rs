@@ -9,6 +9,7 @@ use bytes::Bytes;
 use hearth_control::control::Control;
 use hearth_environment::backend::Connection;
 use hearth_environment::driver::Gateway;
+use hearth_http::apis::Apis;
 use hearth_iam::Iam;
 use hearth_invoke::Invoker;
 use hearth_runtimes::Runtimes;
@@ -40,8 +41,8 @@ use crate::metrics::MetricsPage;
 use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
 use crate::{
-    buses, caller, events, invoke, lambda as lambda_operations, logs as log_operations, own, query,
-    sns, sqs,
+    apigatewayv2, buses, caller, events, invoke, lambda as lambda_operations,
+    logs as log_operations, own, query, sns, sqs,
 };
 
 /// What the front door answers, most of the time.
@@ -58,6 +59,8 @@ pub struct Front {
     pub iam: Arc<Iam>,
     /// Our own buckets.
     pub buckets: Arc<Buckets>,
+    /// HTTP and WebSocket APIs.
+    pub apis: Arc<Apis>,
     /// Our own event buses.
     pub event_buses: Arc<Buses>,
     /// Where code comes from that is named by bucket and key.
@@ -153,6 +156,9 @@ impl Front {
         }
         if is_draining {
             return whole(AwsError::draining().render(Protocol::RestJson));
+        }
+        if apigatewayv2::is_ours(arrived.head.uri.path()) {
+            return whole(apigatewayv2::answer(self, arrived).await);
         }
         let answer = self.rest_json(arrived).await;
         answer.unwrap_or_else(|error| whole(error.render(Protocol::RestJson)))

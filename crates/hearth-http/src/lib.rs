@@ -19,3 +19,5 @@ pub mod response;
 pub mod site;
 pub mod event;
 pub mod answer;
+pub mod authorizer;
+pub mod apis;
