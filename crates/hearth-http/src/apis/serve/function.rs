@@ -1,0 +1,123 @@
+//! Integrations with functions.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hearth_control::policy::access::{Access, Who};
+use hearth_types::ids::RequestId;
+
+use super::super::record::{Integration, PayloadFormat};
+use super::super::uri::{self, Named};
+use super::ApiSite;
+use super::passing::{Caller, Passing};
+use super::said::Said;
+use crate::answer::{v1, v2};
+use crate::event::v1::Maker;
+use crate::functions::{Call, Failure};
+use crate::response::{Body, Response};
+
+/// Who invokes functions for APIs.
+const GATEWAY: &str = "apigateway.amazonaws.com";
+/// What it does.
+const INVOKE: &str = "lambda:InvokeFunction";
+/// What a response of format 1.0 is that does not say it.
+const TEXT: &str = "text/plain; charset=utf-8";
+
+impl ApiSite {
+    /// Runs the function of an integration and says what its answer means.
+    pub(super) async fn invoke(
+        &self,
+        passing: &Passing<'_>,
+        integration: &Integration,
+        caller: &Caller,
+    ) -> Result<Response, Said> {
+        let (source, has_role) = (passing.route_arn(), integration.credentials.is_some());
+        let asked = (integration.uri.as_str(), source.as_str());
+        let (function, qualifier) = self.permitted(passing, asked, has_role)?;
+        let payload = match integration.payload_format {
+            PayloadFormat::One => passing.event_v1(caller),
+            PayloadFormat::Two => passing.event_v2(caller),
+        };
+        let call = Call {
+            // The id in the function's log is its own: one request may run several functions.
+            id: RequestId::random(),
+            function,
+            qualifier,
+            payload: Bytes::from(payload),
+            trace: passing.request.header("x-amzn-trace-id").map(str::to_owned),
+            within: Some(Duration::from_millis(u64::from(integration.timeout_millis))),
+        };
+        let ran = self.functions.run(call).await.map_err(|why| said(passing, &why))?;
+        let read = match integration.payload_format {
+            PayloadFormat::One => response_v1(&ran.payload).map_err(|why| why.to_string()),
+            PayloadFormat::Two => v2::read(&ran.payload).map_err(|why| why.to_string()),
+        };
+        read.map_err(|why| {
+            let (api, route) = (&passing.api.id, &passing.route.key);
+            tracing::info!(api, route, why, "a function answered in a wrong form");
+            Said::Internal
+        })
+    }
+
+    /// The function that a URI names, if it lets API Gateway run it on behalf of this source.
+    pub(super) fn permitted(
+        &self,
+        passing: &Passing<'_>,
+        (template, source): (&str, &str),
+        has_role: bool,
+    ) -> Result<Named, Said> {
+        let uri = uri::with_variables(template, &passing.stage.variables);
+        let api = &passing.api.id;
+        let Some((function, qualifier)) = uri::function(&uri) else {
+            tracing::info!(api, uri, "the URI of an API names no function");
+            return Err(Said::Internal);
+        };
+        if has_role {
+            return Ok((function, qualifier));
+        }
+        let account = passing.api.scope.account.as_str();
+        let context = [("aws:SourceArn", source), ("aws:SourceAccount", account)];
+        let access = Access { who: Who::Service(GATEWAY), action: INVOKE, context: &context };
+        let record = self.control.record(&function).ok();
+        if record.is_some_and(|record| record.lets(qualifier.as_ref(), &access)) {
+            return Ok((function, qualifier));
+        }
+        let function = function.to_string();
+        tracing::info!(
+            api,
+            function,
+            source,
+            "a function is not there, or does not let an API run it"
+        );
+        Err(Said::Internal)
+    }
+}
+
+fn said(passing: &Passing<'_>, why: &Failure) -> Said {
+    let (api, route) = (&passing.api.id, &passing.route.key);
+    tracing::info!(api, route, %why, "the function of an API did not answer");
+    match why {
+        Failure::TooLarge => Said::TooLarge,
+        Failure::Throttled | Failure::TooLate | Failure::Closing | Failure::NotReady => {
+            Said::Unavailable
+        }
+        Failure::Missing | Failure::Recursive | Failure::Failed(_) | Failure::Broken => {
+            Said::Internal
+        }
+    }
+}
+
+/// The response that an answer of format 1.0 means.
+fn response_v1(payload: &[u8]) -> Result<Response, v1::Malformed> {
+    let answer = v1::read(payload, Maker::Http)?;
+    let body = Body::Whole(answer.decoded()?);
+    let mut headers: Vec<(String, String)> = Vec::with_capacity(answer.headers.len() + 1);
+    let has_type = answer.header("content-type").is_some();
+    for (name, value) in answer.headers {
+        headers.push((name.to_ascii_lowercase(), value));
+    }
+    if !has_type {
+        headers.push(("content-type".to_owned(), TEXT.to_owned()));
+    }
+    Ok(Response { status: answer.status, headers, body })
+}
