@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hearth_types::ids::RequestId;
 use serde_json::{Map, Value};
 
@@ -102,8 +101,9 @@ impl ApiSite {
     ) -> Result<Verdict, Said> {
         let source = format!("{}/authorizers/{}", passing.api_arn(), authorizer.id);
         let uri = authorizer.uri.as_deref().unwrap_or_default();
-        let has_role = authorizer.credentials.is_some();
-        let (function, qualifier) = self.permitted(passing, (uri, &source), has_role)?;
+        let role = authorizer.credentials.as_deref();
+        let asked = (uri, source.as_str());
+        let (function, qualifier) = self.permitted(passing, asked, role)?;
         let payload = match authorizer.payload_format {
             Some(PayloadFormat::Two) => passing.authorizer_event_v2(identities),
             Some(PayloadFormat::One) | None => passing.authorizer_event_v1(identities),
@@ -112,7 +112,7 @@ impl ApiSite {
             id: RequestId::random(),
             function,
             qualifier,
-            payload: Bytes::from(payload),
+            payload,
             trace: passing.request.header("x-amzn-trace-id").map(str::to_owned),
             within: Some(Duration::from_millis(AUTHORIZER_MILLIS_MAX)),
         };

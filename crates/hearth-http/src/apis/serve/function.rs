@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use hearth_control::policy::access::{Access, Who};
 use hearth_types::ids::RequestId;
 
@@ -31,9 +30,10 @@ impl ApiSite {
         integration: &Integration,
         caller: &Caller,
     ) -> Result<Response, Said> {
-        let (source, has_role) = (passing.route_arn(), integration.credentials.is_some());
+        let source = passing.route_arn();
         let asked = (integration.uri.as_str(), source.as_str());
-        let (function, qualifier) = self.permitted(passing, asked, has_role)?;
+        let role = integration.credentials.as_deref();
+        let (function, qualifier) = self.permitted(passing, asked, role)?;
         let payload = match integration.payload_format {
             PayloadFormat::One => passing.event_v1(caller),
             PayloadFormat::Two => passing.event_v2(caller),
@@ -43,7 +43,7 @@ impl ApiSite {
             id: RequestId::random(),
             function,
             qualifier,
-            payload: Bytes::from(payload),
+            payload,
             trace: passing.request.header("x-amzn-trace-id").map(str::to_owned),
             within: Some(Duration::from_millis(u64::from(integration.timeout_millis))),
         };
@@ -59,12 +59,13 @@ impl ApiSite {
         })
     }
 
-    /// The function that a URI names, if it lets API Gateway run it on behalf of this source.
+    /// The function that a URI names, if it lets API Gateway run it on behalf of this source. What a
+    /// role may do is not looked at.
     pub(super) fn permitted(
         &self,
         passing: &Passing<'_>,
         (template, source): (&str, &str),
-        has_role: bool,
+        role: Option<&str>,
     ) -> Result<Named, Said> {
         let uri = uri::with_variables(template, &passing.stage.variables);
         let api = &passing.api.id;
@@ -72,7 +73,7 @@ impl ApiSite {
             tracing::info!(api, uri, "the URI of an API names no function");
             return Err(Said::Internal);
         };
-        if has_role {
+        if role.is_some() {
             return Ok((function, qualifier));
         }
         let account = passing.api.scope.account.as_str();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::super::identity::Identified;
@@ -118,20 +119,20 @@ impl Passing<'_> {
     }
 
     /// The event of format 1.0.
-    pub(super) fn event_v1(&self, caller: &Caller) -> Vec<u8> {
+    pub(super) fn event_v1(&self, caller: &Caller) -> Bytes {
         let authorizer = caller.v1();
-        v1::event(self.request, &self.context_v1(authorizer.as_ref()))
+        Bytes::from(v1::event(self.request, &self.context_v1(authorizer.as_ref())))
     }
 
     /// The event of format 1.0 for an authorizer.
-    pub(super) fn authorizer_event_v1(&self, identities: &[String]) -> Vec<u8> {
+    pub(super) fn authorizer_event_v1(&self, identities: &[String]) -> Bytes {
         let event = v1::authorizer_event(self.request, &self.context_v1(None), &self.route_arn());
         let mut event: Value = serde_json::from_slice(&event).expect("it was just written");
         let identity = identities.join(",");
         event["version"] = Value::from("1.0");
         event["identitySource"] = Value::from(identity.as_str());
         event["authorizationToken"] = Value::from(identity);
-        event.to_string().into_bytes()
+        Bytes::from(event.to_string())
     }
 
     fn context_v1<'c>(&'c self, authorizer: Option<&'c Map<String, Value>>) -> v1::Context<'c> {
@@ -145,7 +146,7 @@ impl Passing<'_> {
             stage_variables: &self.stage.variables,
             deployment: None,
             resource,
-            resource_id: Some(key),
+            resource_id: None,
             operation_name: None,
             path: &self.request.path,
             context_path: &self.request.path,
@@ -158,15 +159,15 @@ impl Passing<'_> {
     }
 
     /// The event of format 2.0.
-    pub(super) fn event_v2(&self, caller: &Caller) -> Vec<u8> {
+    pub(super) fn event_v2(&self, caller: &Caller) -> Bytes {
         let (request, variables) = (with_sender(self.request), self.path_parameters());
         let (id, authorizer) = (extended_id(self.request), caller.v2());
         let context = self.context_v2(&id, variables.as_ref(), authorizer.as_ref());
-        v2::Event::of(&request, &context).payload().to_vec()
+        v2::Event::of(&request, &context).payload()
     }
 
     /// The event of format 2.0 for an authorizer: without the body.
-    pub(super) fn authorizer_event_v2(&self, identities: &[String]) -> Vec<u8> {
+    pub(super) fn authorizer_event_v2(&self, identities: &[String]) -> Bytes {
         let mut request = with_sender(self.request);
         request.body.clear();
         let variables = self.path_parameters();
@@ -182,7 +183,7 @@ impl Passing<'_> {
             members.remove("body");
             members.remove("isBase64Encoded");
         }
-        event.to_string().into_bytes()
+        Bytes::from(event.to_string())
     }
 
     fn context_v2<'c>(

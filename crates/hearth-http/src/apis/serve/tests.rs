@@ -1,5 +1,7 @@
 //! How a request finds its stage, and what functions and endpoints are told of it.
 
+use hearth_types::names::{AccountId, Region, Scope};
+use hearth_types::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::passing::Caller;
@@ -9,8 +11,6 @@ use crate::apis::edit::integration::IntegrationChange;
 use crate::apis::edit::route::RouteChange;
 use crate::apis::edit::stage::StageChange;
 use crate::event::tests::request;
-use hearth_types::names::{AccountId, Region, Scope};
-use hearth_types::time::Timestamp;
 
 fn api(stages: &[&str]) -> Api {
     let account = AccountId::parse("000000000000").unwrap();
