@@ -21,5 +21,6 @@ pub mod functions;
 pub mod answer;
 pub mod cors;
 pub mod response;
+pub mod urls;
 pub mod jwt;
 pub mod apis;

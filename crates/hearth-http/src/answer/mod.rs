@@ -5,6 +5,7 @@
 //! What is said when it means nothing: each kind of site has its own words.
 
 pub mod v2;
+pub mod streamed;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
