@@ -22,5 +22,6 @@ pub mod answer;
 pub mod authorizer;
 pub mod cors;
 pub mod response;
+pub mod urls;
 pub mod jwt;
 pub mod apis;

@@ -6,6 +6,7 @@
 
 pub mod v1;
 pub mod v2;
+pub mod streamed;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
