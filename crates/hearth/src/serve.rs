@@ -133,7 +133,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let invoker = invoker(config, (&control, &scheduler), (&queue, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
     let front = Arc::new(Front {
-        sites: sites::sites(&control, &invoker),
+        sites: sites::sites((&control, &invoker), (&apis, &trust)),
         invoker,
         scheduler: Arc::clone(&scheduler),
         control,

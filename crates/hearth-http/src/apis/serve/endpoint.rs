@@ -10,7 +10,7 @@ use super::super::limits::RESPONSE_BYTES_MAX;
 use super::super::record::Integration;
 use super::super::uri::with_variables;
 use super::ApiSite;
-use super::passing::{OF_CONNECTION, Passing};
+use super::passing::Passing;
 use super::said::Said;
 use crate::response::{Body, Response};
 
@@ -34,6 +34,17 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b',')
     .remove(b';')
     .remove(b'=');
+/// Headers of an answer that concern one connection only, and the length, which follows.
+const OF_CONNECTION: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 /// Headers that are not the client's to send to an endpoint.
 const OURS: [&str; 5] = ["host", "content-length", "expect", "forwarded", "via"];
 
@@ -66,9 +77,7 @@ impl ApiSite {
             }
         })?;
         let mut headers = answer.headers;
-        headers.retain(|(name, _)| {
-            !OF_CONNECTION.contains(&name.as_str()) && name != "content-length"
-        });
+        headers.retain(|(name, _)| !OF_CONNECTION.contains(&name.as_str()));
         let body = Body::Whole(Bytes::from(answer.body));
         Ok(Response { status: answer.status, headers, body })
     }

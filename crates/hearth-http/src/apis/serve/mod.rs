@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use hearth_control::control::Control;
 use hearth_services::remote::web::Web;
 
-use self::passing::{Passing, forwarded};
+use self::passing::Passing;
 use self::remembered::Remembered;
 use self::said::Said;
 use self::throttle::Throttle;
@@ -207,10 +207,16 @@ impl Site for ApiSite {
         Some(Place { id: api.id.clone(), path: path.to_owned() })
     }
 
-    async fn serve(&self, place: Place, request: Request) -> Response {
-        let request = forwarded(request);
+    async fn serve(&self, place: Place, mut request: Request) -> Response {
         let mut response = match self.arrive(&place.id, &request) {
-            Ok(arrived) => self.answer(&arrived, &request).await,
+            Ok(arrived) => {
+                if by_host(SERVICE, &request.host).is_none() {
+                    // As if it had come by the name that the API has.
+                    let region = &arrived.api.scope.region;
+                    request.host = format!("{}.{SERVICE}.{region}.localhost", arrived.api.id);
+                }
+                self.answer(&arrived, &request).await
+            }
             Err(said) => said.response(),
         };
         response.headers.push(("apigw-requestid".to_owned(), extended_id(&request)));

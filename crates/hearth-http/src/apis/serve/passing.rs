@@ -11,18 +11,6 @@ use crate::event::v1::{self, BodyForm, Maker, extended_id};
 use crate::event::{self, v2};
 use crate::request::Request;
 
-/// Headers that concern one connection only, and so nobody behind it.
-pub(super) const OF_CONNECTION: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-];
-
 /// A request that has found its route.
 #[derive(Debug)]
 pub(super) struct Passing<'a> {
@@ -89,19 +77,6 @@ impl Caller {
     }
 }
 
-/// The request without what concerned its connection, and with the trace that it begins, if it
-/// continues none.
-pub(super) fn forwarded(mut request: Request) -> Request {
-    request.headers.retain(|(name, _)| !OF_CONNECTION.contains(&name.as_str()));
-    if request.header("x-amzn-trace-id").is_none() {
-        let seconds = request.time.0 / 1_000;
-        let id = request.id.0.simple().to_string();
-        let trace = format!("Root=1-{seconds:08x}-{}", &id[..24]);
-        request.headers.push(("x-amzn-trace-id".to_owned(), trace));
-    }
-    request
-}
-
 impl Passing<'_> {
     /// The ARN of the route, as permissions and policies name it.
     pub(super) fn route_arn(&self) -> String {
@@ -160,7 +135,7 @@ impl Passing<'_> {
 
     /// The event of format 2.0.
     pub(super) fn event_v2(&self, caller: &Caller) -> Bytes {
-        let (request, variables) = (with_sender(self.request), self.path_parameters());
+        let (request, variables) = (with_length(self.request), self.path_parameters());
         let (id, authorizer) = (extended_id(self.request), caller.v2());
         let context = self.context_v2(&id, variables.as_ref(), authorizer.as_ref());
         v2::Event::of(&request, &context).payload()
@@ -168,7 +143,7 @@ impl Passing<'_> {
 
     /// The event of format 2.0 for an authorizer: without the body.
     pub(super) fn authorizer_event_v2(&self, identities: &[String]) -> Bytes {
-        let mut request = with_sender(self.request);
+        let mut request = with_length(self.request);
         request.body.clear();
         let variables = self.path_parameters();
         let id = extended_id(self.request);
@@ -251,24 +226,11 @@ fn body_form(request: &Request) -> BodyForm {
     if is_plain { BodyForm::Text } else { BodyForm::Base64 }
 }
 
-/// The request with the headers that say who has sent it, as format 2.0 has them. Format 1.0 puts
-/// them in by itself.
-fn with_sender(request: &Request) -> Request {
+/// The request with its length, which AWS says also of a body that is empty.
+fn with_length(request: &Request) -> Request {
     let mut with = request.clone();
-    let before = request.header("x-forwarded-for").filter(|before| !before.is_empty());
-    let from = match before {
-        Some(before) => format!("{before}, {}", request.from),
-        None => request.from.to_string(),
-    };
-    with.headers.retain(|(name, _)| {
-        !matches!(name.as_str(), "x-forwarded-for" | "x-forwarded-port" | "x-forwarded-proto")
-    });
-    let mut say = |name: &str, value: String| with.headers.push((name.to_owned(), value));
-    say("x-forwarded-for", from);
-    say("x-forwarded-port", request.port.to_string());
-    say("x-forwarded-proto", request.scheme.name().to_owned());
     if request.header("content-length").is_none() {
-        say("content-length", request.body.len().to_string());
+        with.headers.push(("content-length".to_owned(), request.body.len().to_string()));
     }
     with
 }
