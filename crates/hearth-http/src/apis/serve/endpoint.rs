@@ -48,28 +48,32 @@ const OF_CONNECTION: [&str; 8] = [
 /// Headers that are not the client's to send to an endpoint.
 const OURS: [&str; 5] = ["host", "content-length", "expect", "forwarded", "via"];
 
+/// What is asked of the endpoint of an integration.
+pub(super) fn asked(passing: &Passing<'_>, integration: &Integration) -> (WebRequest, Duration) {
+    let limit = Duration::from_millis(u64::from(integration.timeout_millis));
+    let method = integration.method.as_deref().filter(|method| *method != "ANY");
+    let asked = WebRequest {
+        method: method.unwrap_or(&passing.request.method).to_owned(),
+        url: url(passing, &integration.uri),
+        headers: headers(passing),
+        body: passing.request.body.clone(),
+        seconds: limit.as_secs() + 1,
+        answer_bytes_max: RESPONSE_BYTES_MAX,
+    };
+    (asked, limit)
+}
+
 impl ApiSite {
-    /// Passes a request on to an endpoint, and its answer back.
+    /// Passes a request of an API on to an endpoint, and its answer back.
     pub(super) async fn pass_on(
         &self,
-        passing: &Passing<'_>,
-        integration: &Integration,
+        api: &str,
+        (asked, limit): (WebRequest, Duration),
     ) -> Result<Response, Said> {
-        let limit = Duration::from_millis(u64::from(integration.timeout_millis));
-        let method = integration.method.as_deref().filter(|method| *method != "ANY");
-        let asked = WebRequest {
-            method: method.unwrap_or(&passing.request.method).to_owned(),
-            url: url(passing, &integration.uri),
-            headers: headers(passing),
-            body: passing.request.body.clone(),
-            seconds: limit.as_secs() + 1,
-            answer_bytes_max: RESPONSE_BYTES_MAX,
-        };
-        let asked = tokio::time::timeout(limit, self.web.ask(asked)).await;
-        let answered = asked.map_err(|_elapsed| Said::GatewayTimeout)?;
+        let asking = tokio::time::timeout(limit, self.web.ask(asked)).await;
+        let answered = asking.map_err(|_elapsed| Said::GatewayTimeout)?;
         let answer = answered.map_err(|why| {
-            let (api, route) = (&passing.api.id, &passing.route.key);
-            tracing::info!(api, route, %why, "the endpoint of an API did not answer");
+            tracing::info!(api, %why, "the endpoint of an API did not answer");
             match why {
                 WebError::Late(_) => Said::GatewayTimeout,
                 WebError::Unanswered { .. } => Said::Unavailable,

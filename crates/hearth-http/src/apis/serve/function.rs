@@ -23,13 +23,13 @@ const INVOKE: &str = "lambda:InvokeFunction";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 impl ApiSite {
-    /// Runs the function of an integration and says what its answer means.
-    pub(super) async fn invoke(
+    /// The call of the function of an integration.
+    pub(super) fn call(
         &self,
         passing: &Passing<'_>,
         integration: &Integration,
         caller: &Caller,
-    ) -> Result<Response, Said> {
+    ) -> Result<Call, Said> {
         let source = passing.route_arn();
         let asked = (integration.uri.as_str(), source.as_str());
         let role = integration.credentials.as_deref();
@@ -38,7 +38,7 @@ impl ApiSite {
             PayloadFormat::One => passing.event_v1(caller),
             PayloadFormat::Two => passing.event_v2(caller),
         };
-        let call = Call {
+        Ok(Call {
             // The id in the function's log is its own: one request may run several functions.
             id: RequestId::random(),
             function,
@@ -46,15 +46,23 @@ impl ApiSite {
             payload,
             trace: passing.request.header("x-amzn-trace-id").map(str::to_owned),
             within: Some(Duration::from_millis(u64::from(integration.timeout_millis))),
-        };
-        let ran = self.functions.run(call).await.map_err(|why| said(passing, &why))?;
-        let read = match integration.payload_format {
+        })
+    }
+
+    /// Runs a function for an API, and says what its answer means.
+    pub(super) async fn run(
+        &self,
+        api: &str,
+        call: Call,
+        format: PayloadFormat,
+    ) -> Result<Response, Said> {
+        let ran = self.functions.run(call).await.map_err(|why| said(api, &why))?;
+        let read = match format {
             PayloadFormat::One => response_v1(&ran.payload).map_err(|why| why.to_string()),
             PayloadFormat::Two => v2::read(&ran.payload).map_err(|why| why.to_string()),
         };
         read.map_err(|why| {
-            let (api, route) = (&passing.api.id, &passing.route.key);
-            tracing::info!(api, route, why, "a function answered in a wrong form");
+            tracing::info!(api, why, "a function answered in a wrong form");
             Said::Internal
         })
     }
@@ -94,9 +102,8 @@ impl ApiSite {
     }
 }
 
-fn said(passing: &Passing<'_>, why: &Failure) -> Said {
-    let (api, route) = (&passing.api.id, &passing.route.key);
-    tracing::info!(api, route, %why, "the function of an API did not answer");
+fn said(api: &str, why: &Failure) -> Said {
+    tracing::info!(api, %why, "the function of an API did not answer");
     match why {
         Failure::TooLarge => Said::TooLarge,
         Failure::Throttled | Failure::TooLate | Failure::Closing | Failure::NotReady => {

@@ -15,6 +15,7 @@
 //! 2. Nothing reaches an integration whose route's authorizer has not let it through.
 //! 3. A function is run only if its policy lets API Gateway run it for this route, or if the
 //!    integration has a role.
+//! 4. While a function runs, its event is in memory, and the request is not.
 //!
 //! # Deliberately absent
 //!
@@ -31,10 +32,12 @@ mod endpoint;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hearth_control::control::Control;
-use hearth_services::remote::web::Web;
+use hearth_services::remote::web::{Web, WebRequest};
 
 use self::passing::Passing;
 use self::remembered::Remembered;
@@ -43,12 +46,13 @@ use self::throttle::Throttle;
 use super::Apis;
 use super::limits::{HEADERS_BYTES_MAX, REQUEST_BYTES_MAX, SERVED_MAX};
 use super::record::{
-    Api, Cors, DEFAULT_STAGE, IntegrationKind, Protocol, RouteSettings, Snapshot, Stage,
+    Api, Cors, DEFAULT_STAGE, IntegrationKind, PayloadFormat, Protocol, RouteSettings, Snapshot,
+    Stage,
 };
 use super::route_key::Table;
 use crate::cors::{Rules, is_preflight};
 use crate::event::v1::extended_id;
-use crate::functions::Functions;
+use crate::functions::{Call, Functions};
 use crate::jwt::keys::Keys;
 use crate::request::Request;
 use crate::response::Response;
@@ -97,6 +101,15 @@ struct Served {
     snapshot: Arc<Snapshot>,
     table: Table,
     cors: Option<Rules>,
+}
+
+/// What is to be done with a request.
+#[derive(Debug)]
+enum Ready {
+    /// A function is to be run, whose answer is in this form.
+    Function(Call, PayloadFormat),
+    /// An endpoint is to be asked, for so long.
+    Endpoint(WebRequest, Duration),
 }
 
 /// Where a request has arrived.
@@ -154,20 +167,28 @@ impl ApiSite {
         Some(served)
     }
 
-    async fn answer(&self, arrived: &Arrived, request: &Request) -> Response {
+    /// Answers a request. Takes the body from it.
+    async fn answer(&self, arrived: &Arrived, request: &mut Request) -> Response {
         let rules = arrived.served.cors.as_ref();
         if let Some(rules) = rules.filter(|_| is_preflight(request)) {
             return rules.preflight(request, 204);
         }
-        let mut response =
-            self.through(arrived, request).await.unwrap_or_else(|said| said.response());
+        let ready = self.prepare(arrived, request).await;
+        // Promise 4.
+        request.body = Bytes::new();
+        let performed = match ready {
+            Ok(ready) => self.perform(&arrived.api.id, ready).await,
+            Err(said) => Err(said),
+        };
+        let mut response = performed.unwrap_or_else(Said::response);
         if let Some(rules) = rules {
             rules.apply(request, &mut response.headers);
         }
         response
     }
 
-    async fn through(&self, arrived: &Arrived, request: &Request) -> Result<Response, Said> {
+    /// Finds out what is to be done with a request, and whether it may be.
+    async fn prepare(&self, arrived: &Arrived, request: &Request) -> Result<Ready, Said> {
         if header_bytes(request) > HEADERS_BYTES_MAX {
             return Err(Said::HeadersTooLarge);
         }
@@ -190,8 +211,21 @@ impl ApiSite {
         let integration = route.integration.as_ref().and_then(|id| snapshot.integrations.get(id));
         let integration = integration.ok_or(Said::Internal)?;
         match integration.kind {
-            IntegrationKind::AwsProxy => self.invoke(&passing, integration, &caller).await,
-            IntegrationKind::HttpProxy => self.pass_on(&passing, integration).await,
+            IntegrationKind::AwsProxy => {
+                let call = self.call(&passing, integration, &caller)?;
+                Ok(Ready::Function(call, integration.payload_format))
+            }
+            IntegrationKind::HttpProxy => {
+                let (asked, limit) = endpoint::asked(&passing, integration);
+                Ok(Ready::Endpoint(asked, limit))
+            }
+        }
+    }
+
+    async fn perform(&self, api: &str, ready: Ready) -> Result<Response, Said> {
+        match ready {
+            Ready::Function(call, format) => self.run(api, call, format).await,
+            Ready::Endpoint(asked, limit) => self.pass_on(api, (asked, limit)).await,
         }
     }
 }
@@ -215,7 +249,7 @@ impl Site for ApiSite {
                     let region = &arrived.api.scope.region;
                     request.host = format!("{}.{SERVICE}.{region}.localhost", arrived.api.id);
                 }
-                self.answer(&arrived, &request).await
+                self.answer(&arrived, &mut request).await
             }
             Err(said) => said.response(),
         };
