@@ -21,7 +21,8 @@ use hearth_front::body::BodyRoom;
 use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
-use hearth_front::server::{self, Admission};
+use hearth_front::server::Admission;
+use hearth_http::apis::Apis;
 use hearth_iam::Iam;
 use hearth_invoke::{Invoker, Parts as InvokerParts, admission};
 use hearth_isolation::cgroups::Hierarchies;
@@ -38,6 +39,7 @@ use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
 use hearth_services::remote::buckets::RemoteBuckets;
+use hearth_services::remote::tls::Trust;
 use hearth_services::targets::PutObject;
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
@@ -54,15 +56,16 @@ use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
 use rustix::fs::FlockOperation;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::{Config, Keep, MemoryCommitment};
+use crate::doors::Doors;
 use crate::events;
 use crate::host_memory::Memory;
 use crate::host_processes::Processes;
 use crate::queue::{open_queue, queue_time};
 use crate::services::{self, Services};
+use crate::sites;
 use crate::targets::{self, Remotes, Targets};
 
 /// Where code inside an environment finds this server.
@@ -81,6 +84,8 @@ const CONCURRENCY_UNLIMITED: u32 = i32::MAX.cast_unsigned();
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
+    /// Where only sites are served, if there is such a place.
+    http: Option<String>,
     admission: watch::Sender<Admission>,
     events: Events,
     scheduler: Arc<Scheduler>,
@@ -101,9 +106,10 @@ pub(crate) struct Server {
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let descriptors = prepare_process();
     let elsewhere = targets::elsewhere(config);
-    let remotes = remotes(config, &elsewhere)?;
-    let listener = listen(config.listen).await?;
-    let address = listener.local_addr().context("the listening socket has no address")?;
+    let trust = trust(config)?;
+    let remotes = remotes(config, &elsewhere, &trust)?;
+    let doors = Doors::bind(config).await?;
+    let address = doors.address;
     let directories = Directories::prepare(&config.data_dir)?;
     let lock = lock(&directories.run)?;
     sweep_leftovers(&directories.run);
@@ -114,10 +120,10 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
     let registry = Arc::new(Registry::default());
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
-    let stores = Stores::open(config, &directories, &clock).await?;
+    let stores = Stores::open(config, &directories, (&clock, &trust)).await?;
     let place = (directories.topics.clone(), address);
     let services = stores.services(place, &metrics, (&clock, &tasks)).await?;
-    let Stores { logs, store, queue, time, packages, runtimes, iam, buckets, objects } = stores;
+    let Stores { logs, store, queue, time, packages, runtimes, iam, apis, buckets, objects } = stores;
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &logs), &gateway, (&clock, &tasks));
@@ -128,10 +134,12 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let invoker = invoker(config, (&control, &scheduler), (&queue, &time, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
     let front = Arc::new(Front {
+        sites: sites::sites((&control, &invoker), (&apis, &trust)),
         invoker,
         scheduler: Arc::clone(&scheduler),
         control,
         iam,
+        apis,
         objects: objects.source,
         buckets,
         queues: Arc::clone(&services.queues),
@@ -142,18 +150,19 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
-        admission: admitted.clone(),
+        admission: admitted,
         tasks: tasks.clone(),
-        connections_max: descriptors.connections(),
+        connections_max: descriptors.connections() / doors.count(),
         body_room: BodyRoom::default(),
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), objects.taker);
+    let targets = (remotes.over(services.targets()), objects.taker, trust);
     let events = start_events(config, &front, targets, (&queue, &time, &metrics));
-    tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
+    let http = doors.open(&front);
     Ok(Server {
         address,
+        http,
         admission,
         events,
         scheduler,
@@ -203,11 +212,6 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
-}
-
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("could not listen on {address}; is another server running?"))
 }
 
 /// Settings of this process that no other part of it may change.
@@ -295,6 +299,7 @@ struct Stores {
     packages: Arc<Packages>,
     runtimes: Arc<Runtimes>,
     iam: Arc<Iam>,
+    apis: Arc<Apis>,
     buckets: Arc<Buckets>,
     objects: Objects,
 }
@@ -303,7 +308,7 @@ impl Stores {
     async fn open(
         config: &Config,
         directories: &Directories,
-        clock: &Arc<dyn Clock>,
+        (clock, trust): (&Arc<dyn Clock>, &Trust),
     ) -> anyhow::Result<Self> {
         let log_limits =
             LogLimits { group_bytes_max: config.log_group_bytes_max, ..LogLimits::default() };
@@ -315,6 +320,7 @@ impl Stores {
         let packages = Packages::open(directories.packages.clone());
         let runtimes = Runtimes::open(directories.runtimes.clone());
         let iam = Iam::open(Arc::new(store.clone()), Arc::clone(clock)).await;
+        let apis = Apis::open(Arc::new(store.clone()), Arc::clone(clock)).await;
         let buckets = Buckets::open(directories.buckets.clone(), Arc::new(store.clone())).await;
         let buckets = Arc::new(buckets.context("could not open the buckets")?);
         Ok(Self {
@@ -325,7 +331,8 @@ impl Stores {
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
             iam: Arc::new(iam.context("could not open the roles")?),
-            objects: Objects::of(config, &buckets)?,
+            apis: Arc::new(apis.context("could not open the HTTP APIs")?),
+            objects: Objects::of(config, &buckets, trust)?,
             buckets,
         })
     }
@@ -354,24 +361,29 @@ struct Objects {
 }
 
 impl Objects {
-    fn of(config: &Config, own: &Arc<Buckets>) -> anyhow::Result<Self> {
+    fn of(config: &Config, own: &Arc<Buckets>, trust: &Trust) -> anyhow::Result<Self> {
         if config.s3_endpoint.is_empty() {
             return Ok(Self { source: Arc::clone(own) as _, taker: Arc::clone(own) as _ });
         }
-        let remote = RemoteBuckets::new(
-            &config.s3_endpoint,
-            &config.s3_access_key_id,
-            &config.s3_secret_access_key.0,
-        );
+        let keys = (config.s3_access_key_id.as_str(), config.s3_secret_access_key.0.as_str());
+        let remote = RemoteBuckets::new(&config.s3_endpoint, keys, trust);
         let remote = Arc::new(remote.context("`s3_endpoint` cannot be used")?);
         Ok(Self { source: Arc::clone(&remote) as _, taker: remote as _ })
     }
 }
 
 /// The services that are asked in place of our own queues, topics and buses.
-fn remotes(config: &Config, elsewhere: &Elsewhere) -> anyhow::Result<Remotes> {
+fn remotes(config: &Config, elsewhere: &Elsewhere, trust: &Trust) -> anyhow::Result<Remotes> {
     let secret = config.endpoints_secret_access_key.0.as_str();
-    Remotes::at(elsewhere, (config.endpoints_access_key_id.as_str(), secret))
+    Remotes::at(elsewhere, (config.endpoints_access_key_id.as_str(), secret), trust)
+}
+
+/// Whom this server trusts when it asks others over TLS.
+fn trust(config: &Config) -> anyhow::Result<Trust> {
+    if config.tls_ca_file.is_empty() {
+        return Ok(Trust::default());
+    }
+    Trust::with_file(Path::new(&config.tls_ca_file)).context("`tls_ca_file` cannot be used")
 }
 
 /// What a data directory consists of.
@@ -621,7 +633,7 @@ fn invoker(
 fn start_events(
     config: &Config,
     front: &Front,
-    (targets, buckets): (Targets, Arc<dyn PutObject>),
+    (targets, buckets, trust): (Targets, Arc<dyn PutObject>, Trust),
     (queue, time, metrics): (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
@@ -632,6 +644,7 @@ fn start_events(
         logs: &front.logs,
         targets,
         buckets,
+        trust,
         metrics,
         tasks: &front.tasks,
     };
@@ -655,6 +668,9 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let server = start(config).await?;
     crate::ui::line(&format!("hearth: listening on http://{}", server.address()));
+    if let Some(http) = &server.http {
+        crate::ui::line(&format!("hearth: functions alone at {http}"));
+    }
     let sandbox = Arc::clone(&server.sandbox);
     let lost = tokio::select! {
         _told = terminate.recv() => false,
