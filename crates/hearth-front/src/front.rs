@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use hearth_control::control::Control;
 use hearth_environment::backend::Connection;
 use hearth_environment::driver::Gateway;
 use hearth_http::apis::Apis;
+use hearth_http::request::Scheme;
+use hearth_http::site::Sites;
 use hearth_iam::Iam;
 use hearth_invoke::Invoker;
 use hearth_runtimes::Runtimes;
@@ -40,6 +43,7 @@ use crate::invoke_stream::{self, EventStream};
 use crate::metrics::MetricsPage;
 use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
+use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
     apigatewayv2, buses, caller, events, invoke, lambda as lambda_operations,
     logs as log_operations, own, query, sns, sqs,
@@ -48,7 +52,7 @@ use crate::{
 /// What the front door answers, most of the time.
 pub(crate) type Answer = Response<Full<Bytes>>;
 /// What it answers at any time: bytes, an object, or what is not all there yet.
-pub(crate) type AnyBody = Either<ObjectBody, EventStream>;
+pub(crate) type AnyBody = Either<ObjectBody, Either<EventStream, SiteBody>>;
 
 /// The front door.
 #[derive(Debug)]
@@ -81,6 +85,8 @@ pub struct Front {
     pub runtimes: Arc<Runtimes>,
     /// The account and region of callers who name none.
     pub scope: Scope,
+    /// What requests can be for that are not calls of the API.
+    pub sites: Sites,
     /// The services that are served by others.
     pub elsewhere: Elsewhere,
     /// Whether new work is taken.
@@ -116,9 +122,13 @@ impl Front {
     pub(crate) async fn answer(
         self: &Arc<Self>,
         request: Request<Incoming>,
+        carrier: Carrier,
     ) -> Result<Response<AnyBody>, Infallible> {
-        let id = RequestId::random();
         let (head, body) = request.into_parts();
+        if let Some(found) = traffic::find(&self.sites, &head) {
+            return Ok(traffic::answer(self, found, (head, body), carrier).await);
+        }
+        let id = RequestId::random();
         let scope = caller::scope(&head.headers, &self.scope);
         let arrived = Arrived { id, scope, head, body };
         let mut answer = if s3::is_s3(&arrived.head) {
@@ -310,6 +320,10 @@ pub(crate) fn from_wire(status: u16, headers: &[(&'static str, String)], body: V
     answer
 }
 
+/// How requests of functions come: at the endpoint inside their environment.
+const INSIDE: Carrier =
+    Carrier { scheme: Scheme::Http, port: 4566, from: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+
 /// Serves connections that come from inside environments.
 #[derive(Debug, Default)]
 pub struct InsideGateway {
@@ -329,7 +343,7 @@ impl Gateway for InsideGateway {
         match self.front.get() {
             Some(front) => {
                 let admission = front.admission.clone();
-                Box::pin(serve_connection(connection, Arc::clone(front), admission, None))
+                Box::pin(serve_connection(connection, Arc::clone(front), admission, INSIDE))
             }
             None => Box::pin(std::future::ready(())),
         }

@@ -20,6 +20,7 @@
 pub mod server;
 mod stall;
 pub mod front;
+pub mod traffic;
 pub mod elsewhere;
 mod caller;
 pub mod body;

@@ -38,17 +38,37 @@ pub enum Who<'a> {
     Service(&'a str),
     /// Anybody, of whom nothing is known.
     Anybody,
+    /// An account, of whose identities nothing is known.
+    Account(&'a str),
+}
+
+/// What a policy says to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is allowed.
+    Allowed,
+    /// It is refused, whatever else allows it.
+    Denied,
+    /// Nothing is said.
+    Silent,
 }
 
 impl FunctionRecord {
     /// Whether the policy of the function, a version or an alias lets a call be made.
     #[must_use]
     pub fn lets(&self, qualifier: Option<&Qualifier>, access: &Access<'_>) -> bool {
+        self.verdict(qualifier, access) == Verdict::Allowed
+    }
+
+    /// What the policy of the function, a version or an alias says to a call.
+    #[must_use]
+    pub fn verdict(&self, qualifier: Option<&Qualifier>, access: &Access<'_>) -> Verdict {
         // `$LATEST` has no policy of its own.
         let latest = Qualifier::Version(Version::Latest);
         let qualifier = qualifier.filter(|qualifier| **qualifier != latest);
         let resource = self.qualified_arn(qualifier);
-        self.policy(qualifier).is_some_and(|policy| policy.lets(&resource, access))
+        let policy = self.policy(qualifier);
+        policy.map_or(Verdict::Silent, |policy| policy.verdict(&resource, access))
     }
 }
 
@@ -56,16 +76,22 @@ impl Policy {
     /// Whether a call of the resource with this ARN is allowed.
     #[must_use]
     pub fn lets(&self, resource: &str, access: &Access<'_>) -> bool {
+        self.verdict(resource, access) == Verdict::Allowed
+    }
+
+    /// What it says to a call of the resource with this ARN.
+    #[must_use]
+    pub fn verdict(&self, resource: &str, access: &Access<'_>) -> Verdict {
         let mut is_allowed = false;
         for statement in &self.statements {
             let applies = statement.applies(resource, access);
             if statement.effect == "Allow" {
                 is_allowed |= applies == Some(true);
             } else if applies != Some(false) {
-                return false;
+                return Verdict::Denied;
             }
         }
-        is_allowed
+        if is_allowed { Verdict::Allowed } else { Verdict::Silent }
     }
 }
 
@@ -110,6 +136,11 @@ fn is_who(principal: &Value, who: Who<'_>) -> bool {
         }
         Who::Anybody => {
             principal.get("AWS").is_some_and(|names| texts(names).any(|one| one == "*"))
+        }
+        Who::Account(account) => {
+            let root = format!("arn:aws:iam::{account}:root");
+            let is_it = |name: &str| name == "*" || name == account || name == root;
+            principal.get("AWS").is_some_and(|names| texts(names).any(is_it))
         }
     }
 }
@@ -263,6 +294,31 @@ mod tests {
         ] {
             let statements = json!([statement("Allow", principal, Value::Null)]);
             assert_eq!(lets(&statements, Who::Anybody), expected, "{statements}");
+        }
+    }
+
+    #[test]
+    fn an_account_is_told_apart_from_others_and_refused_only_where_that_is_said() {
+        let verdict = |effect: &str, principal: &Value| {
+            let statements = json!([statement(effect, principal.clone(), Value::Null)]);
+            let statements = serde_json::from_value(statements).unwrap();
+            let policy =
+                Policy { revision: RevisionId::random(), statements, frame: Frame::default() };
+            let who = Who::Account("000000000000");
+            policy.verdict(ARN, &Access { who, action: "lambda:InvokeFunction", context: &[] })
+        };
+        let root = |account: &str| json!({"AWS": format!("arn:aws:iam::{account}:root")});
+        #[rustfmt::skip]
+        let rows = [
+            ("Allow", json!("*"),                     Verdict::Allowed),
+            ("Allow", root("000000000000"),           Verdict::Allowed),
+            ("Allow", json!({"AWS": "000000000000"}), Verdict::Allowed),
+            ("Allow", root("111111111111"),           Verdict::Silent),
+            ("Deny",  root("000000000000"),           Verdict::Denied),
+            ("Deny",  root("111111111111"),           Verdict::Silent),
+        ];
+        for (effect, principal, expected) in rows {
+            assert_eq!(verdict(effect, &principal), expected, "{effect} {principal}");
         }
     }
 

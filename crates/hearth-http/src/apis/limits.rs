@@ -46,10 +46,11 @@ pub const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;
 pub const RESPONSE_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// AWS: the request line and all headers of a request to an HTTP API.
 pub const HEADERS_BYTES_MAX: usize = 10_240;
-/// AWS: how many requests there may be in a second, of all APIs of an account in a region.
-pub const RATE_DEFAULT: f64 = 10_000.0;
-/// AWS: how many requests there may be at once, of all APIs of an account in a region.
+/// AWS: how many requests there may be at once of a route for which only a rate is set. Twice as
+/// many may come in a second for which only this is set.
 pub const BURST_DEFAULT: u32 = 5_000;
+/// Deployments that are kept prepared for requests. More are prepared again.
+pub const SERVED_MAX: usize = 1_000;
 /// Buckets of requests that are remembered: one for each route of a stage that has a bound. With
 /// more, those that were not used for longest are filled again.
 pub const BUCKETS_MAX: usize = 10_000;

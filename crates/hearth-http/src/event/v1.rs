@@ -280,11 +280,9 @@ impl Parts {
         if let Some(trace) = trace {
             headers.push((Cow::Borrowed("X-Amzn-Trace-Id"), trace.to_owned()));
         }
-        let before = request.header("x-forwarded-for").filter(|before| !before.is_empty());
-        let from = match before {
-            Some(before) => format!("{before}, {}", request.from),
-            None => request.from.to_string(),
-        };
+        // The door has put the sender behind what proxies have said.
+        let from = request.header("x-forwarded-for");
+        let from = from.map_or_else(|| request.from.to_string(), str::to_owned);
         headers.push((Cow::Borrowed("X-Forwarded-For"), from));
         headers.push((Cow::Borrowed("X-Forwarded-Port"), request.port.to_string()));
         headers.push((Cow::Borrowed("X-Forwarded-Proto"), request.scheme.name().to_owned()));
@@ -498,7 +496,7 @@ mod tests {
                 "User-Agent": "curl/8",
                 "x-two": "2",
                 "X-Amzn-Trace-Id": "Root=1-1-1",
-                "X-Forwarded-For": "10.0.0.9, 127.0.0.1",
+                "X-Forwarded-For": "10.0.0.9",
                 "X-Forwarded-Port": "443",
                 "X-Forwarded-Proto": "https",
             },
@@ -507,7 +505,7 @@ mod tests {
                 "User-Agent": ["curl/8"],
                 "x-two": ["1", "2"],
                 "X-Amzn-Trace-Id": ["Root=1-1-1"],
-                "X-Forwarded-For": ["10.0.0.9, 127.0.0.1"],
+                "X-Forwarded-For": ["10.0.0.9"],
                 "X-Forwarded-Port": ["443"],
                 "X-Forwarded-Proto": ["https"],
             },

@@ -62,4 +62,6 @@ scripts! {
     event_patterns,       &[];
     event_targets,        &[];
     sqs,                  &[];
+    http_apis_control,    &[];
+    http_apis,            &[];
 }
