@@ -155,7 +155,9 @@ impl RestApi {
             }
             // Terraform unsets what is not there.
             ["minimumCompressionSize"] if patch.optional().is_none() => {}
-            ["minimumCompressionSize"] => return Err(RestError::not_built("minimumCompressionSize")),
+            ["minimumCompressionSize"] => {
+                return Err(RestError::not_built("minimumCompressionSize"));
+            }
             _ => return Err(patch.refused(&PATHS)),
         }
         Ok(())
@@ -173,7 +175,9 @@ impl RestApi {
             return Ok(());
         };
         let refuse = |why: &str| {
-            RestError::invalid(format!("Invalid policy document. Please check the policy syntax and ensure that Principals are valid. ({why})"))
+            RestError::invalid(format!(
+                "Invalid policy document. Please check the policy syntax and ensure that Principals are valid. ({why})"
+            ))
         };
         if text.len() > limits::POLICY_BYTES_MAX {
             return Err(refuse("it is too long"));

@@ -7,9 +7,7 @@ use hearth_services::remote::web::Web;
 use super::super::error::{INTEGRATION_MISSING, RestError};
 use super::super::limits;
 use super::super::patch::{self, Op, Patch};
-use super::super::record::{
-    ContentHandling, Integration, IntegrationKind, Passthrough, RestApi,
-};
+use super::super::record::{ContentHandling, Integration, IntegrationKind, Passthrough, RestApi};
 use super::method::Place;
 use crate::apis::uri;
 use crate::rest::serve::mapping;
@@ -91,9 +89,14 @@ impl RestApi {
             credentials: new.credentials.filter(|role| !role.is_empty()),
             request_parameters: new.request_parameters,
             request_templates: new.request_templates,
-            passthrough: new.passthrough.as_deref().map_or(Ok(Passthrough::WhenNoMatch), passthrough)?,
+            passthrough: new
+                .passthrough
+                .as_deref()
+                .map_or(Ok(Passthrough::WhenNoMatch), passthrough)?,
             content_handling: new.content_handling.as_deref().map(handling).transpose()?,
-            timeout_millis: new.timeout_millis.map_or(Ok(limits::INTEGRATION_MILLIS_MAX), timeout)?,
+            timeout_millis: new
+                .timeout_millis
+                .map_or(Ok(limits::INTEGRATION_MILLIS_MAX), timeout)?,
             cache_namespace: Some(namespace),
             responses: BTreeMap::new(),
         };
@@ -179,13 +182,19 @@ fn check(integration: &Integration) -> Result<(), RestError> {
                 return Err(RestError::not_built("responseTransferMode STREAM"));
             }
             if !uri.contains(":lambda:path/") {
-                return Err(RestError::not_built("AWS_PROXY integrations of other services than Lambda"));
+                return Err(RestError::not_built(
+                    "AWS_PROXY integrations of other services than Lambda",
+                ));
             }
             if !uri::may_name_a_function(uri) {
-                return Err(RestError::invalid("AWS ARN for integration must contain path or action"));
+                return Err(RestError::invalid(
+                    "AWS ARN for integration must contain path or action",
+                ));
             }
             if integration.method.is_none() {
-                return Err(RestError::invalid("Enumeration value for HttpMethod must be non-empty"));
+                return Err(RestError::invalid(
+                    "Enumeration value for HttpMethod must be non-empty",
+                ));
             }
             if let Some(name) = integration.request_parameters.keys().next() {
                 return Err(RestError::not_built(format!(
@@ -200,7 +209,9 @@ fn check(integration: &Integration) -> Result<(), RestError> {
                 return Err(RestError::invalid("Invalid HTTP endpoint specified for URI"));
             }
             if integration.method.is_none() {
-                return Err(RestError::invalid("Enumeration value for HttpMethod must be non-empty"));
+                return Err(RestError::invalid(
+                    "Enumeration value for HttpMethod must be non-empty",
+                ));
             }
             for (target, source) in &integration.request_parameters {
                 mapping::check_request(target, source)?;

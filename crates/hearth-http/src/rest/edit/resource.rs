@@ -57,9 +57,10 @@ impl RestApi {
     pub fn resource_at(&mut self, path: &str) -> Result<&mut Resource, RestError> {
         let mut at = self.root.clone();
         for part in path.split('/').filter(|part| !part.is_empty()) {
-            let there = self.resources.values().find(|one| {
-                one.parent.as_deref() == Some(at.as_str()) && one.part == part
-            });
+            let there = self
+                .resources
+                .values()
+                .find(|one| one.parent.as_deref() == Some(at.as_str()) && one.part == part);
             at = match there {
                 Some(there) => there.id.clone(),
                 None => self.create_resource(&at, part)?.id,
@@ -156,9 +157,10 @@ impl RestApi {
                 "Cannot create a child of a resource with a greedy path variable.",
             ));
         }
-        let siblings = self.resources.values().filter(|one| {
-            one.parent.as_deref() == Some(parent) && Some(one.id.as_str()) != except
-        });
+        let siblings = self
+            .resources
+            .values()
+            .filter(|one| one.parent.as_deref() == Some(parent) && Some(one.id.as_str()) != except);
         for sibling in siblings {
             if sibling.part == part {
                 return Err(RestError::Conflict(format!(
@@ -173,7 +175,8 @@ impl RestApi {
                 )));
             }
         }
-        let has_below = |id: &str| self.resources.values().any(|one| one.parent.as_deref() == Some(id));
+        let has_below =
+            |id: &str| self.resources.values().any(|one| one.parent.as_deref() == Some(id));
         if kind == Part::Greedy && except.is_some_and(has_below) {
             return Err(RestError::invalid(
                 "Cannot create a child of a resource with a greedy path variable.",
@@ -212,9 +215,9 @@ impl Part {
         }
         // Recorded: some more than the text of the error admits.
         let is_literal = !text.is_empty()
-            && text.bytes().all(|byte| {
-                byte.is_ascii_alphanumeric() || b"._-:~!$&'()*+,;=@%".contains(&byte)
-            });
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-:~!$&'()*+,;=@%".contains(&byte));
         is_literal.then_some(Self::Literal)
     }
 

@@ -191,11 +191,7 @@ fn setting_key(path: &str, method: &str, patch: &Patch) -> Result<String, RestEr
     Ok(format!("{}/{method}", path.replace('~', "~0").replace('/', "~1")))
 }
 
-fn set(
-    settings: &mut MethodSettings,
-    what: (&str, &str),
-    patch: &Patch,
-) -> Result<(), RestError> {
+fn set(settings: &mut MethodSettings, what: (&str, &str), patch: &Patch) -> Result<(), RestError> {
     let is_unset = patch.op == Op::Remove;
     match what {
         ("throttling", "rateLimit") if is_unset => settings.rate = None,
@@ -215,7 +211,8 @@ fn set(
         ("metrics", "enabled") => settings.metrics = !is_unset && patch.flag()?,
         ("logging", "loglevel") => {
             let level = patch.optional();
-            let level = level.map(|text| LoggingLevel::parse(&text).ok_or_else(|| patch.bad_value()));
+            let level =
+                level.map(|text| LoggingLevel::parse(&text).ok_or_else(|| patch.bad_value()));
             settings.logging = level.transpose()?;
         }
         ("logging", "dataTrace") => settings.data_trace = !is_unset && patch.flag()?,

@@ -236,12 +236,7 @@ impl UsagePlan {
 
     /// Changes how fast the methods of a stage may be used. A path may be `/pets` and `GET`, or, with
     /// its slash written as one, `/pets/GET`.
-    fn patch_stage(
-        &mut self,
-        stage: &str,
-        rest: &[&str],
-        patch: &Patch,
-    ) -> Result<(), RestError> {
+    fn patch_stage(&mut self, stage: &str, rest: &[&str], patch: &Patch) -> Result<(), RestError> {
         let found = stage.split_once(':').and_then(|(api, stage)| {
             self.stages.iter_mut().find(|one| one.api == api && one.stage == stage)
         });

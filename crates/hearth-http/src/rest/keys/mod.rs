@@ -249,9 +249,8 @@ impl Keys {
         let _writing = self.plans.writing().await;
         for plan in self.plans(scope) {
             let mut left = UsagePlan::clone(&plan);
-            left.stages.retain(|one| {
-                one.api != api || stage.is_some_and(|stage| one.stage != stage)
-            });
+            left.stages
+                .retain(|one| one.api != api || stage.is_some_and(|stage| one.stage != stage));
             if left.stages.len() < plan.stages.len() {
                 self.keep_plan(left).await?;
             }
@@ -261,7 +260,12 @@ impl Keys {
 
     /// The key with a value, if it counts and a plan lets it use a stage.
     #[must_use]
-    pub fn admit(&self, scope: &Scope, value: &str, (api, stage): (&str, &str)) -> Option<Admitted> {
+    pub fn admit(
+        &self,
+        scope: &Scope,
+        value: &str,
+        (api, stage): (&str, &str),
+    ) -> Option<Admitted> {
         let key = self.find_key(scope, value).filter(|key| key.enabled)?;
         let plan = self.plans(scope).into_iter().find(|plan| {
             plan.stage(api, stage).is_some() && plan.keys.iter().any(|one| *one == key.id)
@@ -321,7 +325,11 @@ impl Keys {
         }
     }
 
-    async fn forget_usage(&self, scope: &Scope, (plan, key): (&str, &str)) -> Result<(), RestError> {
+    async fn forget_usage(
+        &self,
+        scope: &Scope,
+        (plan, key): (&str, &str),
+    ) -> Result<(), RestError> {
         let id = (plan.to_owned(), key.to_owned());
         self.counted().remove(&id);
         self.kept.remove(scope, &usage_key(&id)).await.map_err(RestError::Store)
@@ -343,10 +351,7 @@ impl Keys {
         self.counted.lock().expect("no code panics while it counts")
     }
 
-    fn write_values<T>(
-        &self,
-        write: impl FnOnce(&mut HashMap<(Scope, String), String>) -> T,
-    ) {
+    fn write_values<T>(&self, write: impl FnOnce(&mut HashMap<(Scope, String), String>) -> T) {
         let mut values = self.values.write().expect("no code panics while it holds the values");
         write(&mut values);
     }

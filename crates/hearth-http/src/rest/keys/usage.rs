@@ -97,8 +97,7 @@ impl Usage {
             let known = self.days.get(&day).copied();
             let known = known.unwrap_or_else(|| OfDay {
                 used: 0,
-                left: quota
-                    .map_or(UNBOUNDED, |quota| self.left(quota, plan_created, day).max(0)),
+                left: quota.map_or(UNBOUNDED, |quota| self.left(quota, plan_created, day).max(0)),
             });
             vec![known.used, known.left]
         };

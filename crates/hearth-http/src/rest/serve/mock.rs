@@ -123,9 +123,8 @@ fn choose<'a>(
     integration: &'a Integration,
     chosen: &str,
 ) -> Option<(u16, &'a IntegrationResponse)> {
-    let selection = |response: &IntegrationResponse| {
-        response.selection.clone().filter(|text| !text.is_empty())
-    };
+    let selection =
+        |response: &IntegrationResponse| response.selection.clone().filter(|text| !text.is_empty());
     let fits = |response: &IntegrationResponse| {
         let expression = selection(response).and_then(|text| authorize::expression(&text));
         expression.is_some_and(|expression| expression.is_match(chosen).unwrap_or(false))

@@ -16,7 +16,7 @@ const RATE_DEFAULT: f64 = 10_000.0;
 
 /// The buckets.
 #[derive(Debug, Default)]
-pub struct Buckets(Mutex<HashMap<String, Held>>);
+pub(super) struct Buckets(Mutex<HashMap<String, Held>>);
 
 #[derive(Debug)]
 struct Held {
@@ -27,7 +27,7 @@ struct Held {
 impl Buckets {
     /// Whether one more request may pass. A bucket whose bounds have changed begins anew.
     #[must_use]
-    pub fn lets(&self, name: &str, rate: Rate, now: Moment) -> bool {
+    pub(super) fn lets(&self, name: &str, rate: Rate, now: Moment) -> bool {
         let mut buckets = self.0.lock().expect("no code panics while it holds the buckets");
         if buckets.len() >= limits::BUCKETS_MAX && !buckets.contains_key(name) {
             let oldest = buckets.iter().min_by_key(|(_, held)| held.bucket.at());
@@ -46,7 +46,7 @@ impl Buckets {
 
 /// The bounds of a bucket, if there are any.
 #[must_use]
-pub fn rate(per_second: Option<f64>, burst: Option<i32>) -> Option<Rate> {
+pub(super) fn rate(per_second: Option<f64>, burst: Option<i32>) -> Option<Rate> {
     if per_second.is_none() && burst.is_none() {
         return None;
     }
