@@ -67,9 +67,7 @@ pub const KEYS_AGAIN_MILLIS: u64 = 30 * 1_000;
 pub const ISSUERS_MAX: usize = 1_000;
 /// How large a document may be that an API is imported from. AWS names 6 MB.
 pub const DOCUMENT_BYTES_MAX: usize = 6 * 1024 * 1024;
-/// AWS: what one page of a listing has if nothing else is said.
-pub const LIST_ITEMS_DEFAULT: usize = 25;
-/// What one page of a listing may have.
+/// What one page of a listing may have, and has if nothing else is said: all of one API's parts.
 pub const LIST_ITEMS_MAX: usize = 500;
 
 const _: () = assert!(SOCKET_INTEGRATION_MILLIS_MAX <= INTEGRATION_MILLIS_MAX);
