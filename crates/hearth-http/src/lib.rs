@@ -25,3 +25,4 @@ pub mod response;
 pub mod urls;
 pub mod jwt;
 pub mod apis;
+pub mod rest;

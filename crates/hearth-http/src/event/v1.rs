@@ -19,12 +19,10 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hearth_types::time::Timestamp;
-use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
 
+use super::{query_pairs, request_time};
 use crate::request::Request;
 
 /// Who makes the event.
@@ -142,40 +140,6 @@ pub fn authorizer_event(request: &Request, context: &Context<'_>, method_arn: &s
         request_context: request_context(request, context),
     };
     serde_json::to_vec(&event).expect("an event can be written as JSON")
-}
-
-/// The pairs of a query string, decoded.
-#[must_use]
-pub fn query_pairs(query: &str) -> Vec<(String, String)> {
-    let decoded = |text: &str| {
-        let text = text.replace('+', " ");
-        percent_decode_str(&text).decode_utf8_lossy().into_owned()
-    };
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(name), decoded(value))
-        })
-        .collect()
-}
-
-/// `23/Nov/2026:03:20:35 +0000`.
-#[must_use]
-pub fn request_time(time: Timestamp) -> String {
-    // The calendar ends in the year 9999; a clock that is beyond that is shown as the epoch.
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.0) * 1_000_000)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let month = at.month().to_string();
-    format!(
-        "{:02}/{}/{:04}:{:02}:{:02}:{:02} +0000",
-        at.day(),
-        &month[..3],
-        at.year(),
-        at.hour(),
-        at.minute(),
-        at.second()
-    )
 }
 
 #[derive(Serialize)]
@@ -425,6 +389,7 @@ mod tests {
 
     use bytes::Bytes;
     use hearth_types::ids::RequestId;
+    use hearth_types::time::Timestamp;
     use serde_json::json;
 
     use super::*;
