@@ -32,6 +32,7 @@ struct HttpListener {
 }
 
 impl Doors {
+    /// Binds what the configuration names.
     pub(crate) async fn bind(config: &Config) -> anyhow::Result<Self> {
         let (api, address) = bind(config.listen).await?;
         Ok(Self { api, address, http: HttpListener::bind(config).await? })

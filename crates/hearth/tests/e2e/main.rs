@@ -33,6 +33,7 @@ mod event_buses;
 mod http_apis;
 mod compatibility;
 mod connections;
+mod function_urls;
 mod walls;
 mod shells;
 mod weaker;
