@@ -61,7 +61,7 @@ const PROVISIONED_STARTS_MAX: usize = 4;
 const RETRY_PROVISIONED_MS: u64 = 1_000;
 /// How long an environment that has answered is waited for before another one is started: longer than
 /// a runtime takes to ask for more, shorter than most starts. Extensions may take longer.
-const ANSWERED_MS: u64 = 10;
+pub(crate) const ANSWERED_MS: u64 = 10;
 /// How long after a shortage of memory nothing is started ahead of need.
 const RECOVER_FROM_SHORT_MS: u64 = 60_000;
 /// How long it is remembered that a target was retired: an invocation that was resolved before may
@@ -370,6 +370,13 @@ impl Core {
     #[must_use]
     pub fn is_waited_for(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Whether the next who wants a target's environment would get one that has answered.
+    #[must_use]
+    pub fn comes_back(&self, target: TargetId) -> bool {
+        let pool = self.pools.get(&target);
+        pool.is_some_and(|pool| pool.answered(self.now) > pool.waiters.len())
     }
 
     /// Whether somebody waits for an environment that has answered: then they should come very soon.
