@@ -17,7 +17,8 @@
 //!    old and are retired.
 //! 3. No environment is started that no waiting invocation can use, beside those that are
 //!    provisioned or that a habit asks for: when one is started for a caller, more invocations of
-//!    its target wait than environments of it are starting.
+//!    its target wait than environments of it are starting, or have answered a moment ago and will
+//!    be idle before a start would be done.
 //! 4. No more than `environments_max` environments exist, and no more memory is committed to them
 //!    than there is, beside those that are being torn down. To make room, the environments of other
 //!    targets that were idle longest are retired first. Who finds no room waits for it up to
@@ -372,11 +373,12 @@ impl Core {
         !self.waiting.is_empty()
     }
 
-    /// Whether the next who wants a target's environment would get one that has answered.
+    /// Whether the next who wants a target's environment would get one that has answered, and none
+    /// that is being started.
     #[must_use]
-    pub fn comes_back(&self, target: TargetId) -> bool {
+    pub fn comes_back(&self, now: Moment, target: TargetId) -> bool {
         let pool = self.pools.get(&target);
-        pool.is_some_and(|pool| pool.answered(self.now) > pool.waiters.len())
+        pool.is_some_and(|pool| pool.starting == 0 && pool.answered(now) > pool.waiters.len())
     }
 
     /// Whether somebody waits for an environment that has answered: then they should come very soon.

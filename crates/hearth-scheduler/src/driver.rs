@@ -196,7 +196,7 @@ impl Scheduler {
             }
             inner.waiting.insert(waiter, (target.id, sender));
             let needs = inner.needs(target, runtime);
-            let comes_back = inner.core.comes_back(target.id);
+            let comes_back = inner.core.comes_back(self.now(), target.id);
             self.step(inner, Event::Wanted(waiter, target.id, needs));
             comes_back
         };
@@ -438,7 +438,7 @@ impl Keeper for Scheduler {
     }
 }
 
-/// Where an environment comes from.
+/// What somebody waits for.
 type Waiting = oneshot::Receiver<Result<Lease, AcquireError>>;
 
 /// How long somebody waited for one.
