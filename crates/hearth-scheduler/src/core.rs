@@ -17,7 +17,8 @@
 //!    old and are retired.
 //! 3. No environment is started that no waiting invocation can use, beside those that are
 //!    provisioned or that a habit asks for: when one is started for a caller, more invocations of
-//!    its target wait than environments of it are starting.
+//!    its target wait than environments of it are starting, or have answered a moment ago and will
+//!    be idle before a start would be done.
 //! 4. No more than `environments_max` environments exist, and no more memory is committed to them
 //!    than there is, beside those that are being torn down. To make room, the environments of other
 //!    targets that were idle longest are retired first. Who finds no room waits for it up to
@@ -61,7 +62,7 @@ const PROVISIONED_STARTS_MAX: usize = 4;
 const RETRY_PROVISIONED_MS: u64 = 1_000;
 /// How long an environment that has answered is waited for before another one is started: longer than
 /// a runtime takes to ask for more, shorter than most starts. Extensions may take longer.
-const ANSWERED_MS: u64 = 10;
+pub(crate) const ANSWERED_MS: u64 = 10;
 /// How long after a shortage of memory nothing is started ahead of need.
 const RECOVER_FROM_SHORT_MS: u64 = 60_000;
 /// How long it is remembered that a target was retired: an invocation that was resolved before may
@@ -370,6 +371,14 @@ impl Core {
     #[must_use]
     pub fn is_waited_for(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Whether the next who wants a target's environment would get one that has answered, and none
+    /// that is being started.
+    #[must_use]
+    pub fn comes_back(&self, now: Moment, target: TargetId) -> bool {
+        let pool = self.pools.get(&target);
+        pool.is_some_and(|pool| pool.starting == 0 && pool.answered(now) > pool.waiters.len())
     }
 
     /// Whether somebody waits for an environment that has answered: then they should come very soon.

@@ -22,8 +22,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::core::{
-    Action, Core, Event, FunctionNumber, HostFigures, Limits, Needs, Pressure, Refused,
-    TargetFigures, WaiterId,
+    ANSWERED_MS, Action, Core, Event, FunctionNumber, HostFigures, Limits, Needs, Pressure,
+    Refused, TargetFigures, WaiterId,
 };
 
 /// How often idle times are looked at.
@@ -32,6 +32,8 @@ const TICK: Duration = Duration::from_secs(1);
 const TICK_WAITED_FOR: Duration = Duration::from_millis(50);
 /// The same while somebody waits for an environment that has answered.
 const TICK_ANSWERED: Duration = Duration::from_millis(5);
+/// How long an environment that has answered may take to ask for more.
+const A_MOMENT: Duration = Duration::from_millis(ANSWERED_MS);
 
 /// Why there is no environment for an invocation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -187,28 +189,46 @@ impl Scheduler {
     ) -> Result<Lease, AcquireError> {
         let waiter = WaiterId(self.waiters.fetch_add(1, Ordering::Relaxed));
         let (sender, mut receiver) = oneshot::channel();
-        {
+        let comes_back = {
             let mut inner = self.lock();
             if inner.closing {
                 return Err(AcquireError::Closing);
             }
             inner.waiting.insert(waiter, (target.id, sender));
             let needs = inner.needs(target, runtime);
+            let comes_back = inner.core.comes_back(self.now(), target.id);
             self.step(inner, Event::Wanted(waiter, target.id, needs));
-        }
+            comes_back
+        };
         // If the caller goes away while it waits, its place must not be kept.
         let place = Place { scheduler: self, waiter };
         let at_once = receiver.try_recv().ok();
-        let start = if at_once.is_some() { Start::Warm } else { Start::Cold };
-        let answer = match at_once {
-            Some(answer) => answer,
-            None => receiver.await.unwrap_or(Err(AcquireError::Closing)),
+        let (answer, start) = match at_once {
+            Some(answer) => (answer, Start::Warm),
+            None => {
+                let (answer, waited) = self.wait(receiver).await;
+                let back = comes_back && waited == Waited::AMoment;
+                (answer, if back { Start::Warm } else { Start::Cold })
+            }
         };
         std::mem::forget(place);
         answer.map(|mut lease| {
             lease.start = start;
             lease
         })
+    }
+
+    /// Waits for an environment. Only when it has taken more than a moment are decisions that become
+    /// due by time looked for: waking somebody for that would cost as much as the moment.
+    async fn wait(&self, mut receiver: Waiting) -> (Result<Lease, AcquireError>, Waited) {
+        let (answer, waited) = match tokio::time::timeout(A_MOMENT, &mut receiver).await {
+            Ok(answer) => (answer, Waited::AMoment),
+            Err(_elapsed) => {
+                self.waited_for.notify_one();
+                (receiver.await, Waited::Longer)
+            }
+        };
+        (answer.unwrap_or(Err(AcquireError::Closing)), waited)
     }
 
     /// No more invocations of a target: its idle environments are retired, its busy ones finish.
@@ -312,12 +332,11 @@ impl Scheduler {
             self.perform(&mut inner, action);
         }
         match event {
-            Event::Wanted(..) => {
-                if inner.core.is_waited_for() {
-                    self.waited_for.notify_one();
-                }
-            }
-            Event::Idle(..) | Event::Answered(_) | Event::Returned(_) | Event::Resetting(_) => {}
+            Event::Wanted(..)
+            | Event::Idle(..)
+            | Event::Answered(_)
+            | Event::Returned(_)
+            | Event::Resetting(_) => {}
             Event::Abandoned(_)
             | Event::Gone(_)
             | Event::Retired(_)
@@ -419,10 +438,20 @@ impl Keeper for Scheduler {
     }
 }
 
+/// What somebody waits for.
+type Waiting = oneshot::Receiver<Result<Lease, AcquireError>>;
+
+/// How long somebody waited for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    AMoment,
+    Longer,
+}
+
 /// Whether an invocation had to wait for an environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// There was one.
+    /// There was one, or one had just answered.
     Warm,
     /// There was none: one was started, or came back idle before that.
     Cold,

@@ -132,9 +132,13 @@ fn one_that_has_answered_is_waited_for_a_moment() {
     let t = target(1);
     core.step(NOW, wanted(A, t));
     core.step(NOW, Event::Idle(FIRST, FREE));
+    assert!(!core.comes_back(NOW, t), "it is at work");
     assert_eq!(core.step(NOW, Event::Answered(FIRST)), []);
+    assert!(core.comes_back(NOW, t));
+    assert!(!core.comes_back(NOW.plus_millis(ANSWERED_MS), t), "it takes too long");
     assert_eq!(core.step(NOW, wanted(B, t)), [], "neither started nor refused");
     assert!(core.waits_for_answered());
+    assert!(!core.comes_back(NOW, t), "it is for another");
     assert_eq!(core.step(NOW, wanted(C, t)), [Action::Refuse(C, Refused::Scaling)]);
     assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), [Action::Assign(B, FIRST)]);
     assert!(!core.waits_for_answered());

@@ -124,8 +124,13 @@ fn a_function_that_overwrites_its_memory() {
     });
 }
 
-/// What 99 of 100 calls of the neighbour stay below.
+/// What 99 of 100 calls of the neighbour stay below, in the quietest of a few rounds: what else goes
+/// on on this machine slows down one of them, and a flood that is not held back all.
 fn p99_of_neighbour(server: &Server) -> Duration {
+    (0..3).map(|_round| p99_of_round(server)).min().expect("there are rounds")
+}
+
+fn p99_of_round(server: &Server) -> Duration {
     let mut connection = Connection::open(server.address).expect("the server takes connections");
     let request = Request::invocation("neighbour", &json!({}));
     let mut took: Vec<Duration> = Vec::new();
@@ -151,7 +156,7 @@ fn a_function_that_floods_its_output_does_not_slow_its_neighbour_down() {
     p99_of_neighbour(&server);
     let before = p99_of_neighbour(&server);
     let during = thread::scope(|scope| {
-        let flood = json!({ "do": "flood", "seconds": 5 });
+        let flood = json!({ "do": "flood", "seconds": 10 });
         let server = &server;
         let flooding = scope.spawn(move || server.invoke("floods", &flood));
         let during = p99_of_neighbour(server);

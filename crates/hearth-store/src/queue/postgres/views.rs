@@ -21,31 +21,36 @@ pub(super) async fn next_due(pool: &PgPool, lane: &Lane) -> Result<Option<Timest
     Ok(due.map(timestamp))
 }
 
-/// Lanes by their names. Each is looked up behind the one before it, so a lane costs the same
-/// however many entries it has.
-pub(super) async fn lanes(
-    pool: &PgPool,
-    kind: &'static str,
-    after: Option<&str>,
-    items: usize,
-) -> Result<Vec<Lane>, sqlx::Error> {
-    let names: Vec<String> = sqlx::query_scalar(
+/// The beginning of a query: lanes by their names. Each is looked up behind the one before it, so a
+/// lane costs the same however many entries it has.
+macro_rules! found_lanes {
+    () => {
         "WITH RECURSIVE found(lane) AS (
              (SELECT lane FROM hearth.entry
               WHERE kind = $1 AND (lane, id) > ($2, $3) ORDER BY lane, id LIMIT 1)
              UNION ALL
              SELECT next.lane FROM found CROSS JOIN LATERAL (
                  SELECT e.lane FROM hearth.entry e
-                 WHERE e.kind = $1 AND e.lane > found.lane ORDER BY e.lane LIMIT 1) AS next)
-         SELECT lane FROM found LIMIT $4",
-    )
-    .bind(kind)
-    // From behind the last entry of a lane on, or from before the first of all.
-    .bind(after.unwrap_or_default())
-    .bind(if after.is_some() { i64::MAX } else { i64::MIN })
-    .bind(rows(items))
-    .fetch_all(pool)
-    .await?;
+                 WHERE e.kind = $1 AND e.lane > found.lane ORDER BY e.lane LIMIT 1) AS next) "
+    };
+}
+
+/// Lanes by their names.
+pub(super) async fn lanes(
+    pool: &PgPool,
+    kind: &'static str,
+    after: Option<&str>,
+    items: usize,
+) -> Result<Vec<Lane>, sqlx::Error> {
+    let names: Vec<String> =
+        sqlx::query_scalar(concat!(found_lanes!(), "SELECT lane FROM found LIMIT $4"))
+            .bind(kind)
+            // From behind the last entry of a lane on, or from before the first of all.
+            .bind(after.unwrap_or_default())
+            .bind(if after.is_some() { i64::MAX } else { i64::MIN })
+            .bind(rows(items))
+            .fetch_all(pool)
+            .await?;
     Ok(names.into_iter().map(|name| Lane { kind, name }).collect())
 }
 
@@ -56,21 +61,15 @@ pub(super) async fn dues(
     after: Option<&str>,
     items: usize,
 ) -> Result<Vec<(Lane, Timestamp)>, sqlx::Error> {
-    let found: Vec<(String, i64)> = sqlx::query_as(
-        "WITH RECURSIVE found(lane) AS (
-             (SELECT lane FROM hearth.entry
-              WHERE kind = $1 AND (lane, id) > ($2, $3) ORDER BY lane, id LIMIT 1)
-             UNION ALL
-             SELECT next.lane FROM found CROSS JOIN LATERAL (
-                 SELECT e.lane FROM hearth.entry e
-                 WHERE e.kind = $1 AND e.lane > found.lane ORDER BY e.lane LIMIT 1) AS next)
-         SELECT named.lane, first.due FROM (SELECT lane FROM found LIMIT $4) AS named
-         CROSS JOIN LATERAL (
-             SELECT e.due FROM hearth.entry e
-             WHERE e.kind = $1 AND e.lane = named.lane AND NOT e.behind
-             ORDER BY e.due LIMIT 1) AS first
-         ORDER BY named.lane",
-    )
+    let found: Vec<(String, i64)> = sqlx::query_as(concat!(
+        found_lanes!(),
+        "SELECT named.lane, first.due FROM (SELECT lane FROM found LIMIT $4) AS named
+             CROSS JOIN LATERAL (
+                 SELECT e.due FROM hearth.entry e
+                 WHERE e.kind = $1 AND e.lane = named.lane AND NOT e.behind
+                 ORDER BY e.due LIMIT 1) AS first
+             ORDER BY named.lane"
+    ))
     .bind(kind)
     .bind(after.unwrap_or_default())
     .bind(if after.is_some() { i64::MAX } else { i64::MIN })
