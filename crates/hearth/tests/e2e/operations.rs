@@ -64,4 +64,6 @@ scripts! {
     sqs,                  &[];
     http_apis_control,    &[];
     http_apis,            &[];
+    rest_apis_control,    &[];
+    rest_apis,            &[];
 }
