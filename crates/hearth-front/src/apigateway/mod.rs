@@ -126,7 +126,6 @@ impl Call {
 }
 
 /// Performs an operation. `Null` is the output of one that answers nothing.
-#[expect(clippy::too_many_lines, reason = "one line for each operation, and nothing else")]
 async fn perform(call: &Call, operation: Operation, input: Value) -> Result<Value, AwsError> {
     let violations = validate::violations(operation.description().input, &input);
     if !violations.is_empty() {
