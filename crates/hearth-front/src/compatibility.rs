@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::{apigatewayv2, events, logs, sqs};
+use hearth_wire::{apigateway, apigatewayv2, events, logs, sqs};
 
 use crate::{iam, s3, sns, sts};
 
@@ -216,10 +216,12 @@ fn push_other_services(text: &mut String) {
     let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
     let events: Vec<&str> = events::SERVICE.operations.iter().map(|one| one.name).collect();
     let apis: Vec<&str> = apigatewayv2::SERVICE.operations.iter().map(|one| one.name).collect();
+    let rest_apis: Vec<&str> = apigateway::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered, notes) in [
         ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
         ("EventBridge", events.as_slice(), EVENTBRIDGE_NOTES),
         ("API Gateway, version 2", apis.as_slice(), APIS_NOTES),
+        ("API Gateway, version 1", rest_apis.as_slice(), REST_APIS_NOTES),
         ("S3", s3::OFFERED, NO_NOTES),
         ("IAM", iam::OFFERED, NO_NOTES),
         ("STS", sts::OFFERED, NO_NOTES),
@@ -254,7 +256,7 @@ const SNS_NOTES: &[&str] = &[
     "Notifications are signed, and `SigningCertURL` leads to this server. The certificate is signed with its own key.",
 ];
 
-/// What is to be known of event buses.
+/// What is to be known of HTTP and WebSocket APIs.
 const APIS_NOTES: &[&str] = &[
     "HTTP APIs are served; of WebSocket APIs the records are kept, and nobody answers their clients yet.",
     "Routes with the authorization type `AWS_IAM` are refused, because callers are not authenticated; so are `ApiKeyRequired`, models and request parameters of routes.",
@@ -266,6 +268,22 @@ const APIS_NOTES: &[&str] = &[
     "An issuer of tokens may be asked over `http://` if it is on this machine. Issuers are asked when the first token comes, not when the authorizer is created.",
     "The rate of an account is not limited; stages and routes have the limits that they are given.",
 ];
+
+/// What is to be known of REST APIs.
+const REST_APIS_NOTES: &[&str] = &[
+    "Integrations are `AWS_PROXY` with a function, `HTTP_PROXY` and `MOCK`. `AWS` and `HTTP`, whose templates are in VTL, are refused; so are VPC links, `responseTransferMode` STREAM, `cacheKeyParameters`, `tlsConfig`, and request parameters of `AWS_PROXY`.",
+    "The templates of mocks are texts: one with directives or references of VTL is refused. Their response parameters come from texts, `context` and `stageVariables`. Templates, responses and `contentHandling` of other integrations are kept, and nobody looks at them, as with AWS.",
+    "Methods with the authorization types `AWS_IAM` and `COGNITO_USER_POOLS` are refused, because callers are not authenticated; so are authorizers of Cognito user pools and JWT authorizers, `authorizationScopes` and request validators. Request parameters and models of methods are kept: without a validator they have no effect with AWS either.",
+    "Roles (`credentials`, `authorizerCredentials`) are kept. With one, the function's policy does not have to let API Gateway in; what the role may do is not looked at.",
+    "The policy of an API is enforced with its deployments. Of its principals only `*` is anybody; conditions on numbers, dates and VPCs are not understood: a statement that allows does not apply with one, a statement that denies does.",
+    "Stages: caches, canaries, access logs, client certificates and `documentationVersion` are refused. `tracingEnabled`, `metrics/enabled`, `logging/loglevel` and `logging/dataTrace` are kept.",
+    "Endpoints of type `PRIVATE`, `minimumCompressionSize`, `securityPolicy` and `endpointAccessMode` are refused; `EDGE`, `REGIONAL` and `ipAddressType` are kept. `stageKeys` of API keys are refused; `customerId` and `productCode` are kept.",
+    "`ImportRestApi` and `PutRestApi` take Swagger 2.0 and OpenAPI 3 in JSON, not in YAML. Gateway responses and request validators in a document are left out with a warning.",
+    "Names of headers are in events as most clients of HTTP/1.1 write them (`Content-Type`), those that are not common in lower case; as a client wrote them they are not known.",
+    "The rate of an account is not limited; plans, stages and methods have the limits that they are given. What a quota counts is on the disk a second later.",
+];
+
+/// What is to be known of event buses.
 const EVENTBRIDGE_NOTES: &[&str] = &[
     "`PutRule` refuses a `ScheduleExpression`: schedules are not built yet.",
     "`PutTargets` takes functions, queues, topics, event buses and log groups; other targets are refused by name.",

@@ -12,6 +12,7 @@ use hearth_environment::backend::Connection;
 use hearth_environment::driver::Gateway;
 use hearth_http::apis::Apis;
 use hearth_http::request::Scheme;
+use hearth_http::rest::RestApis;
 use hearth_http::site::Sites;
 use hearth_iam::Iam;
 use hearth_invoke::Invoker;
@@ -45,7 +46,7 @@ use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
 use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
-    apigatewayv2, buses, caller, events, invoke, lambda as lambda_operations,
+    apigateway, apigatewayv2, buses, caller, events, invoke, lambda as lambda_operations,
     logs as log_operations, own, query, sns, sqs,
 };
 
@@ -65,6 +66,8 @@ pub struct Front {
     pub buckets: Arc<Buckets>,
     /// HTTP and WebSocket APIs.
     pub apis: Arc<Apis>,
+    /// REST APIs.
+    pub rest_apis: Arc<RestApis>,
     /// Our own event buses.
     pub event_buses: Arc<Buses>,
     /// Where code comes from that is named by bucket and key.
@@ -169,6 +172,9 @@ impl Front {
         }
         if apigatewayv2::is_ours(arrived.head.uri.path()) {
             return whole(apigatewayv2::answer(self, arrived).await);
+        }
+        if apigateway::is_ours(arrived.head.uri.path()) {
+            return whole(apigateway::answer(self, arrived).await);
         }
         let answer = self.rest_json(arrived).await;
         answer.unwrap_or_else(|error| whole(error.render(Protocol::RestJson)))

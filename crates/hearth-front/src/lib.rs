@@ -10,6 +10,7 @@
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ buses       EventBridge
 //!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
+//!                                                ├─▶ apigateway  REST APIs
 //!                                                ├─▶ query       IAM, STS and SNS
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
@@ -39,6 +40,7 @@ mod sts;
 mod sns;
 mod buses;
 mod apigatewayv2;
+mod apigateway;
 mod s3;
 mod sqs;
 mod logs;

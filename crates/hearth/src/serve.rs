@@ -22,7 +22,6 @@ use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
 use hearth_front::server::Admission;
-use hearth_http::apis::Apis;
 use hearth_iam::Iam;
 use hearth_invoke::{Invoker, Parts as InvokerParts, admission};
 use hearth_isolation::cgroups::Hierarchies;
@@ -65,7 +64,7 @@ use crate::host_memory::Memory;
 use crate::host_processes::Processes;
 use crate::queue::{open_queue, queue_time};
 use crate::services::{self, Services};
-use crate::sites;
+use crate::sites::{self, OpenApis};
 use crate::targets::{self, Remotes, Targets};
 
 /// Where code inside an environment finds this server.
@@ -120,7 +119,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
     let registry = Arc::new(Registry::default());
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
-    let stores = Stores::open(config, &directories, (&clock, &trust)).await?;
+    let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
     let place = (directories.topics.clone(), address);
     let services = stores.services(place, &metrics, (&clock, &tasks)).await?;
     let Stores { logs, store, queue, time, packages, runtimes, iam, apis, buckets, objects } = stores;
@@ -139,7 +138,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         scheduler: Arc::clone(&scheduler),
         control,
         iam,
-        apis,
+        apis: apis.http,
+        rest_apis: apis.rest,
         objects: objects.source,
         buckets,
         queues: Arc::clone(&services.queues),
@@ -299,7 +299,7 @@ struct Stores {
     packages: Arc<Packages>,
     runtimes: Arc<Runtimes>,
     iam: Arc<Iam>,
-    apis: Arc<Apis>,
+    apis: OpenApis,
     buckets: Arc<Buckets>,
     objects: Objects,
 }
@@ -308,7 +308,7 @@ impl Stores {
     async fn open(
         config: &Config,
         directories: &Directories,
-        (clock, trust): (&Arc<dyn Clock>, &Trust),
+        (clock, trust, tasks): (&Arc<dyn Clock>, &Trust, &Tasks),
     ) -> anyhow::Result<Self> {
         let log_limits =
             LogLimits { group_bytes_max: config.log_group_bytes_max, ..LogLimits::default() };
@@ -320,7 +320,7 @@ impl Stores {
         let packages = Packages::open(directories.packages.clone());
         let runtimes = Runtimes::open(directories.runtimes.clone());
         let iam = Iam::open(Arc::new(store.clone()), Arc::clone(clock)).await;
-        let apis = Apis::open(Arc::new(store.clone()), Arc::clone(clock)).await;
+        let apis = OpenApis::open(&store, clock, tasks).await?;
         let buckets = Buckets::open(directories.buckets.clone(), Arc::new(store.clone())).await;
         let buckets = Arc::new(buckets.context("could not open the buckets")?);
         Ok(Self {
@@ -331,7 +331,7 @@ impl Stores {
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
             iam: Arc::new(iam.context("could not open the roles")?),
-            apis: Arc::new(apis.context("could not open the HTTP APIs")?),
+            apis,
             objects: Objects::of(config, &buckets, trust)?,
             buckets,
         })

@@ -330,7 +330,7 @@ pub struct Stage {
     /// Its variables.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
-    /// What holds for methods, by `*/*` or `~1pets/GET`.
+    /// What holds for methods, by `*/*`, or by `~1pets/GET` or `pets/GET`, as it was written.
     #[serde(default)]
     pub settings: BTreeMap<String, MethodSettings>,
     /// Whether traces are wanted: kept.
@@ -423,8 +423,14 @@ impl Stage {
     /// What holds for a method of a resource: its own settings, or those of all.
     #[must_use]
     pub fn settings_of(&self, path: &str, method: &str) -> Option<&MethodSettings> {
-        let own = format!("{}/{method}", path.replace('~', "~0").replace('/', "~1"));
-        self.settings.get(&own).or_else(|| self.settings.get("*/*"))
+        let is_own = |key: &str| {
+            key.rsplit_once('/').is_some_and(|(of_path, of_method)| {
+                let of_path = of_path.replace("~1", "/").replace("~0", "~");
+                of_method == method && of_path.trim_matches('/') == path.trim_matches('/')
+            })
+        };
+        let own = self.settings.iter().find(|(key, _)| is_own(key)).map(|(_, own)| own);
+        own.or_else(|| self.settings.get("*/*"))
     }
 }
 

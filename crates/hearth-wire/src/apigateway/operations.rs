@@ -165,10 +165,9 @@ pub static SERVICE: Service = Service {
             first: "restapis",
             operations: &[
                 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14, 15, 16, 17, 20, 24, 25, 26, 27, 28, 29, 30,
-                31, 32, 33, 34, 35, 36, 37, 45, 46, 47, 48, 49, 53, 54, 55, 56, 57, 58, 59,
+                31, 32, 33, 34, 35, 36, 37, 44, 45, 46, 47, 48, 49, 53, 54, 55, 56, 57, 58, 59,
             ],
         },
-        Bucket { first: "restapis?mode=import", operations: &[44] },
         Bucket { first: "tags", operations: &[38, 50, 51] },
         Bucket { first: "usageplans", operations: &[6, 7, 18, 19, 39, 40, 41, 42, 43, 60] },
     ],

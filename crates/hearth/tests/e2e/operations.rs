@@ -65,4 +65,6 @@ scripts! {
     sqs,                  &[];
     http_apis_control,    &[];
     http_apis,            &[];
+    rest_apis_control,    &[];
+    rest_apis,            &[];
 }

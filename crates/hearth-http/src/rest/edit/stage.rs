@@ -117,7 +117,7 @@ impl RestApi {
     ) -> Result<Stage, RestError> {
         let mut stage = self.stage(name)?.clone();
         for patch in patches {
-            self.patch_one(&mut stage, patch)?;
+            self.patch_stage_by(&mut stage, patch)?;
         }
         check_variables(&stage.variables)?;
         if stage.settings.len() > limits::METHOD_SETTINGS_MAX {
@@ -137,7 +137,7 @@ impl RestApi {
         self.stages.remove(name).map(drop).ok_or(STAGE_MISSING)
     }
 
-    fn patch_one(&self, stage: &mut Stage, patch: &Patch) -> Result<(), RestError> {
+    fn patch_stage_by(&self, stage: &mut Stage, patch: &Patch) -> Result<(), RestError> {
         match patch.parts().as_slice() {
             ["deploymentId"] => {
                 let deployment = patch.required()?;
@@ -148,12 +148,15 @@ impl RestApi {
             ["tracingEnabled"] => stage.tracing = patch.flag()?,
             ["variables", name] => patch::entry(&mut stage.variables, name, patch)?,
             [kept, ..] if OTHERS.contains(kept) => return unset_only(patch),
-            [path, method] if patch.op == Op::Remove => {
-                stage.settings.remove(&setting_key(path, method, patch)?);
+            [path @ .., method, kind, name] if GROUPS.contains(kind) => {
+                check_setting(path, method, patch)?;
+                let end = format!("/{kind}/{name}");
+                let key = patch.written.trim_start_matches('/').trim_end_matches(&end);
+                set(stage.settings.entry(key.to_owned()).or_default(), (kind, name), patch)?;
             }
-            [path, method, kind, name] => {
-                let key = setting_key(path, method, patch)?;
-                set(stage.settings.entry(key).or_default(), (kind, name), patch)?;
+            [path @ .., method] if patch.op == Op::Remove => {
+                check_setting(path, method, patch)?;
+                stage.settings.remove(patch.written.trim_start_matches('/'));
             }
             _ => return Err(patch.refused(&PATHS)),
         }
@@ -181,14 +184,17 @@ fn unset_only(patch: &Patch) -> Result<(), RestError> {
     }
 }
 
-/// The key of settings: `*/*`, or `~1pets/GET`.
-fn setting_key(path: &str, method: &str, patch: &Patch) -> Result<String, RestError> {
-    let is_path = path == "*" || path.starts_with('/');
+/// The groups of settings of a method.
+const GROUPS: [&str; 4] = ["throttling", "metrics", "logging", "caching"];
+
+/// Whether settings are those of a method: of `*/*`, `~1pets/GET`, or `pets/GET`.
+fn check_setting(path: &[&str], method: &str, patch: &Patch) -> Result<(), RestError> {
     let methods = ["*", "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", ANY];
-    if !is_path || !methods.contains(&method) || (path == "*") != (method == "*") {
+    let is_all = path == ["*"];
+    if path.is_empty() || !methods.contains(&method) || is_all != (method == "*") {
         return Err(patch.refused(&PATHS));
     }
-    Ok(format!("{}/{method}", path.replace('~', "~0").replace('/', "~1")))
+    Ok(())
 }
 
 fn set(settings: &mut MethodSettings, what: (&str, &str), patch: &Patch) -> Result<(), RestError> {

@@ -59,10 +59,10 @@ fn resources_are_a_tree() {
     #[rustfmt::skip]
     let rows = [
         (root.as_str(), "pets",    "Another resource with the same parent already has this name: pets"),
-        (&pets.id,      "{other}", "A sibling ({id}) of this resource already has a variable path part -- only one is allowed"),
-        (&pets.id,      "{all+}",  "A sibling ({id}) of this resource already has a variable path part -- only one is allowed"),
-        (&all.id,       "more",    "Cannot create a child of a resource with a greedy path variable."),
-        (&pets.id,      "{a}b",    "Resource's path part only allow a-zA-Z0-9._-: or a valid greedy path variable and curly braces at the beginning and the end."),
+        (pets.id.as_str(), "{other}", "A sibling ({id}) of this resource already has a variable path part -- only one is allowed"),
+        (pets.id.as_str(), "{all+}",  "A sibling ({id}) of this resource already has a variable path part -- only one is allowed"),
+        (all.id.as_str(), "more",    "Cannot create a child of a resource with a greedy path variable."),
+        (pets.id.as_str(), "{a}b",    "Resource's path part only allow a-zA-Z0-9._-: or a valid greedy path variable and curly braces at the beginning and the end."),
         ("nothing",     "a",       "Invalid Resource identifier specified"),
     ];
     for (parent, part, text) in rows {
@@ -72,7 +72,7 @@ fn resources_are_a_tree() {
     let renamed = api.patch_resource(&pets.id, &patches(&[("replace", "/pathPart", "dogs")]));
     assert_eq!(renamed.unwrap().path, "/dogs");
     assert_eq!(api.resource(&all.id).unwrap().path, "/dogs/{id}/{rest+}");
-    let around = patches(&[("replace", "/parentId", &all.id)]);
+    let around = patches(&[("replace", "/parentId", all.id.as_str())]);
     assert!(api.patch_resource(&pets.id, &around).is_err(), "a circle");
     assert!(api.delete_resource(&root).is_err());
     api.delete_resource(&pets.id).unwrap();
@@ -193,7 +193,7 @@ fn methods_have_authorizers_that_are_there() {
     assert!(api.patch_method(place, &custom).is_err());
     let custom = patches(&[
         ("replace", "/authorizationType", "CUSTOM"),
-        ("replace", "/authorizerId", &authorizer.id),
+        ("replace", "/authorizerId", authorizer.id.as_str()),
     ]);
     let method = api.patch_method(place, &custom).unwrap();
     assert_eq!(method.authorization, Authorization::Custom);
@@ -218,6 +218,7 @@ fn stages_have_variables_and_bounds() {
             ("replace", "/*/*/throttling/rateLimit", "2.5"),
             ("replace", "/*/*/throttling/burstLimit", "5"),
             ("replace", "/~1pets/GET/throttling/rateLimit", "1"),
+            ("replace", "/a/b/GET/throttling/rateLimit", "3"),
             ("replace", "/*/*/logging/loglevel", "INFO"),
             ("replace", "/*/*/caching/enabled", "false"),
             ("replace", "/cacheClusterEnabled", "false"),
@@ -229,6 +230,9 @@ fn stages_have_variables_and_bounds() {
     let of = |path: &str| stage.settings_of(path, "GET").map(|one| (one.rate, one.burst));
     assert_eq!(of("/"), Some((Some(2.5), Some(5))));
     assert_eq!(of("/pets"), Some((Some(1.0), None)));
+    assert_eq!(of("/a/b"), Some((Some(3.0), None)));
+    let keys: Vec<&String> = stage.settings.keys().collect();
+    assert_eq!(keys, ["*/*", "a/b/GET", "~1pets/GET"]);
     #[rustfmt::skip]
     let rows = [
         (("replace", "/*/*/caching/enabled", "true"),       "does not support caching"),

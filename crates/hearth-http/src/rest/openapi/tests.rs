@@ -1,3 +1,5 @@
+//! What becomes of documents.
+
 use hearth_types::names::{AccountId, Region};
 use serde_json::json;
 

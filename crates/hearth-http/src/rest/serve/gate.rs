@@ -210,7 +210,7 @@ fn identity(passing: &Passing<'_>, authorizer: &Authorizer) -> Result<Vec<String
     if let (Some(text), Some(token)) = (&authorizer.validation, values.first()) {
         let expression = authorize::expression(text).ok_or(Said::AuthorizerBroken)?;
         // One that backtracks without end fits nothing.
-        if !expression.is_match(token).unwrap_or(false) {
+        if !expression.is_match(token.as_str()).unwrap_or(false) {
             return Err(Said::Unauthorized);
         }
     }
