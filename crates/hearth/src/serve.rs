@@ -22,6 +22,7 @@ use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
 use hearth_front::server::Admission;
+use hearth_http::apis::Apis;
 use hearth_iam::Iam;
 use hearth_invoke::{Invoker, Parts as InvokerParts, admission};
 use hearth_isolation::cgroups::Hierarchies;
@@ -121,7 +122,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let stores = Stores::open(config, &directories, (&clock, &trust)).await?;
     let place = (directories.topics.clone(), address);
     let services = stores.services(place, &metrics, (&clock, &tasks)).await?;
-    let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } = stores;
+    let Stores { logs, store, queue, packages, runtimes, iam, apis, buckets, objects } = stores;
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &logs), &gateway, (&clock, &tasks));
@@ -132,11 +133,12 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let invoker = invoker(config, (&control, &scheduler), (&queue, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
     let front = Arc::new(Front {
-        sites: sites::sites(&control, &invoker),
+        sites: sites::sites((&control, &invoker), (&apis, &trust)),
         invoker,
         scheduler: Arc::clone(&scheduler),
         control,
         iam,
+        apis,
         objects: objects.source,
         buckets,
         queues: Arc::clone(&services.queues),
@@ -295,6 +297,7 @@ struct Stores {
     packages: Arc<Packages>,
     runtimes: Arc<Runtimes>,
     iam: Arc<Iam>,
+    apis: Arc<Apis>,
     buckets: Arc<Buckets>,
     objects: Objects,
 }
@@ -314,6 +317,7 @@ impl Stores {
         let packages = Packages::open(directories.packages.clone());
         let runtimes = Runtimes::open(directories.runtimes.clone());
         let iam = Iam::open(Arc::new(store.clone()), Arc::clone(clock)).await;
+        let apis = Apis::open(Arc::new(store.clone()), Arc::clone(clock)).await;
         let buckets = Buckets::open(directories.buckets.clone(), Arc::new(store.clone())).await;
         let buckets = Arc::new(buckets.context("could not open the buckets")?);
         Ok(Self {
@@ -323,6 +327,7 @@ impl Stores {
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
             iam: Arc::new(iam.context("could not open the roles")?),
+            apis: Arc::new(apis.context("could not open the HTTP APIs")?),
             objects: Objects::of(config, &buckets, trust)?,
             buckets,
         })
