@@ -17,3 +17,4 @@
 pub mod request;
 pub mod response;
 pub mod site;
+pub mod balancers;
