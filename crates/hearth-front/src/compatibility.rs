@@ -244,7 +244,7 @@ const NO_NOTES: &[&str] = &[];
 
 /// What is to be known of topics beside the names of operations.
 const SNS_NOTES: &[&str] = &[
-    "Protocols: `sqs`, `lambda` and `http`. `https`, `email`, `email-json`, `sms`, `application` and `firehose` are refused.",
+    "Protocols: `sqs`, `lambda`, `http` and `https`. `email`, `email-json`, `sms`, `application` and `firehose` are refused.",
     "`KmsMasterKeyId` and `TracingConfig` are kept and have no effect. `ArchivePolicy`, `ReplayPolicy`, data protection policies and the attributes that have deliveries logged are refused.",
     "A standard topic has 100,000 subscriptions at the most (AWS: 12,500,000).",
     "The policy of a topic decides which other accounts may use it. Conditions other than on the account that asks are not understood: a statement that allows does not apply with one, a statement that denies does.",

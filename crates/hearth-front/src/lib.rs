@@ -6,6 +6,7 @@
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ buses       EventBridge
+//!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
 //!                                                ├─▶ query       IAM, STS and SNS
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
@@ -19,6 +20,7 @@
 pub mod server;
 mod stall;
 pub mod front;
+pub mod traffic;
 pub mod elsewhere;
 mod caller;
 pub mod body;
@@ -33,6 +35,7 @@ mod iam;
 mod sts;
 mod sns;
 mod buses;
+mod apigatewayv2;
 mod s3;
 mod sqs;
 mod logs;

@@ -15,6 +15,13 @@
 //! No sockets: the front door reads requests, and writes responses.
 
 pub mod request;
-pub mod response;
 pub mod site;
+pub mod event;
+pub mod functions;
+pub mod answer;
+pub mod cors;
+pub mod response;
+pub mod urls;
+pub mod jwt;
+pub mod apis;
 pub mod balancers;

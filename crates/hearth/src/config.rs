@@ -134,6 +134,8 @@ pub(crate) struct Config {
     pub(crate) endpoints_access_key_id: String,
     /// Its secret.
     pub(crate) endpoints_secret_access_key: Secret,
+    /// Certificates of authorities that are trusted beside those of the machine; empty for none.
+    pub(crate) tls_ca_file: String,
     /// The PostgreSQL database that keeps the durable queue; empty for the data directory. It has a
     /// password in it.
     pub(crate) queue: Secret,
@@ -402,6 +404,7 @@ impl Loading {
             events_endpoint: String::new(),
             endpoints_access_key_id: String::new(),
             endpoints_secret_access_key: Secret::default(),
+            tls_ca_file: String::new(),
             queue: Secret::default(),
         };
         let origins = SETTINGS.iter().map(|setting| (setting.key, Origin::Default)).collect();

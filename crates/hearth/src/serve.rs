@@ -38,6 +38,7 @@ use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
 use hearth_services::remote::buckets::RemoteBuckets;
+use hearth_services::remote::tls::Trust;
 use hearth_services::targets::PutObject;
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
@@ -100,7 +101,8 @@ pub(crate) struct Server {
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let descriptors = prepare_process();
     let elsewhere = targets::elsewhere(config);
-    let remotes = remotes(config, &elsewhere)?;
+    let trust = trust(config)?;
+    let remotes = remotes(config, &elsewhere, &trust)?;
     let listener = listen(config.listen).await?;
     let address = listener.local_addr().context("the listening socket has no address")?;
     let directories = Directories::prepare(&config.data_dir)?;
@@ -113,7 +115,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
     let registry = Arc::new(Registry::default());
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
-    let stores = Stores::open(config, &directories, &clock).await?;
+    let stores = Stores::open(config, &directories, (&clock, &trust)).await?;
     let place = (directories.topics.clone(), address);
     let services = stores.services(place, &metrics, (&clock, &tasks)).await?;
     let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } = stores;
@@ -148,7 +150,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), objects.taker);
+    let targets = (remotes.over(services.targets()), objects.taker, trust);
     let events = start_events(config, &front, targets, (&queue, &metrics));
     tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
     Ok(Server {
@@ -301,7 +303,7 @@ impl Stores {
     async fn open(
         config: &Config,
         directories: &Directories,
-        clock: &Arc<dyn Clock>,
+        (clock, trust): (&Arc<dyn Clock>, &Trust),
     ) -> anyhow::Result<Self> {
         let log_limits =
             LogLimits { group_bytes_max: config.log_group_bytes_max, ..LogLimits::default() };
@@ -321,7 +323,7 @@ impl Stores {
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
             iam: Arc::new(iam.context("could not open the roles")?),
-            objects: Objects::of(config, &buckets)?,
+            objects: Objects::of(config, &buckets, trust)?,
             buckets,
         })
     }
@@ -349,24 +351,29 @@ struct Objects {
 }
 
 impl Objects {
-    fn of(config: &Config, own: &Arc<Buckets>) -> anyhow::Result<Self> {
+    fn of(config: &Config, own: &Arc<Buckets>, trust: &Trust) -> anyhow::Result<Self> {
         if config.s3_endpoint.is_empty() {
             return Ok(Self { source: Arc::clone(own) as _, taker: Arc::clone(own) as _ });
         }
-        let remote = RemoteBuckets::new(
-            &config.s3_endpoint,
-            &config.s3_access_key_id,
-            &config.s3_secret_access_key.0,
-        );
+        let keys = (config.s3_access_key_id.as_str(), config.s3_secret_access_key.0.as_str());
+        let remote = RemoteBuckets::new(&config.s3_endpoint, keys, trust);
         let remote = Arc::new(remote.context("`s3_endpoint` cannot be used")?);
         Ok(Self { source: Arc::clone(&remote) as _, taker: remote as _ })
     }
 }
 
 /// The services that are asked in place of our own queues, topics and buses.
-fn remotes(config: &Config, elsewhere: &Elsewhere) -> anyhow::Result<Remotes> {
+fn remotes(config: &Config, elsewhere: &Elsewhere, trust: &Trust) -> anyhow::Result<Remotes> {
     let secret = config.endpoints_secret_access_key.0.as_str();
-    Remotes::at(elsewhere, (config.endpoints_access_key_id.as_str(), secret))
+    Remotes::at(elsewhere, (config.endpoints_access_key_id.as_str(), secret), trust)
+}
+
+/// Whom this server trusts when it asks others over TLS.
+fn trust(config: &Config) -> anyhow::Result<Trust> {
+    if config.tls_ca_file.is_empty() {
+        return Ok(Trust::default());
+    }
+    Trust::with_file(Path::new(&config.tls_ca_file)).context("`tls_ca_file` cannot be used")
 }
 
 /// What a data directory consists of.
@@ -615,7 +622,7 @@ fn invoker(
 fn start_events(
     config: &Config,
     front: &Front,
-    (targets, buckets): (Targets, Arc<dyn PutObject>),
+    (targets, buckets, trust): (Targets, Arc<dyn PutObject>, Trust),
     (queue, metrics): (&Arc<dyn Queue>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
@@ -625,6 +632,7 @@ fn start_events(
         logs: &front.logs,
         targets,
         buckets,
+        trust,
         metrics,
         tasks: &front.tasks,
     };

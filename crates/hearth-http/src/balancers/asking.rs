@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_environment::invocation::{LogRequest, RunResult};
-use hearth_invoke::InvokeRequest;
 use hearth_types::ids::RequestId;
 
 use super::attributes::{self, MULTI_VALUE};
 use super::groups::{self, may_invoke};
 use super::record::TargetGroup;
 use super::{Balancers, answer, limits};
+use crate::functions::{Call, Failure};
 use crate::response::Response;
 
 /// What a function is asked.
@@ -35,6 +34,8 @@ pub(super) enum Unanswered {
     Failed,
     /// It took too long.
     TimedOut,
+    /// The server is going away.
+    Closing,
 }
 
 /// Asks, and reads the answer.
@@ -54,24 +55,17 @@ pub(super) async fn ask(
         return Err(failed("the policy of the function does not allow it"));
     }
     let (function, qualifier) = named;
-    let request = InvokeRequest {
+    let call = Call {
         id: question.id,
         function,
         qualifier,
         payload: question.event,
-        client_context: None,
         trace: question.trace,
-        log: LogRequest::None,
+        within: Some(Duration::from_secs(question.seconds_max)),
     };
-    let invoked = Box::pin(balancers.invoker.invoke(request));
-    let outcome = tokio::time::timeout(Duration::from_secs(question.seconds_max), invoked).await;
-    let Ok(outcome) = outcome else { return Err(Unanswered::TimedOut) };
-    let completed = outcome.map_err(|error| failed(&error.to_string()))?.completed;
-    match completed.result {
-        RunResult::Unhandled => return Err(failed("the function failed")),
-        RunResult::Success => {}
-    }
-    if completed.payload.len() > limits::ANSWER_BYTES_MAX {
+    let answered = Box::pin(balancers.functions.run(call)).await;
+    let payload = answered.map_err(|failure| unanswered(&failure, failed))?.payload;
+    if payload.len() > limits::ANSWER_BYTES_MAX {
         return Err(failed("the answer is larger than a megabyte"));
     }
     let values = if attributes::is_on(&group.attributes, MULTI_VALUE) {
@@ -79,5 +73,20 @@ pub(super) async fn ask(
     } else {
         answer::Values::Single
     };
-    answer::read(&completed.payload, values).map_err(|error| failed(&error.to_string()))
+    answer::read(&payload, values).map_err(|error| failed(&error.to_string()))
+}
+
+fn unanswered(failure: &Failure, failed: impl Fn(&str) -> Unanswered) -> Unanswered {
+    match failure {
+        Failure::TooLate => Unanswered::TimedOut,
+        Failure::Closing => Unanswered::Closing,
+        // AWS: also if there were too many of them.
+        Failure::Missing
+        | Failure::NotReady
+        | Failure::TooLarge
+        | Failure::Throttled
+        | Failure::Recursive
+        | Failure::Failed(_)
+        | Failure::Broken => failed(&failure.to_string()),
+    }
 }

@@ -79,7 +79,9 @@ async fn check(balancers: Arc<Balancers>, group: Arc<TargetGroup>, _room: OwnedS
     let found = match asking::ask(&balancers, &group, event::of_health_check(&group)).await {
         Ok(response) => Ok(response.status),
         Err(Unanswered::TimedOut) => Err(Failure::TimedOut),
-        Err(Unanswered::NoTarget | Unanswered::Failed) => Err(Failure::Failed),
+        // Nothing is said about the target.
+        Err(Unanswered::NoTarget | Unanswered::Closing) => return,
+        Err(Unanswered::Failed) => Err(Failure::Failed),
     };
     let mut all = balancers.health();
     let known = all.get(&group.arn).filter(|health| health.target == *target).cloned();

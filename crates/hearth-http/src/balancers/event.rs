@@ -7,7 +7,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hearth_types::ids::RequestId;
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::asking::Question;
 use super::attributes::{self, DROP_INVALID_HEADERS, FORWARDED_FOR, MULTI_VALUE};
@@ -51,8 +50,7 @@ struct Elb {
 
 /// What a function is asked for a request.
 pub(super) fn of_request(request: &Request, balancer: &Balancer, group: &TargetGroup) -> Question {
-    let trace = trace(request);
-    let headers = headers(request, &balancer.attributes, &trace);
+    let headers = headers(request, &balancer.attributes);
     let (body, is_base64_encoded) = body(request);
     let event = Event {
         request_context: context(group),
@@ -68,7 +66,8 @@ pub(super) fn of_request(request: &Request, balancer: &Balancer, group: &TargetG
     let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let event = with_pairs(event, group, (route::pairs(&request.query), headers));
     let seconds_max = attributes::idle_timeout_seconds(&balancer.attributes);
-    Question { id: request.id, event: written(&event), trace: Some(trace), seconds_max }
+    let trace = request.header(TRACE).map(str::to_owned);
+    Question { id: request.id, event: written(&event), trace, seconds_max }
 }
 
 /// What a function is asked by a health check.
@@ -134,21 +133,20 @@ fn all_values<'a>(
     all
 }
 
-/// The headers as a function sees them: the client's, and what a load balancer adds.
-fn headers(request: &Request, attributes: &Attributes, trace: &str) -> Vec<(String, String)> {
-    let own = [TRACE, FORWARDED, "x-forwarded-port", "x-forwarded-proto"];
+/// The headers as a function sees them. The door has added where the request came from.
+fn headers(request: &Request, attributes: &Attributes) -> Vec<(String, String)> {
     let drops = attributes::is_on(attributes, DROP_INVALID_HEADERS);
-    let is_kept = |name: &str| !own.contains(&name) && !(drops && is_odd(name));
-    let sent = request.headers.iter().filter(|(name, _)| is_kept(name)).cloned();
-    let mut headers: Vec<(String, String)> = sent.collect();
-    let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
-    add(TRACE, trace.to_owned());
-    if let Some(from) = forwarded_for(request, attributes) {
-        add(FORWARDED, from);
-    }
-    add("x-forwarded-port", route::named_port(request).to_string());
-    add("x-forwarded-proto", request.scheme.name().to_owned());
-    headers
+    let mode = attributes.get(FORWARDED_FOR).map(String::as_str);
+    let seen = request.headers.iter().filter_map(|(name, value)| {
+        let value = match name.as_str() {
+            FORWARDED => forwarded_for(value, mode)?.to_owned(),
+            "x-forwarded-port" => route::named_port(request).to_string(),
+            name if drops && is_odd(name) => return None,
+            _ => value.clone(),
+        };
+        Some((name.clone(), value))
+    });
+    seen.collect()
 }
 
 /// AWS: names of other letters, digits and hyphens are valid.
@@ -156,25 +154,12 @@ fn is_odd(name: &str) -> bool {
     !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-fn forwarded_for(request: &Request, attributes: &Attributes) -> Option<String> {
-    let sent = request.headers.iter().filter(|(name, _)| name == FORWARDED);
-    let mut all: Vec<&str> = sent.map(|(_, value)| value.as_str()).collect();
-    let own = request.from.to_canonical().to_string();
-    match attributes.get(FORWARDED_FOR).map(String::as_str) {
-        Some("remove") => return None,
-        Some("preserve") => {}
-        Some(_) | None => all.push(&own),
-    }
-    (!all.is_empty()).then(|| all.join(", "))
-}
-
-/// The X-Ray header: a new one, or the one that was sent and a part for this load balancer.
-fn trace(request: &Request) -> String {
-    let random = Uuid::new_v4().simple().to_string();
-    let own = format!("1-{:08x}-{}", request.time.0 / 1_000, &random[..24]);
-    match request.header(TRACE).filter(|sent| !sent.is_empty()) {
-        Some(sent) => format!("Self={own};{sent}"),
-        None => format!("Root={own}"),
+/// Behind what proxies have said stands the address that the door has seen.
+fn forwarded_for<'a>(value: &'a str, mode: Option<&str>) -> Option<&'a str> {
+    match mode {
+        Some("remove") => None,
+        Some("preserve") => value.rsplit_once(", ").map(|(sent, _seen)| sent),
+        Some(_) | None => Some(value),
     }
 }
 
@@ -222,17 +207,20 @@ mod tests {
         request.query = "a=1&b=x%20y+z&a=2&c".to_owned();
         request.headers.push(("x-one".to_owned(), "first".to_owned()));
         request.headers.push(("x-one".to_owned(), "last".to_owned()));
-        request.headers.push((TRACE.to_owned(), "Root=1-2-3".to_owned()));
+        for (name, value) in [
+            (FORWARDED, "192.0.2.7"),
+            ("x-forwarded-port", "4566"),
+            ("x-forwarded-proto", "http"),
+            (TRACE, "Root=1-2-3"),
+        ] {
+            request.headers.push((name.to_owned(), value.to_owned()));
+        }
         request
     }
 
     #[test]
     fn an_event_has_the_last_value_of_each_name() {
-        let mut event = asked(&request(), &balancer(), &group("functions"));
-        let trace = event["headers"][TRACE].take();
-        let trace = trace.as_str().unwrap();
-        assert!(trace.starts_with("Self=1-6b03"), "{trace}");
-        assert!(trace.ends_with(";Root=1-2-3"), "{trace}");
+        let event = asked(&request(), &balancer(), &group("functions"));
         let expected = json!({
             "requestContext": { "elb": { "targetGroupArn":
                 "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/functions/02" } },
@@ -242,7 +230,7 @@ mod tests {
             "headers": {
                 "host": "Shop.example.com:8080",
                 "x-one": "last",
-                "x-amzn-trace-id": null,
+                "x-amzn-trace-id": "Root=1-2-3",
                 "x-forwarded-for": "192.0.2.7",
                 "x-forwarded-port": "8080",
                 "x-forwarded-proto": "http",
@@ -265,18 +253,17 @@ mod tests {
     #[test]
     fn who_has_sent_it_is_added_as_the_load_balancer_is_told() {
         #[rustfmt::skip]
-        let rows: [(Option<&str>, &[&str], Option<&str>); 6] = [
-            (None,             &["10.0.0.1"],           Some("10.0.0.1, 192.0.2.7")),
-            (Some("append"),   &["10.0.0.1", "10.0.0.2"], Some("10.0.0.1, 10.0.0.2, 192.0.2.7")),
-            (None,             &[],                     Some("192.0.2.7")),
-            (Some("preserve"), &["10.0.0.1"],           Some("10.0.0.1")),
-            (Some("preserve"), &[],                     None),
-            (Some("remove"),   &["10.0.0.1"],           None),
+        let rows = [
+            (None,             "10.0.0.1, 192.0.2.7",           Some("10.0.0.1, 192.0.2.7")),
+            (Some("append"),   "10.0.0.1, 10.0.0.2, 192.0.2.7", Some("10.0.0.1, 10.0.0.2, 192.0.2.7")),
+            (None,             "192.0.2.7",                     Some("192.0.2.7")),
+            (Some("preserve"), "10.0.0.1, 192.0.2.7",           Some("10.0.0.1")),
+            (Some("preserve"), "192.0.2.7",                     None),
+            (Some("remove"),   "10.0.0.1, 192.0.2.7",           None),
         ];
         for (mode, sent, expected) in rows {
             let mut request = testing::request("GET", "/", "x");
-            let sent = sent.iter().map(|from| (FORWARDED.to_owned(), (*from).to_owned()));
-            request.headers.extend(sent);
+            request.headers.push((FORWARDED.to_owned(), sent.to_owned()));
             let mut balancer = balancer();
             if let Some(mode) = mode {
                 balancer.attributes.insert(FORWARDED_FOR.to_owned(), mode.to_owned());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearth_control::control::Control;
-use hearth_services::grants::Wish;
+use hearth_control::policy::{Access, Who};
 use hearth_types::names::{FunctionArn, FunctionReference, Qualifier, Scope};
 
 use super::arn::{self, GroupArn};
@@ -222,16 +222,12 @@ pub(super) fn function_of(group: &GroupArn, target: &str) -> Result<Named, Balan
 pub(super) fn may_invoke(control: &Control, group: &GroupArn, named: &Named) -> bool {
     let (function, qualifier) = named;
     let Ok(record) = control.record(function) else { return false };
-    let Some(policy) = record.policy(qualifier.as_ref()) else { return false };
-    let (resource, source) = (record.qualified_arn(qualifier.as_ref()), group.to_string());
-    let wish = Wish {
-        service: SERVICE,
-        action: "lambda:InvokeFunction",
-        resource: &resource,
-        source_arn: &source,
-        source_account: group.scope.account.as_str(),
-    };
-    wish.is_granted(&policy.text())
+    let source = group.to_string();
+    let context =
+        [("aws:SourceArn", source.as_str()), ("aws:SourceAccount", group.scope.account.as_str())];
+    let access =
+        Access { who: Who::Service(SERVICE), action: "lambda:InvokeFunction", context: &context };
+    record.lets(qualifier.as_ref(), &access)
 }
 
 /// Health checks with a change, if they can be so.

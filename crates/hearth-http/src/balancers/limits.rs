@@ -30,9 +30,7 @@ pub const NAME_CHARACTERS_MAX: usize = 32;
 pub const FIXED_BODY_BYTES_MAX: usize = 1_024;
 /// AWS: a host, a path or a query that a request is redirected to.
 pub const REDIRECT_CHARACTERS_MAX: usize = 128;
-/// AWS: a header that a listener adds to responses.
-pub const HEADER_VALUE_BYTES_MAX: usize = 1_024;
-/// AWS: the value of any other attribute.
+/// AWS: the value of an attribute.
 pub const ATTRIBUTE_BYTES_MAX: usize = 1_024;
 /// AWS: tags on one resource.
 pub const TAGS_MAX: usize = 50;
@@ -47,8 +45,6 @@ pub const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 pub const REQUEST_LINE_BYTES_MAX: usize = 16 * 1024;
 /// AWS: one header.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
-/// AWS: all headers of a request.
-pub const HEADERS_BYTES_MAX: usize = 64 * 1024;
 
 /// Health checks that run at a time, of all load balancers together: more would take the room of
 /// ordinary requests. Who is due waits.

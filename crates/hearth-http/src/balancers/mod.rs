@@ -63,6 +63,7 @@ use self::arn::{BalancerArn, GroupArn};
 use self::checker::Signal;
 use self::health::Health;
 use self::record::{Balancer, TargetGroup};
+use crate::functions::Functions;
 
 /// The load balancers and target groups of all accounts.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ pub struct Balancers {
     /// Tells the health checks that something has changed.
     signal: watch::Sender<Signal>,
     control: Arc<Control>,
-    invoker: Arc<Invoker>,
+    functions: Functions,
     clock: Arc<dyn Clock>,
 }
 
@@ -108,7 +109,7 @@ impl Balancers {
             health: Mutex::default(),
             signal,
             control,
-            invoker,
+            functions: Functions::new(invoker),
             clock,
         }))
     }
