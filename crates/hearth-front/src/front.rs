@@ -11,6 +11,7 @@ use hearth_control::control::Control;
 use hearth_environment::backend::Connection;
 use hearth_environment::driver::Gateway;
 use hearth_http::apis::Apis;
+use hearth_http::balancers::Balancers;
 use hearth_http::request::Scheme;
 use hearth_http::site::Sites;
 use hearth_iam::Iam;
@@ -65,6 +66,8 @@ pub struct Front {
     pub buckets: Arc<Buckets>,
     /// HTTP and WebSocket APIs.
     pub apis: Arc<Apis>,
+    /// Load balancers.
+    pub balancers: Arc<Balancers>,
     /// Our own event buses.
     pub event_buses: Arc<Buses>,
     /// Where code comes from that is named by bucket and key.

@@ -7,7 +7,7 @@
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ buses       EventBridge
 //!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
-//!                                                ├─▶ query       IAM, STS and SNS
+//!                                                ├─▶ query       IAM, STS, SNS and load balancers
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
 //!                                                ├─▶ events      events that wait or were given up
@@ -34,6 +34,7 @@ mod parameters;
 mod iam;
 mod sts;
 mod sns;
+mod elb;
 mod buses;
 mod apigatewayv2;
 mod s3;

@@ -28,13 +28,28 @@ pub struct NewBalancer {
     pub tags: Tags,
 }
 
-/// The tags of a resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tagged {
-    /// The resource, as it was named.
-    pub arn: String,
-    /// Its tags.
-    pub tags: Tags,
+impl Balancer {
+    /// Puts it into other subnets.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be.
+    pub fn set_subnets(&mut self, subnets: Vec<String>) -> Result<(), BalancerError> {
+        check_places(&subnets)?;
+        self.subnets = subnets;
+        Ok(())
+    }
+
+    /// Gives it other security groups.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be.
+    pub fn set_security_groups(&mut self, groups: Vec<String>) -> Result<(), BalancerError> {
+        check_places(&groups)?;
+        self.security_groups = groups;
+        Ok(())
+    }
 }
 
 impl Balancers {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hearth_control::control::Control;
-use hearth_control::policy::{Access, Who};
+use hearth_control::policy::access::{Access, Who};
 use hearth_types::names::{FunctionArn, FunctionReference, Qualifier, Scope};
 
 use super::arn::{self, GroupArn};

@@ -43,7 +43,7 @@ pub mod limits;
 #[cfg(test)]
 mod testing;
 
-pub use changes::{NewBalancer, Tagged};
+pub use changes::NewBalancer;
 pub use check::{field, tags};
 
 use std::collections::HashMap;

@@ -97,10 +97,10 @@ fn location(to: &Redirect, request: &Request) -> String {
     let fill = |text: &str| {
         filled(text, |name| match name {
             "protocol" => Some(protocol),
-            "host" => Some(&request.host),
-            "port" => Some(&port),
+            "host" => Some(request.host.as_str()),
+            "port" => Some(port.as_str()),
             "path" => Some(request.path.trim_start_matches('/')),
-            "query" => Some(&request.query),
+            "query" => Some(request.query.as_str()),
             _ => None,
         })
     };
