@@ -62,7 +62,8 @@ impl Inner {
         for url in before.iter().flat_map(|entry| entry.record.urls.values()) {
             self.urls.remove(&url.id);
         }
-        let after = after.iter().flat_map(|record| record.urls.values().map(|url| (url, record)));
+        let after =
+            after.iter().flat_map(|record| record.urls.values().map(move |url| (url, record)));
         self.urls.extend(after.map(|(url, record)| (url.id.clone(), record.arn.clone())));
     }
 

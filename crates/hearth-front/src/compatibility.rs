@@ -35,17 +35,18 @@ pub fn offer(operation: Operation) -> Offer {
         | Operation::UpdateFunctionConfiguration
         | Operation::UpdateFunctionCode => Offer::Partial(SETTINGS),
         Operation::Invoke => Offer::Partial("not yet tenants and durable executions"),
-        Operation::CreateFunctionUrlConfig | Operation::UpdateFunctionUrlConfig => {
-            Offer::Partial("kept; the URL is not served yet")
-        }
+        Operation::CreateFunctionUrlConfig | Operation::UpdateFunctionUrlConfig => Offer::Partial(
+            "with `AWS_IAM` a request must be signed, but whose the key is cannot be checked, because callers have none",
+        ),
         Operation::CreateEventSourceMapping | Operation::UpdateEventSourceMapping => {
             Offer::Partial(
                 "kept; no event source is polled yet, so a mapping is `Disabled` and says why",
             )
         }
-        Operation::AddPermission
-        | Operation::AddLayerVersionPermission
-        | Operation::PutResourcePolicy => Offer::Partial(
+        Operation::AddPermission | Operation::PutResourcePolicy => Offer::Partial(
+            "asked for function URLs; between functions nothing is authorised yet, because callers are not authenticated",
+        ),
+        Operation::AddLayerVersionPermission => Offer::Partial(
             "kept; between functions nothing is authorised yet, because callers are not authenticated",
         ),
         Operation::PutProvisionedConcurrencyConfig => Offer::Partial(

@@ -1,7 +1,10 @@
 //! The front door: from a socket to an operation, and back.
 //!
 //! ```text
-//!  server ──▶ front ──▶ caller (account, region) ──▶ invoke      the hot path
+//!  listener ──────────▶ traffic       functions by HTTP: URLs, APIs, load balancers
+//!                         ▲
+//!  server ──▶ front ──────┤
+//!               └──▶ caller (account, region) ──▶ invoke      the hot path
 //!                                                ├─▶ invoke_stream  the same, piece by piece
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs

@@ -21,7 +21,7 @@ use hearth_front::body::BodyRoom;
 use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
-use hearth_front::server::{self, Admission};
+use hearth_front::server::Admission;
 use hearth_iam::Iam;
 use hearth_invoke::{Invoker, Parts as InvokerParts, admission};
 use hearth_isolation::cgroups::Hierarchies;
@@ -54,15 +54,16 @@ use hearth_types::names::Scope;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
 use rustix::fs::FlockOperation;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::{Config, Keep, MemoryCommitment};
+use crate::doors::Doors;
 use crate::events;
 use crate::host_memory::Memory;
 use crate::host_processes::Processes;
 use crate::queue::open_queue;
 use crate::services::{self, Services};
+use crate::sites;
 use crate::targets::{self, Remotes, Targets};
 
 /// Where code inside an environment finds this server.
@@ -81,6 +82,8 @@ const CONCURRENCY_UNLIMITED: u32 = i32::MAX.cast_unsigned();
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
+    /// Where only sites are served, if there is such a place.
+    http: Option<String>,
     admission: watch::Sender<Admission>,
     events: Events,
     scheduler: Arc<Scheduler>,
@@ -103,8 +106,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let elsewhere = targets::elsewhere(config);
     let trust = trust(config)?;
     let remotes = remotes(config, &elsewhere, &trust)?;
-    let listener = listen(config.listen).await?;
-    let address = listener.local_addr().context("the listening socket has no address")?;
+    let doors = Doors::bind(config).await?;
+    let address = doors.address;
     let directories = Directories::prepare(&config.data_dir)?;
     let lock = lock(&directories.run)?;
     sweep_leftovers(&directories.run);
@@ -129,6 +132,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let invoker = invoker(config, (&control, &scheduler), (&queue, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
     let front = Arc::new(Front {
+        sites: sites::sites(&control, &invoker),
         invoker,
         scheduler: Arc::clone(&scheduler),
         control,
@@ -143,18 +147,19 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
-        admission: admitted.clone(),
+        admission: admitted,
         tasks: tasks.clone(),
-        connections_max: descriptors.connections(),
+        connections_max: descriptors.connections() / doors.count(),
         body_room: BodyRoom::default(),
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
     let targets = (remotes.over(services.targets()), objects.taker, trust);
     let events = start_events(config, &front, targets, (&queue, &metrics));
-    tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
+    let http = doors.open(&front);
     Ok(Server {
         address,
+        http,
         admission,
         events,
         scheduler,
@@ -204,11 +209,6 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
-}
-
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("could not listen on {address}; is another server running?"))
 }
 
 /// Settings of this process that no other part of it may change.
@@ -656,6 +656,9 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let server = start(config).await?;
     crate::ui::line(&format!("hearth: listening on http://{}", server.address()));
+    if let Some(http) = &server.http {
+        crate::ui::line(&format!("hearth: functions alone at {http}"));
+    }
     let sandbox = Arc::clone(&server.sandbox);
     let lost = tokio::select! {
         _told = terminate.recv() => false,

@@ -5,7 +5,6 @@
 
 use std::fmt::Write as _;
 
-use hearth_http::request::Scheme;
 use hearth_types::ids::RequestId;
 use hearth_types::limits::{TRAFFIC_HEADER_BYTES_MAX, TRAFFIC_HEADERS_MAX};
 use hearth_types::time::Timestamp;
@@ -44,15 +43,13 @@ pub(super) enum Refused {
     TooLarge,
 }
 
-/// The host that a request is for, in lower case and without its port. `None` if it does not say, or
-/// says several.
+/// The host that a request is for, in lower case and without its port, if it says one. That it does
+/// not say two is for [`check`] to see.
 pub(super) fn host(head: &Parts) -> Option<String> {
-    let mut said = head.headers.get_all(HOST).iter();
-    let authority = match (head.uri.authority(), said.next(), said.next()) {
-        (_, _, Some(_second)) => return None,
-        (Some(authority), _, None) => authority.clone(),
-        (None, Some(header), None) => Authority::try_from(header.as_bytes()).ok()?,
-        (None, None, None) => return None,
+    let authority = match (head.uri.authority(), head.headers.get(HOST)) {
+        (Some(authority), _) => authority.clone(),
+        (None, Some(header)) => Authority::try_from(header.as_bytes()).ok()?,
+        (None, None) => return None,
     };
     if authority.as_str().contains('@') {
         return None;
@@ -173,6 +170,7 @@ fn text(value: &HeaderValue) -> String {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
+    use hearth_http::request::Scheme;
     use hyper::Request;
 
     use super::*;
@@ -200,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_what_all_say() {
+    fn the_host_is_what_the_request_says() {
         #[rustfmt::skip]
         let rows: [(&str, &[(&str, &str)], Option<&str>); 8] = [
             ("/",                    &[("host", "Abc.Example:4566")],           Some("abc.example")),
@@ -208,7 +206,7 @@ mod tests {
             ("/",                    &[("host", "[::1]:80")],                   Some("[::1]")),
             ("http://abc.example/x", &[],                                       Some("abc.example")),
             ("http://abc.example/x", &[("host", "other.example")],              Some("abc.example")),
-            ("/",                    &[("host", "a.example"), ("host", "b.example")], None),
+            ("/",                    &[("host", "a.example"), ("host", "b.example")], Some("a.example")),
             ("/",                    &[("host", "user@a.example")],             None),
             ("/",                    &[],                                       None),
         ];

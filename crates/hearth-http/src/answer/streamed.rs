@@ -51,10 +51,7 @@ pub enum NotBegun {
 pub async fn read(mut stream: ResponseStream) -> Result<Response, NotBegun> {
     let content_type = stream.content_type().unwrap_or("application/octet-stream").to_owned();
     if !has_prelude(&content_type) {
-        let first = match next(&mut stream).await? {
-            Some(first) => first,
-            None => Bytes::new(),
-        };
+        let first = next(&mut stream).await?.unwrap_or_default();
         let headers = vec![("content-type".to_owned(), content_type)];
         return Ok(Response { status: 200, headers, body: Body::Stream(first, stream) });
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hearth_types::names::{AccountId, Region};
 
-use super::{Auth, Config, Keep, MemoryCommitment, PREFIX, Secret};
+use super::{Auth, Config, Keep, Listener, MemoryCommitment, PREFIX, Secret};
 
 /// One thing that can be set.
 pub(crate) struct Setting {
@@ -43,6 +43,9 @@ macro_rules! settings {
 #[rustfmt::skip]
 settings! {
     listen,                str::parse,       plain, "address and port of the server; only loopback addresses while `auth` is `off`";
+    http,                  Listener::parse,  plain, "address and port where function URLs, APIs and load balancers are served, and nothing else; empty for none";
+    http_certificate,      str::parse,       plain, "file with the certificate that is shown there, and its chain (PEM); empty for no TLS";
+    http_key,              str::parse,       plain, "file with the key of that certificate (PEM)";
     data_dir,              str::parse,       path,  "where functions, code, runtimes and logs are kept";
     region,                Region::parse,    plain, "region of requests that name none";
     account,               AccountId::parse, plain, "account of requests that name none";

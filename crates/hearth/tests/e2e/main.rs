@@ -32,6 +32,7 @@ mod topics;
 mod event_buses;
 mod compatibility;
 mod connections;
+mod function_urls;
 mod walls;
 mod shells;
 mod weaker;

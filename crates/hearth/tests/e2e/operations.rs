@@ -51,6 +51,7 @@ scripts! {
     event_invoke,         &[];
     asynchronous,         QUICK;
     urls,                 &[];
+    function_urls,        &[];
     mappings,             SLOW;
     code_signing,         &[];
     tags,                 &[];
