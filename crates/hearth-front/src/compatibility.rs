@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::{events, logs, sqs};
+use hearth_wire::{apigatewayv2, events, logs, sqs};
 
 use crate::{iam, s3, sns, sts};
 
@@ -215,9 +215,11 @@ fn push_settings(text: &mut String) {
 fn push_other_services(text: &mut String) {
     let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
     let events: Vec<&str> = events::SERVICE.operations.iter().map(|one| one.name).collect();
+    let apis: Vec<&str> = apigatewayv2::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered, notes) in [
         ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
         ("EventBridge", events.as_slice(), EVENTBRIDGE_NOTES),
+        ("API Gateway, version 2", apis.as_slice(), APIS_NOTES),
         ("S3", s3::OFFERED, NO_NOTES),
         ("IAM", iam::OFFERED, NO_NOTES),
         ("STS", sts::OFFERED, NO_NOTES),
@@ -253,6 +255,17 @@ const SNS_NOTES: &[&str] = &[
 ];
 
 /// What is to be known of event buses.
+const APIS_NOTES: &[&str] = &[
+    "HTTP APIs are served; of WebSocket APIs the records are kept, and nobody answers their clients yet.",
+    "Routes with the authorization type `AWS_IAM` are refused, because callers are not authenticated; so are `ApiKeyRequired`, models and request parameters of routes.",
+    "Integrations are `AWS_PROXY` with a function and, for HTTP APIs, `HTTP_PROXY`. VPC links, services of AWS (`IntegrationSubtype`), `MOCK`, mapping of parameters, templates and `TlsConfig` are refused.",
+    "Roles (`CredentialsArn`, `AuthorizerCredentialsArn`) are kept. With one, the function's policy does not have to let API Gateway in; what the role may do is not looked at.",
+    "Stages: `AccessLogSettings`, `ClientCertificateId`, `DataTraceEnabled` and levels of logging are refused. `DetailedMetricsEnabled` is kept. Of automatic deployments only those are kept that a stage serves.",
+    "`IpAddressType`, `ApiKeySelectionExpression` and `DisableSchemaValidation` are kept and have no effect.",
+    "`ImportApi` and `ReimportApi` take OpenAPI 3.0 in JSON, not in YAML.",
+    "An issuer of tokens may be asked over `http://` if it is on this machine. Issuers are asked when the first token comes, not when the authorizer is created.",
+    "The rate of an account is not limited; stages and routes have the limits that they are given.",
+];
 const EVENTBRIDGE_NOTES: &[&str] = &[
     "`PutRule` refuses a `ScheduleExpression`: schedules are not built yet.",
     "`PutTargets` takes functions, queues, topics, event buses and log groups; other targets are refused by name.",

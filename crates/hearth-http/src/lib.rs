@@ -19,6 +19,7 @@ pub mod site;
 pub mod event;
 pub mod functions;
 pub mod answer;
+pub mod authorizer;
 pub mod cors;
 pub mod response;
 pub mod urls;

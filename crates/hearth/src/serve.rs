@@ -22,6 +22,7 @@ use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
 use hearth_front::server::Admission;
+use hearth_http::apis::Apis;
 use hearth_iam::Iam;
 use hearth_invoke::{Invoker, Parts as InvokerParts, admission};
 use hearth_isolation::cgroups::Hierarchies;
@@ -119,24 +120,25 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let registry = Arc::new(Registry::default());
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
     let stores = Stores::open(config, &directories, (&clock, &trust)).await?;
-    let place = (directories.topics.clone(), address);
-    let services = stores.services(place, &metrics, (&clock, &tasks)).await?;
-    let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } = stores;
+    let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
+    let Stores { logs, store, queue, packages, runtimes, iam, apis, buckets, objects } = stores;
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let parts = control_parts(config, &tasks, &scheduler, (&store, packages, &runtimes));
-    let watcher = Arc::new(Watcher(Arc::clone(&scheduler)));
-    let control = Control::open(parts, watcher).await.context("could not open the functions")?;
+    let control = open_control(config, &tasks, &scheduler, (&store, packages, &runtimes)).await?;
     let invoker = invoker(config, (&control, &scheduler), (&queue, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
+    let balancers =
+        sites::balancers((&store, &admitted), (&control, &invoker), (&clock, &tasks)).await?;
     let front = Arc::new(Front {
-        sites: sites::sites(&control, &invoker),
+        sites: sites::sites((&control, &invoker), (&apis, &trust), &balancers),
         invoker,
         scheduler: Arc::clone(&scheduler),
         control,
         iam,
+        apis,
+        balancers,
         objects: objects.source,
         buckets,
         queues: Arc::clone(&services.queues),
@@ -295,6 +297,7 @@ struct Stores {
     packages: Arc<Packages>,
     runtimes: Arc<Runtimes>,
     iam: Arc<Iam>,
+    apis: Arc<Apis>,
     buckets: Arc<Buckets>,
     objects: Objects,
 }
@@ -314,6 +317,7 @@ impl Stores {
         let packages = Packages::open(directories.packages.clone());
         let runtimes = Runtimes::open(directories.runtimes.clone());
         let iam = Iam::open(Arc::new(store.clone()), Arc::clone(clock)).await;
+        let apis = Apis::open(Arc::new(store.clone()), Arc::clone(clock)).await;
         let buckets = Buckets::open(directories.buckets.clone(), Arc::new(store.clone())).await;
         let buckets = Arc::new(buckets.context("could not open the buckets")?);
         Ok(Self {
@@ -323,6 +327,7 @@ impl Stores {
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
             iam: Arc::new(iam.context("could not open the roles")?),
+            apis: Arc::new(apis.context("could not open the HTTP APIs")?),
             objects: Objects::of(config, &buckets, trust)?,
             buckets,
         })
@@ -331,12 +336,12 @@ impl Stores {
     /// The embedded event services. They keep a key in a directory, and link to an address.
     async fn services(
         &self,
-        (topics, address): (PathBuf, SocketAddr),
+        (directories, address): (&Directories, SocketAddr),
         metrics: &Arc<dyn Metrics>,
         (clock, tasks): (&Arc<dyn Clock>, &Tasks),
     ) -> anyhow::Result<Services> {
         let records = Arc::new(self.store.clone());
-        let queue = &self.queue;
+        let (queue, topics) = (&self.queue, directories.topics.clone());
         Services::open(services::Parts { records, queue, metrics, clock, tasks, topics, address })
             .await
     }
@@ -499,6 +504,18 @@ async fn start_sandbox(
     let shells = ShellCounts { bare: config.shells, warm: config.warm_shells };
     let sandbox = Sandbox::start(tasks, configuration, shells).await;
     Ok(Arc::new(sandbox.context("could not start the launcher")?))
+}
+
+/// The control plane, which tells the scheduler what is not wanted any more.
+async fn open_control(
+    config: &Config,
+    tasks: &Tasks,
+    scheduler: &Arc<Scheduler>,
+    kept: (&Sqlite, Arc<Packages>, &Arc<Runtimes>),
+) -> anyhow::Result<Arc<Control>> {
+    let parts = control_parts(config, tasks, scheduler, kept);
+    let watcher = Arc::new(Watcher(Arc::clone(scheduler)));
+    Control::open(parts, watcher).await.context("could not open the functions")
 }
 
 /// What the control plane works with.

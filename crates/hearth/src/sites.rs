@@ -2,13 +2,29 @@
 
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use hearth_control::control::Control;
+use hearth_front::server::Admission;
+use hearth_http::apis::Apis;
+use hearth_http::apis::serve::{ApiSite, Parts};
+use hearth_http::balancers::{self, Balancers};
+use hearth_http::functions::Functions;
 use hearth_http::site::Sites;
 use hearth_http::urls::Urls;
 use hearth_invoke::Invoker;
+use hearth_services::remote::tls::Trust;
+use hearth_services::remote::web::Web;
+use hearth_store::sqlite::Sqlite;
+use hearth_types::tasks::Tasks;
+use hearth_types::time::Clock;
+use tokio::sync::watch;
 
 /// All sites of this server.
-pub(crate) fn sites(control: &Arc<Control>, invoker: &Arc<Invoker>) -> Sites {
+pub(crate) fn sites(
+    (control, invoker): (&Arc<Control>, &Arc<Invoker>),
+    (apis, trust): (&Arc<Apis>, &Trust),
+    balancers: &Arc<Balancers>,
+) -> Sites {
     let signed = control.signed_urls();
     if signed > 0 {
         tracing::warn!(
@@ -16,5 +32,37 @@ pub(crate) fn sites(control: &Arc<Control>, invoker: &Arc<Invoker>) -> Sites {
             "function URLs with AWS_IAM take any signature that is well-formed: keys of callers are not known, so whoever reaches the port may call them"
         );
     }
-    Sites(vec![Arc::new(Urls::new(Arc::clone(control), Arc::clone(invoker)))])
+    let apis = ApiSite::new(Parts {
+        apis: Arc::clone(apis),
+        control: Arc::clone(control),
+        functions: Functions::new(Arc::clone(invoker)),
+        web: Arc::new(Web::new(trust.clone())),
+    });
+    Sites(vec![
+        Arc::new(Urls::new(Arc::clone(control), Arc::clone(invoker))),
+        Arc::new(apis),
+        Arc::clone(balancers) as _,
+    ])
+}
+
+/// The load balancers. Their health checks end when no new work is taken.
+pub(crate) async fn balancers(
+    (store, admission): (&Sqlite, &watch::Receiver<Admission>),
+    (control, invoker): (&Arc<Control>, &Arc<Invoker>),
+    (clock, tasks): (&Arc<dyn Clock>, &Tasks),
+) -> anyhow::Result<Arc<Balancers>> {
+    let opened = Balancers::open(balancers::Parts {
+        records: Arc::new(store.clone()),
+        control: Arc::clone(control),
+        invoker: Arc::clone(invoker),
+        clock: Arc::clone(clock),
+    });
+    let opened = opened.await.context("could not open the load balancers")?;
+    opened.start(tasks);
+    let (checked, mut admission) = (Arc::clone(&opened), admission.clone());
+    tasks.spawn("end of health checks", async move {
+        let _ = admission.wait_for(|admission| *admission == Admission::Draining).await;
+        checked.close();
+    });
+    Ok(opened)
 }

@@ -161,8 +161,10 @@ fn is_met(condition: &Map<String, Value>, context: &[(&str, &str)]) -> Option<bo
     whole
 }
 
-/// Whether one condition is met by the value that a call has, if it has one.
-fn holds(operator: &str, given: Option<&str>, wanted: &Value) -> Option<bool> {
+/// Whether one condition is met by the value that a call has, if it has one; `None` if that cannot be
+/// decided here.
+#[must_use]
+pub fn holds(operator: &str, given: Option<&str>, wanted: &Value) -> Option<bool> {
     // A key has one value here, so some of them and all of them are the same, but for none.
     let (operator, of_none) = match operator.split_once(':') {
         Some(("ForAllValues", operator)) => (operator, Some(true)),
@@ -208,7 +210,9 @@ fn is_same_word(wanted: &str, given: &str) -> bool {
     wanted.eq_ignore_ascii_case(given)
 }
 
-fn is_like(wanted: &str, given: &str) -> bool {
+/// Whether a text is like a pattern, in which `*` stands for any characters and `?` for one.
+#[must_use]
+pub fn is_like(wanted: &str, given: &str) -> bool {
     fits(wanted.as_bytes(), given.as_bytes())
 }
 

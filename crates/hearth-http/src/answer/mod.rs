@@ -4,6 +4,7 @@
 //!
 //! What is said when it means nothing: each kind of site has its own words.
 
+pub mod v1;
 pub mod v2;
 pub mod streamed;
 

@@ -46,10 +46,11 @@ pub const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;
 pub const RESPONSE_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// AWS: the request line and all headers of a request to an HTTP API.
 pub const HEADERS_BYTES_MAX: usize = 10_240;
-/// AWS: how many requests there may be in a second, of all APIs of an account in a region.
-pub const RATE_DEFAULT: f64 = 10_000.0;
-/// AWS: how many requests there may be at once, of all APIs of an account in a region.
+/// AWS: how many requests there may be at once of a route for which only a rate is set. Twice as
+/// many may come in a second for which only this is set.
 pub const BURST_DEFAULT: u32 = 5_000;
+/// Deployments that are kept prepared for requests. More are prepared again.
+pub const SERVED_MAX: usize = 1_000;
 /// Buckets of requests that are remembered: one for each route of a stage that has a bound. With
 /// more, those that were not used for longest are filled again.
 pub const BUCKETS_MAX: usize = 10_000;
@@ -66,9 +67,7 @@ pub const KEYS_AGAIN_MILLIS: u64 = 30 * 1_000;
 pub const ISSUERS_MAX: usize = 1_000;
 /// How large a document may be that an API is imported from. AWS names 6 MB.
 pub const DOCUMENT_BYTES_MAX: usize = 6 * 1024 * 1024;
-/// AWS: what one page of a listing has if nothing else is said.
-pub const LIST_ITEMS_DEFAULT: usize = 25;
-/// What one page of a listing may have.
+/// What one page of a listing may have, and has if nothing else is said: all of one API's parts.
 pub const LIST_ITEMS_MAX: usize = 500;
 
 const _: () = assert!(SOCKET_INTEGRATION_MILLIS_MAX <= INTEGRATION_MILLIS_MAX);

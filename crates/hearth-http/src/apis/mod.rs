@@ -25,6 +25,7 @@ pub mod openapi;
 pub mod route_key;
 pub mod uri;
 pub mod identity;
+pub mod serve;
 pub mod error;
 pub mod limits;
 

@@ -396,14 +396,6 @@ impl Api {
     }
 }
 
-impl RouteSettings {
-    /// Whether nothing is said.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

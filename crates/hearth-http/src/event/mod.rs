@@ -7,6 +7,7 @@
 //!
 //! Who asked, and for which route: a site knows that, and says it in a context.
 
+pub mod v1;
 pub mod v2;
 
 use std::borrow::Cow;

@@ -8,9 +8,9 @@
 //!
 //! # Deliberately absent
 //!
-//! A name and a password in the address, which AWS takes with TLS. A list of addresses that may not be posted to:
-//! whoever may subscribe may let this server post to every address that it reaches, those of the
-//! machine itself included; `docs/security.md` says so.
+//! A name and a password in the address, which AWS takes with TLS. A list of addresses that may not
+//! be posted to: whoever may subscribe may let this server post to every address that it reaches,
+//! those of the machine itself included; `docs/security.md` says so.
 //!
 //! # Which answers are final
 //!

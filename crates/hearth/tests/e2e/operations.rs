@@ -63,4 +63,6 @@ scripts! {
     event_patterns,       &[];
     event_targets,        &[];
     sqs,                  &[];
+    http_apis_control,    &[];
+    http_apis,            &[];
 }
