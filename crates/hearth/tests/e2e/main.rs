@@ -31,6 +31,7 @@ mod operations;
 mod topics;
 mod event_buses;
 mod http_apis;
+mod load_balancers;
 mod compatibility;
 mod connections;
 mod function_urls;

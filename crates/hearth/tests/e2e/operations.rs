@@ -65,4 +65,5 @@ scripts! {
     sqs,                  &[];
     http_apis_control,    &[];
     http_apis,            &[];
+    load_balancers,       &[];
 }
