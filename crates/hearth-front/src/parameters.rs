@@ -91,6 +91,18 @@ impl Parameters {
         }
     }
 
+    /// One of some words, which has to be there.
+    pub(crate) fn required_one_of<T: Copy>(
+        &mut self,
+        name: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        if !self.members.contains_key(name) {
+            self.miss(&camel(name));
+        }
+        self.one_of(name, words)
+    }
+
     /// One of some words, if it is there.
     pub(crate) fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
@@ -98,7 +110,8 @@ impl Parameters {
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             self.broken.push(format!(
-                "Value '{text}' at '{}' failed to satisfy constraint: Member must satisfy enum value set: [{}]",
+                "Value '{text}' at '{}{}' failed to satisfy constraint: Member must satisfy enum value set: [{}]",
+                self.path,
                 camel(name),
                 known.join(", ")
             ));

@@ -47,14 +47,11 @@ pub(super) fn read(
 
 fn one(asked: &Asked<'_>, mut action: Parameters) -> Result<Action, Refusal> {
     let order = number(&mut action, "Order")?;
-    let kind = action.one_of("Type", &TYPES);
+    let kind = action.required_one_of("Type", &TYPES);
     let group = action.text("TargetGroupArn");
     let forward = action.structure("ForwardConfig");
     let redirect_to = action.structure("RedirectConfig");
     let fixed_to = action.structure("FixedResponseConfig");
-    if kind.is_none() {
-        action.miss("type");
-    }
     action.check()?;
     let lacking = |what: &str| -> Refusal {
         BalancerError::InvalidAction(format!("The action must have a {what}")).into()
@@ -119,10 +116,7 @@ fn redirect(mut given: Parameters) -> Result<Redirect, Refusal> {
     let (port, path) = (text("Port", default.port), text("Path", default.path));
     let query = text("Query", default.query);
     let kinds = [("HTTP_301", RedirectKind::Permanent), ("HTTP_302", RedirectKind::Temporary)];
-    let kind = given.one_of("StatusCode", &kinds);
-    if kind.is_none() {
-        given.miss("statusCode");
-    }
+    let kind = given.required_one_of("StatusCode", &kinds);
     given.check()?;
     let kind = kind.unwrap_or(RedirectKind::Temporary);
     Ok(Redirect { protocol, host, port, path, query, kind })

@@ -179,11 +179,10 @@ pub(super) async fn set_security_groups(call: Call<'_>) -> Answered {
 pub(super) async fn set_address_type(call: Call<'_>) -> Answered {
     let Call { asked, mut parameters } = call;
     let arn = parameters.required("LoadBalancerArn");
-    let address_type = parameters.one_of("IpAddressType", &ADDRESS_TYPES);
+    let address_type = parameters.required_one_of("IpAddressType", &ADDRESS_TYPES);
     parameters.check()?;
-    let Some(address_type) = address_type else {
-        return Err(Refusal::validation("An IP address type must be specified"));
-    };
+    // What was missing has been told.
+    let address_type = address_type.unwrap_or("ipv4");
     let arn = asked.balancer_arn(&arn)?;
     let changed = asked.balancers.change(&arn, |balancer| {
         address_type.clone_into(&mut balancer.address_type);
