@@ -2,7 +2,8 @@
 //!
 //! # Promises
 //!
-//! 1. A target is asked again no sooner than its interval says, and never twice at a time.
+//! 1. A target is asked again no sooner than its interval says, unless its checks were turned off in
+//!    between.
 //! 2. Where nothing is to be checked, nothing wakes up.
 
 use std::collections::HashMap;
