@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use hearth_wire::lambda::Operation;
 use hearth_wire::{apigateway, apigatewayv2, events, logs, sqs};
 
-use crate::{iam, s3, sns, sts};
+use crate::{elb, iam, s3, sns, sts};
 
 /// How much of an operation is offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,6 +226,7 @@ fn push_other_services(text: &mut String) {
         ("IAM", iam::OFFERED, NO_NOTES),
         ("STS", sts::OFFERED, NO_NOTES),
         ("SNS", sns::OFFERED, SNS_NOTES),
+        ("Elastic Load Balancing", elb::OFFERED, ELB_NOTES),
     ] {
         let mut offered: Vec<String> = offered.iter().map(|name| format!("`{name}`")).collect();
         offered.sort();
@@ -254,6 +255,18 @@ const SNS_NOTES: &[&str] = &[
     "A standard topic has 100,000 subscriptions at the most (AWS: 12,500,000).",
     "The policy of a topic decides which other accounts may use it. Conditions other than on the account that asks are not understood: a statement that allows does not apply with one, a statement that denies does.",
     "Notifications are signed, and `SigningCertURL` leads to this server. The certificate is signed with its own key.",
+];
+
+/// What is to be known of load balancers.
+const ELB_NOTES: &[&str] = &[
+    "Version 2, load balancers of the type `application` and target groups of the type `lambda`. Others are refused.",
+    "No listener has a socket of its own: requests come through the ports of the server, and [the guide](guides/load-balancers.md#which-listener) says which listener takes them.",
+    "Subnets, security groups, `Scheme`, `IpAddressType`, the certificate and the `SslPolicy` of a listener are kept and have no effect: there are no networks here, and TLS shows `http_certificate`.",
+    "Actions of the types `authenticate-oidc`, `authenticate-cognito` and `jwt-validation`, stickiness of target groups, transforms, regular expressions in conditions, and mutual authentication are refused.",
+    "Of the attributes of a load balancer, `client_keep_alive.seconds`, `ipv6.deny_all_igw_traffic`, `routing.http.desync_mitigation_mode`, `routing.http.preserve_host_header.enabled`, `routing.http2.enabled`, `waf.fail_open.enabled`, and buckets and prefixes of logs are kept and have no effect. Logs, zonal shifts, and headers with the client's port or its TLS cannot be turned on.",
+    "The words of a `statusDescription` are not passed on; the response has those of its status.",
+    "Headers of more than 64 KB are answered with 431 before a load balancer sees them (AWS: 400).",
+    "`DescribeCapacityReservation` answers that nothing is reserved, as nothing can be.",
 ];
 
 /// What is to be known of HTTP and WebSocket APIs.

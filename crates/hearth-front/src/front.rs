@@ -11,6 +11,7 @@ use hearth_control::control::Control;
 use hearth_environment::backend::Connection;
 use hearth_environment::driver::Gateway;
 use hearth_http::apis::Apis;
+use hearth_http::balancers::Balancers;
 use hearth_http::request::Scheme;
 use hearth_http::rest::RestApis;
 use hearth_http::site::Sites;
@@ -68,6 +69,8 @@ pub struct Front {
     pub apis: Arc<Apis>,
     /// REST APIs.
     pub rest_apis: Arc<RestApis>,
+    /// Load balancers.
+    pub balancers: Arc<Balancers>,
     /// Our own event buses.
     pub event_buses: Arc<Buses>,
     /// Where code comes from that is named by bucket and key.

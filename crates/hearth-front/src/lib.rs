@@ -11,7 +11,7 @@
 //!                                                ├─▶ buses       EventBridge
 //!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
 //!                                                ├─▶ apigateway  REST APIs
-//!                                                ├─▶ query       IAM, STS and SNS
+//!                                                ├─▶ query       IAM, STS, SNS and load balancers
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
 //!                                                ├─▶ events      events that wait or were given up
@@ -38,6 +38,7 @@ mod parameters;
 mod iam;
 mod sts;
 mod sns;
+mod elb;
 mod buses;
 mod apigatewayv2;
 mod apigateway;

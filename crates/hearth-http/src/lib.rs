@@ -26,3 +26,4 @@ pub mod urls;
 pub mod jwt;
 pub mod apis;
 pub mod rest;
+pub mod balancers;

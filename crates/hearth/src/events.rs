@@ -43,9 +43,17 @@ pub(crate) struct Surroundings<'a> {
 /// Begins to run events and to carry out deliveries.
 pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
     let Surroundings {
-        control, invoker, queue, time, logs, targets, buckets, trust, metrics, tasks
-    } =
-        surroundings;
+        control,
+        invoker,
+        queue,
+        time,
+        logs,
+        targets,
+        buckets,
+        trust,
+        metrics,
+        tasks,
+    } = surroundings;
     let Targets { queues, topics, buses } = targets;
     Events::start(Parts {
         control: Arc::clone(control),

@@ -120,26 +120,27 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let registry = Arc::new(Registry::default());
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
     let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
-    let place = (directories.topics.clone(), address);
-    let services = stores.services(place, &metrics, (&clock, &tasks)).await?;
-    let Stores { logs, store, queue, time, packages, runtimes, iam, apis, buckets, objects } = stores;
+    let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
+    let Stores { logs, store, queue, time, packages, runtimes, iam, apis, buckets, objects } =
+        stores;
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let parts = control_parts(config, &tasks, &scheduler, (&store, packages, &runtimes));
-    let watcher = Arc::new(Watcher(Arc::clone(&scheduler)));
-    let control = Control::open(parts, watcher).await.context("could not open the functions")?;
+    let control = open_control(config, &tasks, &scheduler, (&store, packages, &runtimes)).await?;
     let invoker = invoker(config, (&control, &scheduler), (&queue, &time, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
+    let balancers =
+        sites::balancers((&store, &admitted), (&control, &invoker), (&clock, &tasks)).await?;
     let front = Arc::new(Front {
-        sites: sites::sites((&control, &invoker), (&apis, &trust)),
+        sites: sites::sites((&control, &invoker), (&apis, &trust), &balancers),
         invoker,
         scheduler: Arc::clone(&scheduler),
         control,
         iam,
         apis: apis.http,
         rest_apis: apis.rest,
+        balancers,
         objects: objects.source,
         buckets,
         queues: Arc::clone(&services.queues),
@@ -340,12 +341,12 @@ impl Stores {
     /// The embedded event services. They keep a key in a directory, and link to an address.
     async fn services(
         &self,
-        (topics, address): (PathBuf, SocketAddr),
+        (directories, address): (&Directories, SocketAddr),
         metrics: &Arc<dyn Metrics>,
         (clock, tasks): (&Arc<dyn Clock>, &Tasks),
     ) -> anyhow::Result<Services> {
         let records = Arc::new(self.store.clone());
-        let (queue, time) = (&self.queue, &self.time);
+        let (queue, time, topics) = (&self.queue, &self.time, directories.topics.clone());
         let parts =
             services::Parts { records, queue, metrics, clock, time, tasks, topics, address };
         Services::open(parts).await
@@ -509,6 +510,18 @@ async fn start_sandbox(
     let shells = ShellCounts { bare: config.shells, warm: config.warm_shells };
     let sandbox = Sandbox::start(tasks, configuration, shells).await;
     Ok(Arc::new(sandbox.context("could not start the launcher")?))
+}
+
+/// The control plane, which tells the scheduler what is not wanted any more.
+async fn open_control(
+    config: &Config,
+    tasks: &Tasks,
+    scheduler: &Arc<Scheduler>,
+    kept: (&Sqlite, Arc<Packages>, &Arc<Runtimes>),
+) -> anyhow::Result<Arc<Control>> {
+    let parts = control_parts(config, tasks, scheduler, kept);
+    let watcher = Arc::new(Watcher(Arc::clone(scheduler)));
+    Control::open(parts, watcher).await.context("could not open the functions")
 }
 
 /// What the control plane works with.

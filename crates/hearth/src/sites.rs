@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use hearth_control::control::Control;
+use hearth_front::server::Admission;
 use hearth_http::apis::Apis;
 use hearth_http::apis::serve::{ApiSite, Parts};
+use hearth_http::balancers::{self, Balancers};
 use hearth_http::functions::Functions;
 use hearth_http::rest::RestApis;
 use hearth_http::rest::serve::{Parts as RestParts, RestSite};
@@ -17,6 +19,7 @@ use hearth_services::remote::web::Web;
 use hearth_store::sqlite::Sqlite;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::Clock;
+use tokio::sync::watch;
 
 /// The APIs of this server.
 pub(crate) struct OpenApis {
@@ -45,6 +48,7 @@ impl OpenApis {
 pub(crate) fn sites(
     (control, invoker): (&Arc<Control>, &Arc<Invoker>),
     (apis, trust): (&OpenApis, &Trust),
+    balancers: &Arc<Balancers>,
 ) -> Sites {
     let signed = control.signed_urls();
     if signed > 0 {
@@ -68,5 +72,27 @@ pub(crate) fn sites(
         web,
     });
     let urls = Urls::new(Arc::clone(control), Arc::clone(invoker));
-    Sites(vec![Arc::new(urls), Arc::new(http), Arc::new(rest)])
+    Sites(vec![Arc::new(urls), Arc::new(http), Arc::new(rest), Arc::clone(balancers) as _])
+}
+
+/// The load balancers. Their health checks end when no new work is taken.
+pub(crate) async fn balancers(
+    (store, admission): (&Sqlite, &watch::Receiver<Admission>),
+    (control, invoker): (&Arc<Control>, &Arc<Invoker>),
+    (clock, tasks): (&Arc<dyn Clock>, &Tasks),
+) -> anyhow::Result<Arc<Balancers>> {
+    let opened = Balancers::open(balancers::Parts {
+        records: Arc::new(store.clone()),
+        control: Arc::clone(control),
+        invoker: Arc::clone(invoker),
+        clock: Arc::clone(clock),
+    });
+    let opened = opened.await.context("could not open the load balancers")?;
+    opened.start(tasks);
+    let (checked, mut admission) = (Arc::clone(&opened), admission.clone());
+    tasks.spawn("end of health checks", async move {
+        let _ = admission.wait_for(|admission| *admission == Admission::Draining).await;
+        checked.close();
+    });
+    Ok(opened)
 }

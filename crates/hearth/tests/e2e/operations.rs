@@ -67,4 +67,5 @@ scripts! {
     http_apis,            &[];
     rest_apis_control,    &[];
     rest_apis,            &[];
+    load_balancers,       &[];
 }
