@@ -104,14 +104,11 @@ pub(crate) struct Server {
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let descriptors = prepare_process();
-    let elsewhere = targets::elsewhere(config);
-    let trust = trust(config)?;
-    let remotes = remotes(config, &elsewhere, &trust)?;
+    let (elsewhere, remotes, trust) = others(config)?;
     let doors = Doors::bind(config).await?;
     let address = doors.address;
     let directories = Directories::prepare(&config.data_dir)?;
-    let lock = lock(&directories.run)?;
-    sweep_leftovers(&directories.run);
+    let lock = take_over(&directories.run)?;
 
     let host = examine(config, &directories.run)?;
     let tasks = Tasks::default();
@@ -121,34 +118,33 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
     let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
     let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
-    let Stores { logs, store, queue, time, packages, runtimes, iam, apis, buckets, objects } =
-        stores;
+    let (queue, time) = (&stores.queue, &stores.time);
 
     let gateway = Arc::new(InsideGateway::default());
-    let shared = shared(config, (&sandbox, &logs), &gateway, (&clock, &tasks));
+    let shared = shared(config, (&sandbox, &stores.logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let control = open_control(config, &tasks, &scheduler, (&store, packages, &runtimes)).await?;
-    let invoker = invoker(config, (&control, &scheduler), (&queue, &time, &metrics));
+    let control = open_control(config, &tasks, &scheduler, &stores).await?;
+    let invoker = invoker(config, (&control, &scheduler), (queue, time, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
-    let balancers =
-        sites::balancers((&store, &admitted), (&control, &invoker), (&clock, &tasks)).await?;
+    let started = (&control, &invoker);
+    let balancers = sites::balancers((&stores.store, &admitted), started, (&clock, &tasks)).await?;
     let front = Arc::new(Front {
-        sites: sites::sites((&control, &invoker), (&apis, &trust), &balancers),
-        invoker,
+        sites: sites::sites(started, (&stores.apis, &trust), &balancers),
+        invoker: Arc::clone(&invoker),
         scheduler: Arc::clone(&scheduler),
         control,
-        iam,
-        apis: apis.http,
-        rest_apis: apis.rest,
+        iam: stores.iam,
+        apis: stores.apis.http,
+        rest_apis: stores.apis.rest,
         balancers,
-        objects: objects.source,
-        buckets,
+        objects: stores.objects.source,
+        buckets: stores.buckets,
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
-        logs: Arc::clone(&logs),
-        metrics: MetricsPage::new(registry, Arc::clone(&queue)),
-        runtimes,
+        logs: Arc::clone(&stores.logs),
+        metrics: MetricsPage::new(registry, Arc::clone(queue)),
+        runtimes: stores.runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
         admission: admitted,
@@ -158,8 +154,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), objects.taker, trust);
-    let events = start_events(config, &front, targets, (&queue, &time, &metrics));
+    let targets = (remotes.over(services.targets()), stores.objects.taker, trust);
+    let events = start_events(config, &front, targets, (queue, time, &metrics));
     let http = doors.open(&front);
     Ok(Server {
         address,
@@ -168,10 +164,10 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         events,
         scheduler,
         sandbox,
-        logs,
+        logs: stores.logs,
         queues: services.queues,
-        store,
-        queue,
+        store: stores.store,
+        queue: stores.queue,
         tasks,
         drain: Duration::from_secs(config.drain_seconds),
         run: directories.run,
@@ -373,10 +369,14 @@ impl Objects {
     }
 }
 
-/// The services that are asked in place of our own queues, topics and buses.
-fn remotes(config: &Config, elsewhere: &Elsewhere, trust: &Trust) -> anyhow::Result<Remotes> {
+/// Which services are elsewhere, those services, and whom this server trusts when it asks others.
+fn others(config: &Config) -> anyhow::Result<(Elsewhere, Remotes, Trust)> {
+    let elsewhere = targets::elsewhere(config);
+    let trust = trust(config)?;
     let secret = config.endpoints_secret_access_key.0.as_str();
-    Remotes::at(elsewhere, (config.endpoints_access_key_id.as_str(), secret), trust)
+    let keys = (config.endpoints_access_key_id.as_str(), secret);
+    let remotes = Remotes::at(&elsewhere, keys, &trust)?;
+    Ok((elsewhere, remotes, trust))
 }
 
 /// Whom this server trusts when it asks others over TLS.
@@ -433,6 +433,13 @@ impl Directories {
 /// Where the runtimes of a data directory are.
 pub(crate) fn runtimes_directory(data: &Path) -> PathBuf {
     data.join("runtimes")
+}
+
+/// Makes a directory this server's own, and removes what one before it left there.
+fn take_over(run: &Path) -> anyhow::Result<fs::File> {
+    let lock = lock(run)?;
+    sweep_leftovers(run);
+    Ok(lock)
 }
 
 fn lock(run: &Path) -> anyhow::Result<fs::File> {
@@ -517,9 +524,9 @@ async fn open_control(
     config: &Config,
     tasks: &Tasks,
     scheduler: &Arc<Scheduler>,
-    kept: (&Sqlite, Arc<Packages>, &Arc<Runtimes>),
+    stores: &Stores,
 ) -> anyhow::Result<Arc<Control>> {
-    let parts = control_parts(config, tasks, scheduler, kept);
+    let parts = control_parts(config, tasks, scheduler, stores);
     let watcher = Arc::new(Watcher(Arc::clone(scheduler)));
     Control::open(parts, watcher).await.context("could not open the functions")
 }
@@ -529,12 +536,12 @@ fn control_parts(
     config: &Config,
     tasks: &Tasks,
     scheduler: &Arc<Scheduler>,
-    (store, packages, runtimes): (&Sqlite, Arc<Packages>, &Arc<Runtimes>),
+    stores: &Stores,
 ) -> Parts {
     Parts {
-        records: Arc::new(store.clone()),
-        packages,
-        runtimes: Arc::clone(runtimes),
+        records: Arc::new(stores.store.clone()),
+        packages: Arc::clone(&stores.packages),
+        runtimes: Arc::clone(&stores.runtimes),
         clock: Arc::new(SystemClock),
         tasks: tasks.clone(),
         transition_min: Duration::from_millis(config.transition_ms_min),
@@ -544,7 +551,7 @@ fn control_parts(
         },
         provisioner: Arc::new(Environments {
             scheduler: Arc::clone(scheduler),
-            runtimes: Arc::clone(runtimes),
+            runtimes: Arc::clone(&stores.runtimes),
         }),
         pollers: Arc::new(NoPollers),
     }
