@@ -5,7 +5,7 @@
 //!                                                      │
 //!                                        (no argument) │ (--check only compares)
 //!                                                      ▼
-//!                              crates/hearth-wire/src/{lambda,logs}/*.rs
+//!                              crates/hearth-wire/src/*/*.rs
 //! ```
 //!
 //! # Promises
@@ -44,7 +44,7 @@ struct Source {
     rename_all: &'static str,
 }
 
-static SOURCES: [Source; 4] = [
+static SOURCES: [Source; 8] = [
     Source {
         module: "lambda",
         botocore: "data/lambda/2015-03-31/service-2.json",
@@ -71,6 +71,34 @@ static SOURCES: [Source; 4] = [
         botocore: "data/events/2015-10-07/service-2.json",
         operations: &EVENTS_OPERATIONS,
         typed_operations: &EVENTS_OPERATIONS,
+        rename_all: "PascalCase",
+    },
+    Source {
+        module: "apigatewayv2",
+        botocore: "data/apigatewayv2/2018-11-29/service-2.json",
+        operations: &APIGATEWAYV2_OPERATIONS,
+        typed_operations: &APIGATEWAYV2_OPERATIONS,
+        rename_all: "camelCase",
+    },
+    Source {
+        module: "apigateway",
+        botocore: "data/apigateway/2015-07-09/service-2.json",
+        operations: &APIGATEWAY_OPERATIONS,
+        typed_operations: &APIGATEWAY_OPERATIONS,
+        rename_all: "camelCase",
+    },
+    Source {
+        module: "apigatewaymanagementapi",
+        botocore: "data/apigatewaymanagementapi/2018-11-29/service-2.json",
+        operations: &[],
+        typed_operations: &APIGATEWAYMANAGEMENTAPI_OPERATIONS,
+        rename_all: "camelCase",
+    },
+    Source {
+        module: "scheduler",
+        botocore: "data/scheduler/2021-06-30/service-2.json",
+        operations: &[],
+        typed_operations: &SCHEDULER_OPERATIONS,
         rename_all: "PascalCase",
     },
 ];
@@ -125,6 +153,137 @@ const EVENTS_OPERATIONS: [&str; 21] = [
     "TagResource",
     "TestEventPattern",
     "UntagResource",
+];
+
+/// Those of HTTP and WebSocket APIs; not domain names, links and portals.
+const APIGATEWAYV2_OPERATIONS: [&str; 42] = [
+    "CreateApi",
+    "CreateAuthorizer",
+    "CreateDeployment",
+    "CreateIntegration",
+    "CreateRoute",
+    "CreateRouteResponse",
+    "CreateStage",
+    "DeleteApi",
+    "DeleteAuthorizer",
+    "DeleteCorsConfiguration",
+    "DeleteDeployment",
+    "DeleteIntegration",
+    "DeleteRoute",
+    "DeleteRouteResponse",
+    "DeleteRouteSettings",
+    "DeleteStage",
+    "GetApi",
+    "GetApis",
+    "GetAuthorizer",
+    "GetAuthorizers",
+    "GetDeployment",
+    "GetDeployments",
+    "GetIntegration",
+    "GetIntegrations",
+    "GetRoute",
+    "GetRouteResponse",
+    "GetRouteResponses",
+    "GetRoutes",
+    "GetStage",
+    "GetStages",
+    "GetTags",
+    "ImportApi",
+    "ReimportApi",
+    "TagResource",
+    "UntagResource",
+    "UpdateApi",
+    "UpdateAuthorizer",
+    "UpdateDeployment",
+    "UpdateIntegration",
+    "UpdateRoute",
+    "UpdateRouteResponse",
+    "UpdateStage",
+];
+
+/// Those of REST APIs with functions behind them, of API keys and of usage plans.
+const APIGATEWAY_OPERATIONS: [&str; 61] = [
+    "CreateApiKey",
+    "CreateAuthorizer",
+    "CreateDeployment",
+    "CreateResource",
+    "CreateRestApi",
+    "CreateStage",
+    "CreateUsagePlan",
+    "CreateUsagePlanKey",
+    "DeleteApiKey",
+    "DeleteAuthorizer",
+    "DeleteDeployment",
+    "DeleteIntegration",
+    "DeleteIntegrationResponse",
+    "DeleteMethod",
+    "DeleteMethodResponse",
+    "DeleteResource",
+    "DeleteRestApi",
+    "DeleteStage",
+    "DeleteUsagePlan",
+    "DeleteUsagePlanKey",
+    "FlushStageAuthorizersCache",
+    "GetAccount",
+    "GetApiKey",
+    "GetApiKeys",
+    "GetAuthorizer",
+    "GetAuthorizers",
+    "GetDeployment",
+    "GetDeployments",
+    "GetIntegration",
+    "GetIntegrationResponse",
+    "GetMethod",
+    "GetMethodResponse",
+    "GetResource",
+    "GetResources",
+    "GetRestApi",
+    "GetRestApis",
+    "GetStage",
+    "GetStages",
+    "GetTags",
+    "GetUsage",
+    "GetUsagePlan",
+    "GetUsagePlanKey",
+    "GetUsagePlanKeys",
+    "GetUsagePlans",
+    "ImportRestApi",
+    "PutIntegration",
+    "PutIntegrationResponse",
+    "PutMethod",
+    "PutMethodResponse",
+    "PutRestApi",
+    "TagResource",
+    "UntagResource",
+    "UpdateApiKey",
+    "UpdateAuthorizer",
+    "UpdateDeployment",
+    "UpdateIntegration",
+    "UpdateMethod",
+    "UpdateResource",
+    "UpdateRestApi",
+    "UpdateStage",
+    "UpdateUsagePlan",
+];
+
+/// All of them.
+const APIGATEWAYMANAGEMENTAPI_OPERATIONS: [&str; 3] =
+    ["DeleteConnection", "GetConnection", "PostToConnection"];
+
+/// All of them.
+const SCHEDULER_OPERATIONS: [&str; 12] = [
+    "CreateSchedule",
+    "CreateScheduleGroup",
+    "DeleteSchedule",
+    "DeleteScheduleGroup",
+    "GetSchedule",
+    "GetScheduleGroup",
+    "ListScheduleGroups",
+    "ListSchedules",
+    "ListTagsForResource",
+    "TagResource",
+    "UntagResource",
+    "UpdateSchedule",
 ];
 
 /// Extended as operations are built.
@@ -244,7 +403,7 @@ fn import(botocore: &Path) -> anyhow::Result<()> {
         let text = read_model(&path)?;
         let model: Model = serde_json::from_slice(&text)
             .with_context(|| format!("could not read the model {}", path.display()))?;
-        let stripped = model.restricted_to(source.operations)?;
+        let stripped = model.restricted_to(source.operations)?.named_as_on_the_wire();
         let mut text = serde_json::to_string_pretty(&stripped)?;
         text.push('\n');
         let target = model_path(source);

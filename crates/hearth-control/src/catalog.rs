@@ -30,6 +30,8 @@ struct Inner {
     entries: BTreeMap<FunctionArn, Entry>,
     /// Sums over the functions of each scope that has any, so that no invocation adds them up.
     claims: HashMap<Scope, Claims>,
+    /// Whose each function URL is, by its id.
+    urls: HashMap<String, FunctionArn>,
 }
 
 /// What the functions of a scope take out of its executions.
@@ -46,12 +48,23 @@ impl Inner {
         let record = Arc::clone(&entry.record);
         let before = self.entries.insert(record.arn.clone(), entry);
         self.recount(before.as_ref(), Some(&record));
+        self.list_urls(before.as_ref(), Some(&record));
     }
 
     fn remove(&mut self, function: &FunctionArn) -> Option<Entry> {
         let removed = self.entries.remove(function);
         self.recount(removed.as_ref(), None);
+        self.list_urls(removed.as_ref(), None);
         removed
+    }
+
+    fn list_urls(&mut self, before: Option<&Entry>, after: Option<&FunctionRecord>) {
+        for url in before.iter().flat_map(|entry| entry.record.urls.values()) {
+            self.urls.remove(&url.id);
+        }
+        let after =
+            after.iter().flat_map(|record| record.urls.values().map(move |url| (url, record)));
+        self.urls.extend(after.map(|(url, record)| (url.id.clone(), record.arn.clone())));
     }
 
     fn recount(&mut self, before: Option<&Entry>, after: Option<&FunctionRecord>) {
@@ -106,6 +119,13 @@ impl Catalog {
         let inner = self.read();
         let entry = inner.entries.get(function)?.clone();
         Some((entry, inner.claims.get(&function.scope).copied().unwrap_or_default()))
+    }
+
+    /// The function that has the URL with this id, or one of whose aliases has it.
+    pub(crate) fn with_url(&self, id: &str) -> Option<Arc<FunctionRecord>> {
+        let inner = self.read();
+        let function = inner.urls.get(id)?;
+        inner.entries.get(function).map(|entry| Arc::clone(&entry.record))
     }
 
     /// Functions of a scope in the order of their names, from behind `after` on.

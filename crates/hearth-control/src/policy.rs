@@ -13,8 +13,10 @@
 //!
 //! # Deliberately absent
 //!
-//! Nothing here decides whether a call is allowed, and nothing refuses public access.
+//! Nothing refuses public access. Whether a call is allowed is decided in [`access`], for services and
+//! for everybody; who a caller is beyond that is not known.
 
+pub mod access;
 mod document;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //!
 //! 1. A function has at most one URL, and so has each of its aliases; a version has none.
 //! 2. The id of a URL is random, and stays the same until the URL is deleted.
+//! 3. A URL is found by its id in memory, however many there are.
 //!
 //! # Deliberately absent
 //!
@@ -11,12 +12,14 @@
 //! it. And any request that comes to it.
 
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 
 use hearth_types::ids::RevisionId;
 use hearth_types::names::Qualifier;
 use hearth_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::control::Control;
 use crate::error::ControlError;
 use crate::record::{FunctionRecord, qualifier_key};
 
@@ -89,6 +92,37 @@ pub struct UrlChange {
     pub cors: Option<Cors>,
     /// How it answers.
     pub mode: Option<InvokeMode>,
+}
+
+/// A URL that a request is for.
+#[derive(Debug, Clone)]
+pub struct FoundUrl {
+    /// The function.
+    pub function: Arc<FunctionRecord>,
+    /// The alias that has the URL; `None` if it is the function's own.
+    pub qualifier: Option<Qualifier>,
+    /// The URL.
+    pub url: FunctionUrl,
+}
+
+impl Control {
+    /// The URL with this id. Reads memory only.
+    #[must_use]
+    pub fn url(&self, id: &str) -> Option<FoundUrl> {
+        let function = self.catalog.with_url(id)?;
+        let (key, url) = function.urls.iter().find(|(_key, url)| url.id == id)?;
+        let qualifier = if key.is_empty() { None } else { Some(Qualifier::parse(key).ok()?) };
+        let url = url.clone();
+        Some(FoundUrl { function, qualifier, url })
+    }
+
+    /// How many URLs there are that ask for signatures.
+    #[must_use]
+    pub fn signed_urls(&self) -> usize {
+        let signed = |url: &&FunctionUrl| url.auth == UrlAuth::AwsIam;
+        let entries = self.catalog.all();
+        entries.iter().map(|entry| entry.record.urls.values().filter(signed).count()).sum()
+    }
 }
 
 impl FunctionUrl {
@@ -297,6 +331,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::catalog::{Catalog, Entry};
     use crate::event_invoke::tests::function;
 
     const NOW: Timestamp = Timestamp(1);
@@ -323,6 +358,31 @@ mod tests {
             "{one}"
         );
         assert_ne!(one, other);
+    }
+
+    #[test]
+    fn a_url_is_found_by_its_id_until_it_is_deleted() {
+        let catalog = Catalog::default();
+        let put = |record: &FunctionRecord| {
+            catalog.put(Entry { record: Arc::new(record.clone()), serving: Arc::default() });
+        };
+        let mut record = function();
+        let own = record.create_url(None, open()).unwrap();
+        put(&record);
+        let live = record.create_url(Some(&qualifier("live")), open()).unwrap();
+        put(&record);
+        for url in [&own, &live] {
+            assert_eq!(
+                catalog.with_url(&url.id).map(|found| found.arn.clone()),
+                Some(record.arn.clone())
+            );
+        }
+        record.delete_url(None).unwrap();
+        put(&record);
+        assert!(catalog.with_url(&own.id).is_none(), "it was deleted");
+        assert!(catalog.with_url(&live.id).is_some(), "it was not");
+        catalog.remove(&record.arn);
+        assert!(catalog.with_url(&live.id).is_none(), "the function was deleted");
     }
 
     #[test]

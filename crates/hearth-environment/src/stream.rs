@@ -32,6 +32,7 @@ use crate::bandwidth::Bandwidth;
 pub struct ResponseStream {
     pieces: mpsc::Receiver<Bytes>,
     end: End,
+    content_type: Option<String>,
 }
 
 /// A part of a stream.
@@ -88,10 +89,20 @@ pub(crate) fn open(bytes_per_second: u64) -> (Feed, Ending, ResponseStream) {
     let (ending, end) = oneshot::channel();
     let bandwidth = (bytes_per_second > 0).then(|| Bandwidth::new(bytes_per_second));
     let feed = Feed { pieces: sender, bandwidth, began: Instant::now() };
-    (feed, Ending(ending), ResponseStream { pieces, end: End::Awaited(end) })
+    (feed, Ending(ending), ResponseStream { pieces, end: End::Awaited(end), content_type: None })
 }
 
 impl ResponseStream {
+    /// What the runtime says that it streams, if it says it.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    pub(crate) fn of_type(self, content_type: Option<String>) -> Self {
+        Self { content_type, ..self }
+    }
+
     /// The next part; `None` behind the end.
     pub async fn next(&mut self) -> Option<Part> {
         std::future::poll_fn(|context| self.poll_next(context)).await

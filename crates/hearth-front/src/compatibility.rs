@@ -7,9 +7,9 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::{events, logs, sqs};
+use hearth_wire::{apigateway, apigatewayv2, events, logs, sqs};
 
-use crate::{iam, s3, sns, sts};
+use crate::{elb, iam, s3, sns, sts};
 
 /// How much of an operation is offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,17 +35,18 @@ pub fn offer(operation: Operation) -> Offer {
         | Operation::UpdateFunctionConfiguration
         | Operation::UpdateFunctionCode => Offer::Partial(SETTINGS),
         Operation::Invoke => Offer::Partial("not yet tenants and durable executions"),
-        Operation::CreateFunctionUrlConfig | Operation::UpdateFunctionUrlConfig => {
-            Offer::Partial("kept; the URL is not served yet")
-        }
+        Operation::CreateFunctionUrlConfig | Operation::UpdateFunctionUrlConfig => Offer::Partial(
+            "with `AWS_IAM` a request must be signed, but whose the key is cannot be checked, because callers have none",
+        ),
         Operation::CreateEventSourceMapping | Operation::UpdateEventSourceMapping => {
             Offer::Partial(
                 "kept; no event source is polled yet, so a mapping is `Disabled` and says why",
             )
         }
-        Operation::AddPermission
-        | Operation::AddLayerVersionPermission
-        | Operation::PutResourcePolicy => Offer::Partial(
+        Operation::AddPermission | Operation::PutResourcePolicy => Offer::Partial(
+            "asked for function URLs; between functions nothing is authorised yet, because callers are not authenticated",
+        ),
+        Operation::AddLayerVersionPermission => Offer::Partial(
             "kept; between functions nothing is authorised yet, because callers are not authenticated",
         ),
         Operation::PutProvisionedConcurrencyConfig => Offer::Partial(
@@ -214,13 +215,18 @@ fn push_settings(text: &mut String) {
 fn push_other_services(text: &mut String) {
     let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
     let events: Vec<&str> = events::SERVICE.operations.iter().map(|one| one.name).collect();
+    let apis: Vec<&str> = apigatewayv2::SERVICE.operations.iter().map(|one| one.name).collect();
+    let rest_apis: Vec<&str> = apigateway::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered, notes) in [
         ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
         ("EventBridge", events.as_slice(), EVENTBRIDGE_NOTES),
+        ("API Gateway, version 2", apis.as_slice(), APIS_NOTES),
+        ("API Gateway, version 1", rest_apis.as_slice(), REST_APIS_NOTES),
         ("S3", s3::OFFERED, NO_NOTES),
         ("IAM", iam::OFFERED, NO_NOTES),
         ("STS", sts::OFFERED, NO_NOTES),
         ("SNS", sns::OFFERED, SNS_NOTES),
+        ("Elastic Load Balancing", elb::OFFERED, ELB_NOTES),
     ] {
         let mut offered: Vec<String> = offered.iter().map(|name| format!("`{name}`")).collect();
         offered.sort();
@@ -244,11 +250,50 @@ const NO_NOTES: &[&str] = &[];
 
 /// What is to be known of topics beside the names of operations.
 const SNS_NOTES: &[&str] = &[
-    "Protocols: `sqs`, `lambda` and `http`. `https`, `email`, `email-json`, `sms`, `application` and `firehose` are refused.",
+    "Protocols: `sqs`, `lambda`, `http` and `https`. `email`, `email-json`, `sms`, `application` and `firehose` are refused.",
     "`KmsMasterKeyId` and `TracingConfig` are kept and have no effect. `ArchivePolicy`, `ReplayPolicy`, data protection policies and the attributes that have deliveries logged are refused.",
     "A standard topic has 100,000 subscriptions at the most (AWS: 12,500,000).",
     "The policy of a topic decides which other accounts may use it. Conditions other than on the account that asks are not understood: a statement that allows does not apply with one, a statement that denies does.",
     "Notifications are signed, and `SigningCertURL` leads to this server. The certificate is signed with its own key.",
+];
+
+/// What is to be known of load balancers.
+const ELB_NOTES: &[&str] = &[
+    "Version 2, load balancers of the type `application` and target groups of the type `lambda`. Others are refused.",
+    "No listener has a socket of its own: requests come through the ports of the server, and [the guide](guides/load-balancers.md#which-listener) says which listener takes them.",
+    "Subnets, security groups, `Scheme`, `IpAddressType`, the certificate and the `SslPolicy` of a listener are kept and have no effect: there are no networks here, and TLS shows `http_certificate`.",
+    "Actions of the types `authenticate-oidc`, `authenticate-cognito` and `jwt-validation`, stickiness of target groups, transforms, regular expressions in conditions, and mutual authentication are refused.",
+    "Of the attributes of a load balancer, `client_keep_alive.seconds`, `ipv6.deny_all_igw_traffic`, `routing.http.desync_mitigation_mode`, `routing.http.preserve_host_header.enabled`, `routing.http2.enabled`, `waf.fail_open.enabled`, and buckets and prefixes of logs are kept and have no effect. Logs, zonal shifts, and headers with the client's port or its TLS cannot be turned on.",
+    "The words of a `statusDescription` are not passed on; the response has those of its status.",
+    "Headers of more than 64 KB are answered with 431 before a load balancer sees them (AWS: 400).",
+    "`DescribeCapacityReservation` answers that nothing is reserved, as nothing can be.",
+];
+
+/// What is to be known of HTTP and WebSocket APIs.
+const APIS_NOTES: &[&str] = &[
+    "HTTP APIs are served; of WebSocket APIs the records are kept, and nobody answers their clients yet.",
+    "Routes with the authorization type `AWS_IAM` are refused, because callers are not authenticated; so are `ApiKeyRequired`, models and request parameters of routes.",
+    "Integrations are `AWS_PROXY` with a function and, for HTTP APIs, `HTTP_PROXY`. VPC links, services of AWS (`IntegrationSubtype`), `MOCK`, mapping of parameters, templates and `TlsConfig` are refused.",
+    "Roles (`CredentialsArn`, `AuthorizerCredentialsArn`) are kept. With one, the function's policy does not have to let API Gateway in; what the role may do is not looked at.",
+    "Stages: `AccessLogSettings`, `ClientCertificateId`, `DataTraceEnabled` and levels of logging are refused. `DetailedMetricsEnabled` is kept. Of automatic deployments only those are kept that a stage serves.",
+    "`IpAddressType`, `ApiKeySelectionExpression` and `DisableSchemaValidation` are kept and have no effect.",
+    "`ImportApi` and `ReimportApi` take OpenAPI 3.0 in JSON, not in YAML.",
+    "An issuer of tokens may be asked over `http://` if it is on this machine. Issuers are asked when the first token comes, not when the authorizer is created.",
+    "The rate of an account is not limited; stages and routes have the limits that they are given.",
+];
+
+/// What is to be known of REST APIs.
+const REST_APIS_NOTES: &[&str] = &[
+    "Integrations are `AWS_PROXY` with a function, `HTTP_PROXY` and `MOCK`. `AWS` and `HTTP`, whose templates are in VTL, are refused; so are VPC links, `responseTransferMode` STREAM, `cacheKeyParameters`, `tlsConfig`, and request parameters of `AWS_PROXY`.",
+    "The templates of mocks are texts: one with directives or references of VTL is refused. Their response parameters come from texts, `context` and `stageVariables`. Templates, responses and `contentHandling` of other integrations are kept, and nobody looks at them, as with AWS.",
+    "Methods with the authorization types `AWS_IAM` and `COGNITO_USER_POOLS` are refused, because callers are not authenticated; so are authorizers of Cognito user pools and JWT authorizers, `authorizationScopes` and request validators. Request parameters and models of methods are kept: without a validator they have no effect with AWS either.",
+    "Roles (`credentials`, `authorizerCredentials`) are kept. With one, the function's policy does not have to let API Gateway in; what the role may do is not looked at.",
+    "The policy of an API is enforced with its deployments. Of its principals only `*` is anybody; conditions on numbers, dates and VPCs are not understood: a statement that allows does not apply with one, a statement that denies does.",
+    "Stages: caches, canaries, access logs, client certificates and `documentationVersion` are refused. `tracingEnabled`, `metrics/enabled`, `logging/loglevel` and `logging/dataTrace` are kept.",
+    "Endpoints of type `PRIVATE`, `minimumCompressionSize`, `securityPolicy` and `endpointAccessMode` are refused; `EDGE`, `REGIONAL` and `ipAddressType` are kept. `stageKeys` of API keys are refused; `customerId` and `productCode` are kept.",
+    "`ImportRestApi` and `PutRestApi` take Swagger 2.0 and OpenAPI 3 in JSON, not in YAML. Gateway responses and request validators in a document are left out with a warning.",
+    "Names of headers are in events as most clients of HTTP/1.1 write them (`Content-Type`), those that are not common in lower case; as a client wrote them they are not known.",
+    "The rate of an account is not limited; plans, stages and methods have the limits that they are given. What a quota counts is on the disk a second later.",
 ];
 
 /// What is to be known of event buses.

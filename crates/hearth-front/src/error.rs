@@ -158,6 +158,20 @@ impl AwsError {
         Self { status, whose: None, ..Self::new(name, message) }
     }
 
+    /// An error of API Gateway's second version, whose statuses are its own.
+    pub(crate) fn of_apis(name: &'static str, message: impl Into<String>) -> Self {
+        let shape = hearth_wire::apigatewayv2::ERRORS.iter().find(|error| error.name == name);
+        let status = shape.map_or(400, |shape| shape.status);
+        Self { status, whose: None, ..Self::new(name, message) }
+    }
+
+    /// An error of API Gateway's first version, whose statuses are its own.
+    pub(crate) fn of_rest_apis(name: &'static str, message: impl Into<String>) -> Self {
+        let shape = hearth_wire::apigateway::ERRORS.iter().find(|error| error.name == name);
+        let status = shape.map_or(400, |shape| shape.status);
+        Self { status, whose: None, ..Self::new(name, message) }
+    }
+
     /// The same error under the name that a service has for it.
     pub(crate) fn named(self, name: &'static str) -> Self {
         Self { name, ..self }

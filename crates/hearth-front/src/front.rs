@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,6 +10,11 @@ use bytes::Bytes;
 use hearth_control::control::Control;
 use hearth_environment::backend::Connection;
 use hearth_environment::driver::Gateway;
+use hearth_http::apis::Apis;
+use hearth_http::balancers::Balancers;
+use hearth_http::request::Scheme;
+use hearth_http::rest::RestApis;
+use hearth_http::site::Sites;
 use hearth_iam::Iam;
 use hearth_invoke::Invoker;
 use hearth_runtimes::Runtimes;
@@ -39,15 +45,16 @@ use crate::invoke_stream::{self, EventStream};
 use crate::metrics::MetricsPage;
 use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
+use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
-    buses, caller, events, invoke, lambda as lambda_operations, logs as log_operations, own, query,
-    sns, sqs,
+    apigateway, apigatewayv2, buses, caller, events, invoke, lambda as lambda_operations,
+    logs as log_operations, own, query, sns, sqs,
 };
 
 /// What the front door answers, most of the time.
 pub(crate) type Answer = Response<Full<Bytes>>;
 /// What it answers at any time: bytes, an object, or what is not all there yet.
-pub(crate) type AnyBody = Either<ObjectBody, EventStream>;
+pub(crate) type AnyBody = Either<ObjectBody, Either<EventStream, SiteBody>>;
 
 /// The front door.
 #[derive(Debug)]
@@ -58,6 +65,12 @@ pub struct Front {
     pub iam: Arc<Iam>,
     /// Our own buckets.
     pub buckets: Arc<Buckets>,
+    /// HTTP and WebSocket APIs.
+    pub apis: Arc<Apis>,
+    /// REST APIs.
+    pub rest_apis: Arc<RestApis>,
+    /// Load balancers.
+    pub balancers: Arc<Balancers>,
     /// Our own event buses.
     pub event_buses: Arc<Buses>,
     /// Where code comes from that is named by bucket and key.
@@ -78,6 +91,8 @@ pub struct Front {
     pub runtimes: Arc<Runtimes>,
     /// The account and region of callers who name none.
     pub scope: Scope,
+    /// What requests can be for that are not calls of the API.
+    pub sites: Sites,
     /// The services that are served by others.
     pub elsewhere: Elsewhere,
     /// Whether new work is taken.
@@ -113,9 +128,13 @@ impl Front {
     pub(crate) async fn answer(
         self: &Arc<Self>,
         request: Request<Incoming>,
+        carrier: Carrier,
     ) -> Result<Response<AnyBody>, Infallible> {
-        let id = RequestId::random();
         let (head, body) = request.into_parts();
+        if let Some(found) = traffic::find(&self.sites, &head) {
+            return Ok(traffic::answer(self, found, (head, body), carrier).await);
+        }
+        let id = RequestId::random();
         let scope = caller::scope(&head.headers, &self.scope);
         let arrived = Arrived { id, scope, head, body };
         let mut answer = if s3::is_s3(&arrived.head) {
@@ -153,6 +172,12 @@ impl Front {
         }
         if is_draining {
             return whole(AwsError::draining().render(Protocol::RestJson));
+        }
+        if apigatewayv2::is_ours(arrived.head.uri.path()) {
+            return whole(apigatewayv2::answer(self, arrived).await);
+        }
+        if apigateway::is_ours(arrived.head.uri.path()) {
+            return whole(apigateway::answer(self, arrived).await);
         }
         let answer = self.rest_json(arrived).await;
         answer.unwrap_or_else(|error| whole(error.render(Protocol::RestJson)))
@@ -304,6 +329,10 @@ pub(crate) fn from_wire(status: u16, headers: &[(&'static str, String)], body: V
     answer
 }
 
+/// How requests of functions come: at the endpoint inside their environment.
+const INSIDE: Carrier =
+    Carrier { scheme: Scheme::Http, port: 4566, from: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+
 /// Serves connections that come from inside environments.
 #[derive(Debug, Default)]
 pub struct InsideGateway {
@@ -323,7 +352,7 @@ impl Gateway for InsideGateway {
         match self.front.get() {
             Some(front) => {
                 let admission = front.admission.clone();
-                Box::pin(serve_connection(connection, Arc::clone(front), admission, None))
+                Box::pin(serve_connection(connection, Arc::clone(front), admission, INSIDE))
             }
             None => Box::pin(std::future::ready(())),
         }

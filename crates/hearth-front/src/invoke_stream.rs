@@ -94,7 +94,7 @@ fn render(outcome: StreamedOutcome) -> Response<AnyBody> {
         Answer::Stream(stream) => EventStream::Open(stream),
         Answer::Whole(completed) => EventStream::of(completed),
     };
-    let mut answer = Response::new(Either::Right(events));
+    let mut answer = Response::new(Either::Right(Either::Left(events)));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(event_stream::CONTENT_TYPE));
     for (name, value) in

@@ -1,12 +1,17 @@
 //! The front door: from a socket to an operation, and back.
 //!
 //! ```text
-//!  server ──▶ front ──▶ caller (account, region) ──▶ invoke      the hot path
+//!  listener ──────────▶ traffic       functions by HTTP: URLs, APIs, load balancers
+//!                         ▲
+//!  server ──▶ front ──────┤
+//!               └──▶ caller (account, region) ──▶ invoke      the hot path
 //!                                                ├─▶ invoke_stream  the same, piece by piece
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ buses       EventBridge
-//!                                                ├─▶ query       IAM, STS and SNS
+//!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
+//!                                                ├─▶ apigateway  REST APIs
+//!                                                ├─▶ query       IAM, STS, SNS and load balancers
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
 //!                                                ├─▶ events      events that wait or were given up
@@ -19,6 +24,7 @@
 pub mod server;
 mod stall;
 pub mod front;
+pub mod traffic;
 pub mod elsewhere;
 mod caller;
 pub mod body;
@@ -32,7 +38,10 @@ mod parameters;
 mod iam;
 mod sts;
 mod sns;
+mod elb;
 mod buses;
+mod apigatewayv2;
+mod apigateway;
 mod s3;
 mod sqs;
 mod logs;

@@ -43,6 +43,17 @@ impl Parameters {
         Self { path: format!("{}.{number}.member.", camel(list)), ..Self::new(element) }
     }
 
+    /// Of a structure within others; nothing is in it if it is none.
+    pub(crate) fn structure(&mut self, name: &str) -> Option<Self> {
+        let members = self.take(name)?;
+        Some(Self { path: format!("{}{}.", self.path, camel(name)), ..Self::new(members) })
+    }
+
+    /// Whatever stands under a name.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        self.members.remove(name)
+    }
+
     /// A text, if it is there.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         match self.members.remove(name) {
@@ -80,6 +91,18 @@ impl Parameters {
         }
     }
 
+    /// One of some words, which has to be there.
+    pub(crate) fn required_one_of<T: Copy>(
+        &mut self,
+        name: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        if !self.members.contains_key(name) {
+            self.miss(&camel(name));
+        }
+        self.one_of(name, words)
+    }
+
     /// One of some words, if it is there.
     pub(crate) fn one_of<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
@@ -87,7 +110,8 @@ impl Parameters {
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             self.broken.push(format!(
-                "Value '{text}' at '{}' failed to satisfy constraint: Member must satisfy enum value set: [{}]",
+                "Value '{text}' at '{}{}' failed to satisfy constraint: Member must satisfy enum value set: [{}]",
+                self.path,
                 camel(name),
                 known.join(", ")
             ));
@@ -97,7 +121,18 @@ impl Parameters {
 
     /// A list of texts that has to be there. It may be empty.
     pub(crate) fn required_texts(&mut self, name: &str) -> Vec<String> {
-        let elements = self.required_list(name).into_iter();
+        let elements = self.required_list(name);
+        self.texts_of(name, elements)
+    }
+
+    /// A list of texts, if it is there.
+    pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
+        let elements = self.list(name);
+        self.texts_of(name, elements)
+    }
+
+    fn texts_of(&mut self, name: &str, elements: Vec<Value>) -> Vec<String> {
+        let elements = elements.into_iter();
         let texts: Option<Vec<String>> =
             elements.map(|element| element.as_str().map(str::to_owned)).collect();
         texts.or_else(|| self.malformed(name, "a list of texts")).unwrap_or_default()
@@ -183,8 +218,8 @@ impl Parameters {
         self.list(name)
     }
 
-    /// An empty list is written as an empty text.
-    fn list(&mut self, name: &str) -> Vec<Value> {
+    /// A list, if it is there. An empty one is written as an empty text.
+    pub(crate) fn list(&mut self, name: &str) -> Vec<Value> {
         match self.members.remove(name) {
             Some(Value::Array(elements)) => elements,
             Some(Value::String(text)) if text.is_empty() => Vec::new(),

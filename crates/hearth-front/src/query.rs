@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hearth_http::balancers::Balancers;
 use hearth_iam::{Caller, Iam};
 use hearth_services::topics::{Proof, Topics};
 use hearth_types::names::{AccountId, Scope};
@@ -21,7 +22,7 @@ use crate::body;
 use crate::front::{Answer, Arrived, Front};
 use crate::query_error::Refusal;
 use crate::server::Admission;
-use crate::{iam, sns, sqs, sts};
+use crate::{elb, iam, sns, sqs, sts};
 
 /// The largest request: messages of a megabyte together, each byte written as `%22`, and the rest.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -75,6 +76,7 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
     let call = Call {
         iam: Arc::clone(&front.iam),
         topics: Arc::clone(&front.topics),
+        balancers: Arc::clone(&front.balancers),
         own_account: front.scope.account.clone(),
         caller,
         scope,
@@ -138,6 +140,7 @@ pub(crate) fn date(at: Timestamp) -> String {
 struct Call {
     iam: Arc<Iam>,
     topics: Arc<Topics>,
+    balancers: Arc<Balancers>,
     own_account: AccountId,
     caller: Caller,
     scope: Scope,
@@ -147,11 +150,15 @@ struct Call {
 }
 
 async fn perform(service: Service, call: Call) -> Result<Value, Refusal> {
-    let Call { iam, topics, own_account, caller, scope, trace, proof, request } = call;
+    let Call { iam, topics, balancers, own_account, caller, scope, trace, proof, request } = call;
     match service {
         Service::Sns => {
             let asker = sns::Asked { topics: &topics, scope, trace, proof };
             sns::perform(asker, request).await
+        }
+        Service::Elb => {
+            let asked = elb::Asked { balancers: &balancers, scope };
+            elb::perform(asked, request).await
         }
         Service::Iam => iam::perform(&iam, &caller, request).await,
         Service::Sts => sts::perform(&iam, (&caller, &own_account), request),
@@ -163,6 +170,7 @@ async fn perform(service: Service, call: Call) -> Result<Value, Refusal> {
 /// The services that speak this protocol here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Service {
+    Elb,
     Iam,
     Sns,
     Sts,
@@ -174,7 +182,6 @@ enum Service {
 const NOT_BUILT: &[(&str, &str)] = &[
     ("2010-05-15", "CloudFormation"),
     ("2010-08-01", "CloudWatch"),
-    ("2015-12-01", "Elastic Load Balancing"),
     ("2016-11-15", "EC2"),
 ];
 
@@ -186,6 +193,7 @@ impl Service {
             // The links in messages of SNS name no version.
             "" if sns::OFFERED.contains(&request.action.as_str()) => Ok(Self::Sns),
             "2011-06-15" => Ok(Self::Sts),
+            elb::VERSION => Ok(Self::Elb),
             sqs::VERSION => Ok(Self::Sqs),
             other => Err(match NOT_BUILT.iter().find(|(version, _)| *version == other) {
                 Some((_, service)) => Refusal::not_built(service, &request.action),
@@ -196,6 +204,7 @@ impl Service {
 
     fn namespace(self) -> &'static str {
         match self {
+            Self::Elb => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
             Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
             Self::Sns => "http://sns.amazonaws.com/doc/2010-03-31/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
@@ -225,6 +234,7 @@ mod tests {
         };
         assert_eq!(of("2010-05-08"), Ok(Service::Iam));
         assert_eq!(of("2011-06-15"), Ok(Service::Sts));
+        assert_eq!(of("2015-12-01"), Ok(Service::Elb));
         assert_eq!(of("2010-03-31"), Ok(Service::Sns));
         assert_eq!(of(""), Ok(Service::Sns));
         assert_eq!(of("2016-11-15"), Err(Refusal::not_built("EC2", "Publish")));

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 
+use hearth_http::balancers::error::{BalancerError, TooMany};
 use hearth_iam::IamError;
 use hearth_services::topics::TopicError;
 use hearth_types::ids::RequestId;
@@ -167,6 +168,45 @@ impl From<TopicError> for Refusal {
     }
 }
 
+impl From<BalancerError> for Refusal {
+    fn from(error: BalancerError) -> Self {
+        let code = match error {
+            BalancerError::BalancerMissing(_) => "LoadBalancerNotFound",
+            BalancerError::ListenerMissing(_) => "ListenerNotFound",
+            BalancerError::RuleMissing(_) => "RuleNotFound",
+            BalancerError::GroupMissing(_) => "TargetGroupNotFound",
+            BalancerError::BalancerExists(_) => "DuplicateLoadBalancerName",
+            BalancerError::GroupExists(_) => "DuplicateTargetGroupName",
+            BalancerError::ListenerExists(_) => "DuplicateListener",
+            BalancerError::PriorityInUse(_) => "PriorityInUse",
+            BalancerError::InUse(_) => "ResourceInUse",
+            BalancerError::NotPermitted(_) => "OperationNotPermitted",
+            BalancerError::AssociationLimit(_) => "TargetGroupAssociationLimit",
+            BalancerError::InvalidTarget(_) => "InvalidTarget",
+            BalancerError::InvalidAction(_) => "InvalidLoadBalancerAction",
+            BalancerError::InvalidConfiguration(_) => "InvalidConfigurationRequest",
+            BalancerError::UnsupportedProtocol(_) => "UnsupportedProtocol",
+            BalancerError::DuplicateTagKeys(_) => "DuplicateTagKeys",
+            BalancerError::Validation(_) => "ValidationError",
+            BalancerError::TooMany(what) => match what {
+                TooMany::Balancers => "TooManyLoadBalancers",
+                TooMany::Listeners => "TooManyListeners",
+                TooMany::Rules => "TooManyRules",
+                TooMany::Groups => "TooManyTargetGroups",
+                TooMany::GroupsOfBalancer => "TooManyUniqueTargetGroupsPerLoadBalancer",
+                TooMany::Targets => "TooManyTargets",
+                TooMany::Actions => "TooManyActions",
+                TooMany::Tags => "TooManyTags",
+            },
+            BalancerError::AccessDenied { .. } => {
+                return Self::new((403, "AccessDenied"), error.to_string());
+            }
+            BalancerError::Store(_) => return Self::internal((500, "InternalFailure"), &error),
+        };
+        Self::new((400, code), error.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,6 +244,23 @@ mod tests {
             (TopicError::TopicMissing, 404, "NotFound", "Topic does not exist"),
             (TopicError::Forbidden("x".to_owned()), 403, "AuthorizationError", "x"),
             (TopicError::InvalidParameterValue("x".to_owned()), 400, "ParameterValueInvalid", "x"),
+        ];
+        for (error, status, code, message) in rows {
+            assert_eq!(Refusal::from(error), Refusal::new((status, code), message));
+        }
+    }
+
+    #[test]
+    fn load_balancers_are_refused_as_elb_words_it() {
+        let denied =
+            BalancerError::AccessDenied { function: "f".to_owned(), group: "g".to_owned() };
+        let told = "elasticloadbalancing principal does not have permission to invoke f from target group g";
+        #[rustfmt::skip]
+        let rows = [
+            (BalancerError::GroupMissing("x".to_owned()), 400, "TargetGroupNotFound", "x"),
+            (BalancerError::PriorityInUse(7),             400, "PriorityInUse",       "Priority '7' is currently in use"),
+            (BalancerError::TooMany(TooMany::Tags),       400, "TooManyTags",         "The maximum number of tags per resource has been reached"),
+            (denied,                                      403, "AccessDenied",        told),
         ];
         for (error, status, code, message) in rows {
             assert_eq!(Refusal::from(error), Refusal::new((status, code), message));

@@ -1,9 +1,9 @@
 //! Accepts connections and serves them, within limits.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hearth_http::request::Scheme;
 use hearth_types::limits;
 use hearth_types::tasks::Tasks;
 use hyper::service::service_fn;
@@ -14,9 +14,10 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::front::Front;
 use crate::stall::Impatient;
+use crate::traffic::Carrier;
 
 /// How long to wait after the host refused a connection, for instance for want of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Whether new work is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub async fn serve(
     tasks: Tasks,
 ) {
     let places = Arc::new(Semaphore::new(front.connections_max));
+    let port = listener.local_addr().map_or(0, |address| address.port());
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -45,8 +47,10 @@ pub async fn serve(
             Ok((stream, from)) => {
                 let _ = stream.set_nodelay(true);
                 let (front, admission) = (Arc::clone(&front), admission.clone());
+                let from = from.ip().to_canonical();
+                let carrier = Carrier { scheme: Scheme::Http, port, from };
                 tasks.spawn("connection", async move {
-                    serve_connection(stream, front, admission, Some(from)).await;
+                    serve_connection(stream, front, admission, carrier).await;
                     drop(place);
                 });
             }
@@ -59,7 +63,7 @@ pub async fn serve(
 }
 
 /// Waits until no new work is taken; also when whoever decides that is gone.
-async fn draining(admission: &mut watch::Receiver<Admission>) {
+pub(crate) async fn draining(admission: &mut watch::Receiver<Admission>) {
     let _ = admission.wait_for(|now| *now == Admission::Draining).await;
 }
 
@@ -68,11 +72,11 @@ pub(crate) async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     front: Arc<Front>,
     mut admission: watch::Receiver<Admission>,
-    from: Option<SocketAddr>,
+    carrier: Carrier,
 ) {
     let service = service_fn(move |request| {
         let front = Arc::clone(&front);
-        async move { front.answer(request).await }
+        async move { front.answer(request, carrier).await }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -88,6 +92,6 @@ pub(crate) async fn serve_connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(?from, %error, "a connection ended badly");
+        tracing::debug!(from = %carrier.from, %error, "a connection ended badly");
     }
 }

@@ -30,7 +30,7 @@ use hearth_control::control::{Control, Resolved};
 use hearth_control::error::ControlError;
 use hearth_environment::invocation::{Answer, Completed, Invocation, LogRequest, RunResult};
 use hearth_environment::mailbox::{Assignment, Hold, NotTaken, Taker};
-use hearth_scheduler::driver::{AcquireError, Scheduler, Start};
+use hearth_scheduler::driver::{Scheduler, Start};
 use hearth_store::error::StoreError;
 use hearth_store::queue::Queue;
 use hearth_types::function::Target;
@@ -43,6 +43,9 @@ use hearth_types::time::Moment;
 use serde::de::IgnoredAny;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+
+/// Why there is no environment: a part of [`InvokeError`].
+pub use hearth_scheduler::driver::AcquireError;
 
 use crate::admission::{Admission, Asked, Rules, Throttled};
 use crate::statistics::{Ending, Run, Statistics, VersionFigures};

@@ -44,6 +44,9 @@ pub const CALL_CONNECTIONS_MAX: usize = 64;
 /// deliveries on their way. With fewer, endpoints that do not answer would have the others' time run
 /// out while they wait for a connection, and use up their retries.
 pub const POST_CONNECTIONS_MAX: usize = hearth_types::limits::DELIVERIES_RUNNING_MAX;
+/// Connections at a time to endpoints that APIs pass requests on to, and to issuers of tokens. Each
+/// request has one; more wait for their turn.
+pub const WEB_CONNECTIONS_MAX: usize = 256;
 /// Connections that are kept for the next request.
 pub const KEPT_CONNECTIONS_MAX: usize = 16;
 /// How long one is kept: less than servers usually keep theirs.

@@ -29,6 +29,8 @@ pub const STREAM_ERROR_BYTES_MAX: usize = 1024 * 1024;
 /// Pieces of a streamed answer that may wait for the caller before the runtime's connection is not
 /// read any more. Two, so that one can be taken while the other is put down.
 pub const STREAM_PIECES_MAX: usize = 2;
+/// AWS: how long the beginning of a streamed answer may be that says status and headers.
+pub const STREAM_PRELUDE_BYTES_MAX: usize = 16 * 1024;
 /// AWS: the largest request body of a control-plane call (a 50 MB archive in base64, and the rest).
 pub const REQUEST_BODY_BYTES_MAX: usize = 70_167_211;
 /// Bodies of all requests together, while they are read. A few dozen uploads at a time.
@@ -166,6 +168,23 @@ pub const EVENTS_LOOKED_AT_MAX: usize = 10_000;
 pub const RUNTIME_API_HEADER_BYTES_MAX: usize = 1_200_000;
 /// AWS: request line and headers of an API call.
 pub const REQUEST_HEADER_BYTES_MAX: usize = 1024 * 1024;
+/// AWS: request line and headers of a request for a function, as its load balancers have it.
+pub const TRAFFIC_HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Headers of such a request. Browsers send some twenty, and proxies add a few; the HTTP server has
+/// room for no more, unless it is to take some from the heap for every request.
+pub const TRAFFIC_HEADERS_MAX: usize = 100;
+/// Requests at a time on one connection of HTTP/2.
+pub const TRAFFIC_STREAMS_MAX: u32 = 128;
+/// How often a connection of HTTP/2 is asked whether its client is still there, and how long that one
+/// may take to say so.
+pub const TRAFFIC_PING_SECONDS: u64 = 30;
+/// How long one request on such a connection may take, its response included: several times as long as
+/// a function may run.
+pub const TRAFFIC_REQUEST_SECONDS_MAX: u64 = 3_600;
+/// AWS: how far the time of a signature may be from ours.
+pub const SIGNATURE_SKEW_SECONDS_MAX: u64 = 900;
+/// AWS: how long a signed address may be valid.
+pub const SIGNATURE_LIFE_SECONDS_MAX: u64 = 7 * 24 * 3_600;
 /// How long a client may take to send the headers of a request: a half-open connection costs a task.
 pub const HEADER_READ_SECONDS_MAX: u64 = 30;
 /// How long a client may take to send a whole request body.
@@ -345,3 +364,4 @@ const _: () = assert!(SHUTDOWN_RUNTIME_PERCENT < 100);
 const _: () = assert!(TELEMETRY_TIMEOUT_MILLIS_MIN < TELEMETRY_TIMEOUT_MILLIS_DEFAULT);
 // A flooding environment must be able to hand over at least one event.
 const _: () = assert!(LOG_PENDING_BYTES_MAX > LOG_EVENT_BYTES_MAX);
+const _: () = assert!(TRAFFIC_REQUEST_SECONDS_MAX > TIMEOUT_SECONDS_MAX as u64);

@@ -37,3 +37,7 @@ pub mod lambda;
 pub mod logs;
 pub mod sqs;
 pub mod events;
+pub mod apigatewayv2;
+pub mod apigateway;
+pub mod apigatewaymanagementapi;
+pub mod scheduler;

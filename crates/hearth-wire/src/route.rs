@@ -16,7 +16,7 @@ use crate::query;
 use crate::service::{OperationDescription, Segment, Service};
 
 /// The longest path of any operation, in segments.
-const SEGMENTS_MAX: usize = 8;
+const SEGMENTS_MAX: usize = 9;
 /// The most labels in the path of any operation.
 const LABELS_MAX: usize = 4;
 

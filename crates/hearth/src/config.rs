@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fmt;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{AddrParseError, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -47,6 +47,8 @@ const OTHER_VARIABLES: &[&str] = &["HEARTH_CONFIG", "HEARTH_ENDPOINT"];
 
 const OPEN_WITHOUT_AUTH: &str = "authentication is not built yet, so Hearth listens on loopback \
     addresses only, such as 127.0.0.1:4566; to reach it from elsewhere, forward a port";
+const HALF_OF_TLS: &str =
+    "`http_certificate` and `http_key` are two files that belong together; give both or none";
 const TOO_MANY_SHELLS: &str = "must be at most 64";
 const NO_QUEUE: &str =
     "must be empty, or an address such as `postgres://user:password@host:port/database`";
@@ -58,6 +60,12 @@ const NO_HOME: &str =
 pub(crate) struct Config {
     /// Where the server listens.
     pub(crate) listen: SocketAddr,
+    /// Where function URLs, APIs and load balancers are served, and nothing else.
+    pub(crate) http: Listener,
+    /// A file with the certificate that is shown there, and its chain; empty for no TLS.
+    pub(crate) http_certificate: String,
+    /// A file with its key.
+    pub(crate) http_key: String,
     /// Where everything is kept that survives a restart.
     pub(crate) data_dir: PathBuf,
     /// The region of requests that name none.
@@ -134,9 +142,32 @@ pub(crate) struct Config {
     pub(crate) endpoints_access_key_id: String,
     /// Its secret.
     pub(crate) endpoints_secret_access_key: Secret,
+    /// Certificates of authorities that are trusted beside those of the machine; empty for none.
+    pub(crate) tls_ca_file: String,
     /// The PostgreSQL database that keeps the durable queue; empty for the data directory. It has a
     /// password in it.
     pub(crate) queue: Secret,
+}
+
+/// An address to listen on, or none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Listener(pub(crate) Option<SocketAddr>);
+
+impl Listener {
+    fn parse(text: &str) -> Result<Listener, String> {
+        if text.is_empty() {
+            return Ok(Listener(None));
+        }
+        text.parse()
+            .map(|address| Listener(Some(address)))
+            .map_err(|error: AddrParseError| error.to_string())
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |address| address.fmt(formatter))
+    }
 }
 
 /// A text that is never shown.
@@ -235,6 +266,9 @@ pub(crate) struct Flags {
     /// Address and port to listen on (default: 127.0.0.1:4566)
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
+    /// Address and port where function URLs, APIs and load balancers are served, and nothing else
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) http: Option<String>,
     /// Where functions, code and logs are kept (default: /var/lib/hearth as root, else
     /// ~/.local/share/hearth)
     #[arg(long, value_name = "DIR")]
@@ -364,6 +398,9 @@ impl Loading {
     fn new(surroundings: &Surroundings) -> Loading {
         let config = Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)),
+            http: Listener::default(),
+            http_certificate: String::new(),
+            http_key: String::new(),
             data_dir: surroundings.data_dir.clone(),
             region: Region::parse("us-east-1").expect("it is a region"),
             account: AccountId::parse("000000000000").expect("it has twelve digits"),
@@ -402,6 +439,7 @@ impl Loading {
             events_endpoint: String::new(),
             endpoints_access_key_id: String::new(),
             endpoints_secret_access_key: Secret::default(),
+            tls_ca_file: String::new(),
             queue: Secret::default(),
         };
         let origins = SETTINGS.iter().map(|setting| (setting.key, Origin::Default)).collect();
@@ -449,6 +487,7 @@ impl Loading {
         let allow_weaker = flags.allow_weaker.then(|| "true".to_owned());
         let named = [
             ("listen", "--listen", &flags.listen),
+            ("http", "--http", &flags.http),
             ("data_dir", "--data-dir", &flags.data_dir),
             ("region", "--region", &flags.region),
             ("account", "--account", &flags.account),
@@ -494,15 +533,18 @@ impl Loading {
 }
 
 /// What is wrong with values that can be read and still cannot be used.
-fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 13] {
+fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 15] {
     let fault = |wrong: bool, text| wrong.then_some(text);
     let too_slow = 1..limits::STREAM_BYTES_PER_SECOND_MIN;
     let open = config.auth == Auth::Off && !config.listen.ip().is_loopback();
     let queue = config.queue.0.as_str();
     let is_address = ["postgres://", "postgresql://"].iter().any(|start| queue.starts_with(start));
+    let (certificate, key) = (&config.http_certificate, &config.http_key);
     let no_queue = !queue.is_empty() && !is_address;
     [
         ("listen", fault(open, OPEN_WITHOUT_AUTH)),
+        ("http_certificate", fault(certificate.is_empty() && !key.is_empty(), HALF_OF_TLS)),
+        ("http_key", fault(key.is_empty() && !certificate.is_empty(), HALF_OF_TLS)),
         ("data_dir", fault(config.data_dir.as_os_str().is_empty(), NO_HOME)),
         ("environments_max", fault(config.environments_max == 0, "must be at least 1")),
         ("life_seconds_max", fault(config.life_seconds_max == 0, "must be at least 1")),

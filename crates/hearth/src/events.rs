@@ -9,6 +9,7 @@ use hearth_events::retry::Delays;
 use hearth_events::{Events, Parts};
 use hearth_invoke::Invoker;
 use hearth_services::remote::http::HttpSender;
+use hearth_services::remote::tls::Trust;
 use hearth_services::targets::{AppendLog, NotTaken, PutObject, Sent};
 use hearth_store::queue::Queue;
 use hearth_telemetry::{LogError, LogStore, PutEvents};
@@ -34,14 +35,25 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) logs: &'a Arc<LogStore>,
     pub(crate) targets: Targets,
     pub(crate) buckets: Arc<dyn PutObject>,
+    pub(crate) trust: Trust,
     pub(crate) metrics: &'a Arc<dyn Metrics>,
     pub(crate) tasks: &'a Tasks,
 }
 
 /// Begins to run events and to carry out deliveries.
 pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
-    let Surroundings { control, invoker, queue, time, logs, targets, buckets, metrics, tasks } =
-        surroundings;
+    let Surroundings {
+        control,
+        invoker,
+        queue,
+        time,
+        logs,
+        targets,
+        buckets,
+        trust,
+        metrics,
+        tasks,
+    } = surroundings;
     let Targets { queues, topics, buses } = targets;
     Events::start(Parts {
         control: Arc::clone(control),
@@ -53,7 +65,7 @@ pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
             topics,
             buses,
             buckets,
-            http: Arc::new(HttpSender::default()),
+            http: Arc::new(HttpSender::new(trust)),
             logs: Arc::new(Logs(Arc::clone(logs))),
         },
         metrics: Arc::clone(metrics),

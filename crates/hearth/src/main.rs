@@ -6,6 +6,8 @@
 mod config;
 mod serve;
 mod services;
+mod sites;
+mod doors;
 mod targets;
 mod events;
 mod queue;

@@ -21,7 +21,7 @@ use hearth_front::body::BodyRoom;
 use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
-use hearth_front::server::{self, Admission};
+use hearth_front::server::Admission;
 use hearth_iam::Iam;
 use hearth_invoke::{Invoker, Parts as InvokerParts, admission};
 use hearth_isolation::cgroups::Hierarchies;
@@ -38,6 +38,7 @@ use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
 use hearth_services::remote::buckets::RemoteBuckets;
+use hearth_services::remote::tls::Trust;
 use hearth_services::targets::PutObject;
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
@@ -54,15 +55,16 @@ use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
 use rustix::fs::FlockOperation;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::config::{Config, Keep, MemoryCommitment};
+use crate::doors::Doors;
 use crate::events;
 use crate::host_memory::Memory;
 use crate::host_processes::Processes;
 use crate::queue::{open_queue, queue_time};
 use crate::services::{self, Services};
+use crate::sites::{self, OpenApis};
 use crate::targets::{self, Remotes, Targets};
 
 /// Where code inside an environment finds this server.
@@ -81,6 +83,8 @@ const CONCURRENCY_UNLIMITED: u32 = i32::MAX.cast_unsigned();
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
+    /// Where only sites are served, if there is such a place.
+    http: Option<String>,
     admission: watch::Sender<Admission>,
     events: Events,
     scheduler: Arc<Scheduler>,
@@ -100,13 +104,11 @@ pub(crate) struct Server {
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let descriptors = prepare_process();
-    let elsewhere = targets::elsewhere(config);
-    let remotes = remotes(config, &elsewhere)?;
-    let listener = listen(config.listen).await?;
-    let address = listener.local_addr().context("the listening socket has no address")?;
+    let (elsewhere, remotes, trust) = others(config)?;
+    let doors = Doors::bind(config).await?;
+    let address = doors.address;
     let directories = Directories::prepare(&config.data_dir)?;
-    let lock = lock(&directories.run)?;
-    sweep_leftovers(&directories.run);
+    let lock = take_over(&directories.run)?;
 
     let host = examine(config, &directories.run)?;
     let tasks = Tasks::default();
@@ -114,54 +116,58 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
     let registry = Arc::new(Registry::default());
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
-    let stores = Stores::open(config, &directories, &clock).await?;
-    let place = (directories.topics.clone(), address);
-    let services = stores.services(place, &metrics, (&clock, &tasks)).await?;
-    let Stores { logs, store, queue, time, packages, runtimes, iam, buckets, objects } = stores;
+    let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
+    let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
+    let (queue, time) = (&stores.queue, &stores.time);
 
     let gateway = Arc::new(InsideGateway::default());
-    let shared = shared(config, (&sandbox, &logs), &gateway, (&clock, &tasks));
+    let shared = shared(config, (&sandbox, &stores.logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let parts = control_parts(config, &tasks, &scheduler, (&store, packages, &runtimes));
-    let watcher = Arc::new(Watcher(Arc::clone(&scheduler)));
-    let control = Control::open(parts, watcher).await.context("could not open the functions")?;
-    let invoker = invoker(config, (&control, &scheduler), (&queue, &time, &metrics));
+    let control = open_control(config, &tasks, &scheduler, &stores).await?;
+    let invoker = invoker(config, (&control, &scheduler), (queue, time, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
+    let started = (&control, &invoker);
+    let balancers = sites::balancers((&stores.store, &admitted), started, (&clock, &tasks)).await?;
     let front = Arc::new(Front {
-        invoker,
+        sites: sites::sites(started, (&stores.apis, &trust), &balancers),
+        invoker: Arc::clone(&invoker),
         scheduler: Arc::clone(&scheduler),
         control,
-        iam,
-        objects: objects.source,
-        buckets,
+        iam: stores.iam,
+        apis: stores.apis.http,
+        rest_apis: stores.apis.rest,
+        balancers,
+        objects: stores.objects.source,
+        buckets: stores.buckets,
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
-        logs: Arc::clone(&logs),
-        metrics: MetricsPage::new(registry, Arc::clone(&queue)),
-        runtimes,
+        logs: Arc::clone(&stores.logs),
+        metrics: MetricsPage::new(registry, Arc::clone(queue)),
+        runtimes: stores.runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
-        admission: admitted.clone(),
+        admission: admitted,
         tasks: tasks.clone(),
-        connections_max: descriptors.connections(),
+        connections_max: descriptors.connections() / doors.count(),
         body_room: BodyRoom::default(),
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), objects.taker);
-    let events = start_events(config, &front, targets, (&queue, &time, &metrics));
-    tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
+    let targets = (remotes.over(services.targets()), stores.objects.taker, trust);
+    let events = start_events(config, &front, targets, (queue, time, &metrics));
+    let http = doors.open(&front);
     Ok(Server {
         address,
+        http,
         admission,
         events,
         scheduler,
         sandbox,
-        logs,
+        logs: stores.logs,
         queues: services.queues,
-        store,
-        queue,
+        store: stores.store,
+        queue: stores.queue,
         tasks,
         drain: Duration::from_secs(config.drain_seconds),
         run: directories.run,
@@ -203,11 +209,6 @@ impl Server {
         tracing::info!("stopped");
         Ok(())
     }
-}
-
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("could not listen on {address}; is another server running?"))
 }
 
 /// Settings of this process that no other part of it may change.
@@ -295,6 +296,7 @@ struct Stores {
     packages: Arc<Packages>,
     runtimes: Arc<Runtimes>,
     iam: Arc<Iam>,
+    apis: OpenApis,
     buckets: Arc<Buckets>,
     objects: Objects,
 }
@@ -303,7 +305,7 @@ impl Stores {
     async fn open(
         config: &Config,
         directories: &Directories,
-        clock: &Arc<dyn Clock>,
+        (clock, trust, tasks): (&Arc<dyn Clock>, &Trust, &Tasks),
     ) -> anyhow::Result<Self> {
         let log_limits =
             LogLimits { group_bytes_max: config.log_group_bytes_max, ..LogLimits::default() };
@@ -315,6 +317,7 @@ impl Stores {
         let packages = Packages::open(directories.packages.clone());
         let runtimes = Runtimes::open(directories.runtimes.clone());
         let iam = Iam::open(Arc::new(store.clone()), Arc::clone(clock)).await;
+        let apis = OpenApis::open(&store, clock, tasks).await?;
         let buckets = Buckets::open(directories.buckets.clone(), Arc::new(store.clone())).await;
         let buckets = Arc::new(buckets.context("could not open the buckets")?);
         Ok(Self {
@@ -325,7 +328,8 @@ impl Stores {
             packages: Arc::new(packages.context("could not open the packages")?),
             runtimes: Arc::new(runtimes.context("could not open the runtimes")?),
             iam: Arc::new(iam.context("could not open the roles")?),
-            objects: Objects::of(config, &buckets)?,
+            apis,
+            objects: Objects::of(config, &buckets, trust)?,
             buckets,
         })
     }
@@ -333,12 +337,12 @@ impl Stores {
     /// The embedded event services. They keep a key in a directory, and link to an address.
     async fn services(
         &self,
-        (topics, address): (PathBuf, SocketAddr),
+        (directories, address): (&Directories, SocketAddr),
         metrics: &Arc<dyn Metrics>,
         (clock, tasks): (&Arc<dyn Clock>, &Tasks),
     ) -> anyhow::Result<Services> {
         let records = Arc::new(self.store.clone());
-        let (queue, time) = (&self.queue, &self.time);
+        let (queue, time, topics) = (&self.queue, &self.time, directories.topics.clone());
         let parts =
             services::Parts { records, queue, metrics, clock, time, tasks, topics, address };
         Services::open(parts).await
@@ -354,24 +358,33 @@ struct Objects {
 }
 
 impl Objects {
-    fn of(config: &Config, own: &Arc<Buckets>) -> anyhow::Result<Self> {
+    fn of(config: &Config, own: &Arc<Buckets>, trust: &Trust) -> anyhow::Result<Self> {
         if config.s3_endpoint.is_empty() {
             return Ok(Self { source: Arc::clone(own) as _, taker: Arc::clone(own) as _ });
         }
-        let remote = RemoteBuckets::new(
-            &config.s3_endpoint,
-            &config.s3_access_key_id,
-            &config.s3_secret_access_key.0,
-        );
+        let keys = (config.s3_access_key_id.as_str(), config.s3_secret_access_key.0.as_str());
+        let remote = RemoteBuckets::new(&config.s3_endpoint, keys, trust);
         let remote = Arc::new(remote.context("`s3_endpoint` cannot be used")?);
         Ok(Self { source: Arc::clone(&remote) as _, taker: remote as _ })
     }
 }
 
-/// The services that are asked in place of our own queues, topics and buses.
-fn remotes(config: &Config, elsewhere: &Elsewhere) -> anyhow::Result<Remotes> {
+/// Which services are elsewhere, those services, and whom this server trusts when it asks others.
+fn others(config: &Config) -> anyhow::Result<(Elsewhere, Remotes, Trust)> {
+    let elsewhere = targets::elsewhere(config);
+    let trust = trust(config)?;
     let secret = config.endpoints_secret_access_key.0.as_str();
-    Remotes::at(elsewhere, (config.endpoints_access_key_id.as_str(), secret))
+    let keys = (config.endpoints_access_key_id.as_str(), secret);
+    let remotes = Remotes::at(&elsewhere, keys, &trust)?;
+    Ok((elsewhere, remotes, trust))
+}
+
+/// Whom this server trusts when it asks others over TLS.
+fn trust(config: &Config) -> anyhow::Result<Trust> {
+    if config.tls_ca_file.is_empty() {
+        return Ok(Trust::default());
+    }
+    Trust::with_file(Path::new(&config.tls_ca_file)).context("`tls_ca_file` cannot be used")
 }
 
 /// What a data directory consists of.
@@ -420,6 +433,13 @@ impl Directories {
 /// Where the runtimes of a data directory are.
 pub(crate) fn runtimes_directory(data: &Path) -> PathBuf {
     data.join("runtimes")
+}
+
+/// Makes a directory this server's own, and removes what one before it left there.
+fn take_over(run: &Path) -> anyhow::Result<fs::File> {
+    let lock = lock(run)?;
+    sweep_leftovers(run);
+    Ok(lock)
 }
 
 fn lock(run: &Path) -> anyhow::Result<fs::File> {
@@ -499,17 +519,29 @@ async fn start_sandbox(
     Ok(Arc::new(sandbox.context("could not start the launcher")?))
 }
 
+/// The control plane, which tells the scheduler what is not wanted any more.
+async fn open_control(
+    config: &Config,
+    tasks: &Tasks,
+    scheduler: &Arc<Scheduler>,
+    stores: &Stores,
+) -> anyhow::Result<Arc<Control>> {
+    let parts = control_parts(config, tasks, scheduler, stores);
+    let watcher = Arc::new(Watcher(Arc::clone(scheduler)));
+    Control::open(parts, watcher).await.context("could not open the functions")
+}
+
 /// What the control plane works with.
 fn control_parts(
     config: &Config,
     tasks: &Tasks,
     scheduler: &Arc<Scheduler>,
-    (store, packages, runtimes): (&Sqlite, Arc<Packages>, &Arc<Runtimes>),
+    stores: &Stores,
 ) -> Parts {
     Parts {
-        records: Arc::new(store.clone()),
-        packages,
-        runtimes: Arc::clone(runtimes),
+        records: Arc::new(stores.store.clone()),
+        packages: Arc::clone(&stores.packages),
+        runtimes: Arc::clone(&stores.runtimes),
         clock: Arc::new(SystemClock),
         tasks: tasks.clone(),
         transition_min: Duration::from_millis(config.transition_ms_min),
@@ -519,7 +551,7 @@ fn control_parts(
         },
         provisioner: Arc::new(Environments {
             scheduler: Arc::clone(scheduler),
-            runtimes: Arc::clone(runtimes),
+            runtimes: Arc::clone(&stores.runtimes),
         }),
         pollers: Arc::new(NoPollers),
     }
@@ -621,7 +653,7 @@ fn invoker(
 fn start_events(
     config: &Config,
     front: &Front,
-    (targets, buckets): (Targets, Arc<dyn PutObject>),
+    (targets, buckets, trust): (Targets, Arc<dyn PutObject>, Trust),
     (queue, time, metrics): (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
@@ -632,6 +664,7 @@ fn start_events(
         logs: &front.logs,
         targets,
         buckets,
+        trust,
         metrics,
         tasks: &front.tasks,
     };
@@ -655,6 +688,9 @@ pub(crate) async fn run(config: &Config) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let server = start(config).await?;
     crate::ui::line(&format!("hearth: listening on http://{}", server.address()));
+    if let Some(http) = &server.http {
+        crate::ui::line(&format!("hearth: functions alone at {http}"));
+    }
     let sandbox = Arc::clone(&server.sandbox);
     let lost = tokio::select! {
         _told = terminate.recv() => false,

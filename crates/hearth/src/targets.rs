@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use hearth_front::elsewhere::Elsewhere;
 use hearth_services::remote::buses::RemoteBuses;
 use hearth_services::remote::queues::RemoteQueues;
+use hearth_services::remote::tls::Trust;
 use hearth_services::remote::topics::RemoteTopics;
 use hearth_services::targets::{Publish, PutEvent, SendMessage};
 
@@ -43,13 +44,17 @@ pub(crate) fn elsewhere(config: &Config) -> Elsewhere {
 
 impl Remotes {
     /// The services that are elsewhere, asked with an access key id and its secret.
-    pub(crate) fn at(elsewhere: &Elsewhere, (id, secret): (&str, &str)) -> anyhow::Result<Self> {
+    pub(crate) fn at(
+        elsewhere: &Elsewhere,
+        keys: (&str, &str),
+        trust: &Trust,
+    ) -> anyhow::Result<Self> {
         let Elsewhere { sqs, sns, events } = elsewhere;
-        let queues = sqs.as_deref().map(|endpoint| RemoteQueues::new(endpoint, id, secret));
+        let queues = sqs.as_deref().map(|endpoint| RemoteQueues::new(endpoint, keys, trust));
         let queues = queues.transpose().context("`sqs_endpoint` cannot be used")?;
-        let topics = sns.as_deref().map(|endpoint| RemoteTopics::new(endpoint, id, secret));
+        let topics = sns.as_deref().map(|endpoint| RemoteTopics::new(endpoint, keys, trust));
         let topics = topics.transpose().context("`sns_endpoint` cannot be used")?;
-        let buses = events.as_deref().map(|endpoint| RemoteBuses::new(endpoint, id, secret));
+        let buses = events.as_deref().map(|endpoint| RemoteBuses::new(endpoint, keys, trust));
         let buses = buses.transpose().context("`events_endpoint` cannot be used")?;
         Ok(Self {
             queues: queues.map(|queues| Arc::new(queues) as Arc<dyn SendMessage>),
@@ -79,7 +84,7 @@ mod tests {
 
     /// Any that can be told from others.
     fn own() -> Targets {
-        let remotes = Remotes::at(&at("http://own.example"), ("", "")).unwrap();
+        let remotes = Remotes::at(&at("http://own.example"), ("", ""), &Trust::default()).unwrap();
         Targets {
             queues: remotes.queues.unwrap(),
             topics: remotes.topics.unwrap(),
@@ -96,7 +101,7 @@ mod tests {
             (only_queues, [true, false, false]),
             (all, [true, true, true]),
         ] {
-            let targets = Remotes::at(&elsewhere, ("", "")).unwrap().over(own());
+            let targets = Remotes::at(&elsewhere, ("", ""), &Trust::default()).unwrap().over(own());
             let shown = [
                 format!("{:?}", targets.queues),
                 format!("{:?}", targets.topics),
@@ -109,15 +114,17 @@ mod tests {
 
     #[test]
     fn an_endpoint_that_cannot_be_used_is_refused_by_the_name_of_its_setting() {
-        let secure = at("https://other.example");
+        let odd = at("ftp://other.example");
         let none = Elsewhere::default();
-        let refusal =
-            |elsewhere: &Elsewhere| format!("{:#}", Remotes::at(elsewhere, ("", "")).unwrap_err());
-        let sqs = refusal(&secure);
-        assert!(sqs.starts_with("`sqs_endpoint` cannot be used: `https://other.example`"), "{sqs}");
+        let refusal = |elsewhere: &Elsewhere| {
+            let remotes = Remotes::at(elsewhere, ("", ""), &Trust::default());
+            format!("{:#}", remotes.unwrap_err())
+        };
+        let sqs = refusal(&odd);
+        assert!(sqs.starts_with("`sqs_endpoint` cannot be used: `ftp://other.example`"), "{sqs}");
         let sns = refusal(&Elsewhere { sns: Some("other.example".to_owned()), ..none.clone() });
         assert!(sns.starts_with("`sns_endpoint` cannot be used: `other.example`"), "{sns}");
-        let events = refusal(&Elsewhere { events: secure.events, ..none });
+        let events = refusal(&Elsewhere { events: odd.events, ..none });
         assert!(events.starts_with("`events_endpoint` cannot be used: "), "{events}");
     }
 }

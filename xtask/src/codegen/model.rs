@@ -142,6 +142,16 @@ impl Model {
         Ok(Self { metadata, operations: Ordered(kept), operations_not_built, shapes })
     }
 
+    /// The model with each member of a body under the name that it has on the wire. Where AWS's
+    /// model has two names for it, the other one is for SDKs only. A member elsewhere that would share
+    /// that name gets its place before its own: `uriHttpMethod`.
+    pub(super) fn named_as_on_the_wire(mut self) -> Self {
+        for (_, shape) in &mut self.shapes.0 {
+            shape.name_as_on_the_wire();
+        }
+        self
+    }
+
     /// The names of these shapes and of all that they refer to.
     pub(super) fn reached<'a>(
         &'a self,
@@ -166,6 +176,35 @@ impl Model {
 }
 
 impl Shape {
+    fn name_as_on_the_wire(&mut self) {
+        let Some(members) = &mut self.members else { return };
+        let payload = self.payload.clone();
+        let in_body = |name: &str, member: &Member| {
+            member.location.is_none() && payload.as_deref() != Some(name)
+        };
+        let bodies: Vec<String> = members
+            .iter()
+            .filter(|(name, member)| in_body(name, member))
+            .filter_map(|(_, member)| member.location_name.clone())
+            .collect();
+        for (name, member) in &mut members.0 {
+            let old = name.clone();
+            if in_body(name, member) {
+                let Some(wire_name) = member.location_name.take() else { continue };
+                *name = wire_name;
+            } else if bodies.contains(name) {
+                let place = member.location.as_deref().unwrap_or_default();
+                *name = format!("{place}{}{}", old[..1].to_uppercase(), &old[1..]);
+                member.location_name.get_or_insert_with(|| old.clone());
+            }
+            // The place of a name in the list is that of its member, so each is renamed once.
+            let required = self.required.iter_mut().find(|required| **required == old);
+            if let Some(required) = required {
+                required.clone_from(name);
+            }
+        }
+    }
+
     /// The members of a structure, in the model's order.
     pub(super) fn members(&self) -> impl Iterator<Item = &(String, Member)> {
         self.members.iter().flat_map(Ordered::iter)

@@ -135,7 +135,9 @@ fn location(shape: &Shape, name: &str, member: &Member) -> anyhow::Result<String
 fn buckets(model: &Model) -> String {
     let mut buckets: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (index, (_, operation)) in model.operations.iter().enumerate() {
-        let first = operation.http.request_uri.split('/').nth(1).unwrap_or_default();
+        // What an operation asks of the query is not a part of its path.
+        let path = operation.http.request_uri.split('?').next().unwrap_or_default();
+        let first = path.split('/').nth(1).unwrap_or_default();
         buckets.entry(first).or_default().push(index.to_string());
     }
     let buckets =

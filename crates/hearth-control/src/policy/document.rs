@@ -287,6 +287,6 @@ fn two_ways(mut element: Value) -> (Option<Value>, Option<Value>) {
     if not.is_some() { (None, not) } else { (Some(element), None) }
 }
 
-fn negated(element: &Value) -> Option<&Value> {
+pub(super) fn negated(element: &Value) -> Option<&Value> {
     element.as_object()?.get(NOT)
 }

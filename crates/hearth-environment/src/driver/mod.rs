@@ -452,7 +452,7 @@ impl Driver {
                     self.happen(Event::Answered);
                 }
             }
-            Call::BeginStream(id, reply) => self.begin_stream(&id, reply),
+            Call::BeginStream(beginning, reply) => self.begin_stream(beginning, reply),
             Call::EndStream(id, posted, reply) => self.end_stream(&id, posted, reply),
             Call::InitError(body, reply) => {
                 if self.work.init_error(body, reply) {

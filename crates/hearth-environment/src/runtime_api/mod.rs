@@ -29,7 +29,7 @@ pub enum Call {
     /// Answers an invocation.
     Respond(String, Posted, oneshot::Sender<Result<(), Refusal>>),
     /// Begins to stream the answer of an invocation.
-    BeginStream(String, oneshot::Sender<Result<Taking, Refusal>>),
+    BeginStream(Beginning, oneshot::Sender<Result<Taking, Refusal>>),
     /// Has sent all of it, or as much as there will be.
     EndStream(String, Posted, oneshot::Sender<Result<(), Refusal>>),
     /// Could not load the function.
@@ -64,6 +64,15 @@ impl ExtensionCall {
             | Self::Subscribe(_, _, reply) => reply.is_closed(),
         }
     }
+}
+
+/// What the runtime says when it begins to stream an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    /// The id of the invocation.
+    pub id: String,
+    /// What the answer is made of, as its `Content-Type` says.
+    pub content_type: Option<String>,
 }
 
 /// An event on its way to the runtime.

@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 
 use super::session::Refusal;
-use super::{Call, Delivery, Posted, extension_server, streaming};
+use super::{Beginning, Call, Delivery, Posted, extension_server, streaming};
 use crate::backend::{Connection, Door, accept};
 use crate::mailbox::{Epoch, Message};
 
@@ -113,7 +113,11 @@ async fn answer(request: Request<Incoming>, line: Line) -> Result<Answer, Infall
                     let posted = read(&line, request.into_body(), RESPONSE_BYTES_MAX).await;
                     respond(&line, id, posted).await
                 }
-                Some(Mode::Streaming) => streaming::respond(&line, id, request.into_body()).await,
+                Some(Mode::Streaming) => {
+                    let beginning =
+                        Beginning { id: (*id).to_owned(), content_type: content_type(&request) };
+                    streaming::respond(&line, beginning, request.into_body()).await
+                }
                 None => {
                     let answer = respond(&line, id, Posted::UnknownMode).await;
                     drain(request.into_body()).await;
@@ -252,6 +256,11 @@ fn response_mode(headers: &HeaderMap) -> Option<Mode> {
         None => Some(Mode::Buffered),
         Some(mode) => mode.eq_ignore_ascii_case(b"streaming").then_some(Mode::Streaming),
     }
+}
+
+fn content_type(request: &Request<Incoming>) -> Option<String> {
+    let value = request.headers().get(CONTENT_TYPE)?;
+    value.to_str().ok().map(str::to_owned)
 }
 
 /// An event as the runtime gets it. Empty headers are left out: clients stumble over them.

@@ -29,15 +29,15 @@ use hyper::header::HeaderMap;
 use tokio::sync::oneshot;
 
 use super::server::{Answer, Line, accepted, ask, drain, read_within, refused};
-use super::{Call, Posted, Streamed, Taking};
+use super::{Beginning, Call, Posted, Streamed, Taking};
 use crate::mailbox::Message;
 use crate::stream::{Feed, StreamError};
 
 /// Answers a call that streams an answer.
-pub(super) async fn respond(line: &Line, id: &str, mut body: Incoming) -> Answer {
-    let request_id = id.to_owned();
-    let mut cut = Cut { line, id: Some(id.to_owned()) };
-    let posted = match ask(line, |reply| Call::BeginStream(request_id, reply)).await {
+pub(super) async fn respond(line: &Line, beginning: Beginning, mut body: Incoming) -> Answer {
+    let id = beginning.id.clone();
+    let mut cut = Cut { line, id: Some(id.clone()) };
+    let posted = match ask(line, |reply| Call::BeginStream(beginning, reply)).await {
         Ok(Taking::Pieces(feed)) => {
             Posted::Streamed(pass_on(&mut body, feed, STREAM_BYTES_MAX).await)
         }
@@ -49,8 +49,7 @@ pub(super) async fn respond(line: &Line, id: &str, mut body: Incoming) -> Answer
         }
     };
     let is_cut = matches!(posted, Posted::TooLarge | Posted::Streamed(Streamed::TooLarge));
-    let request_id = id.to_owned();
-    let answer = match ask(line, |reply| Call::EndStream(request_id, posted, reply)).await {
+    let answer = match ask(line, |reply| Call::EndStream(id, posted, reply)).await {
         Ok(()) => accepted(),
         Err(refusal) => refused(refusal),
     };

@@ -13,6 +13,7 @@ use percent_encoding::utf8_percent_encode;
 use super::client::{Answer, Bounds, Wanted};
 use super::endpoint::{Endpoint, RemoteError, Unsigned, refused};
 use super::refusal::Refusal;
+use super::tls::Trust;
 use super::{ENCODED, ENCODED_IN_PATH};
 use crate::limits::{
     CALL_ANSWER_BYTES_MAX, CALL_SECONDS_MAX, FETCH_SECONDS_MAX, REFUSAL_BYTES_MAX,
@@ -27,13 +28,18 @@ pub struct RemoteBuckets {
 }
 
 impl RemoteBuckets {
-    /// The buckets at `http://host:port`. Without an access key, requests are not signed.
+    /// The buckets at `http://host:port`, or with `https`. The credentials are an access key and
+    /// its secret; without a key, requests are not signed.
     ///
     /// # Errors
     ///
-    /// If the endpoint is none, or needs TLS.
-    pub fn new(endpoint: &str, access_key_id: &str, secret: &str) -> Result<Self, RemoteError> {
-        Ok(Self { endpoint: Endpoint::new(endpoint, access_key_id, secret)? })
+    /// If the endpoint is none.
+    pub fn new(
+        endpoint: &str,
+        credentials: (&str, &str),
+        trust: &Trust,
+    ) -> Result<Self, RemoteError> {
+        Ok(Self { endpoint: Endpoint::new(endpoint, credentials, trust)? })
     }
 
     fn request(&self, address: &ObjectAddress) -> Result<Request<Full<Bytes>>, FetchError> {
@@ -133,7 +139,7 @@ mod tests {
     ) -> (String, Result<Vec<u8>, FetchError>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let remote = RemoteBuckets::new(&endpoint, "key", "secret").unwrap();
+        let remote = RemoteBuckets::new(&endpoint, ("key", "secret"), &Trust::default()).unwrap();
         let account = AccountId::parse("000000000000").unwrap();
         let address = ObjectAddress {
             scope: Scope { account, region: Region::parse("eu-west-1").unwrap() },
@@ -168,7 +174,9 @@ mod tests {
         let refusal = "<Error><Code>NoSuchBucket</Code><Message>why</Message></Error>";
         let replies = [Reply::of(200, ""), Reply::of(404, refusal), Reply::of(503, "")];
         let played = Played::start(replies).await;
-        let remote = RemoteBuckets::new(&played.endpoint(), Heard::KEY, Heard::SECRET).unwrap();
+        let remote =
+            RemoteBuckets::new(&played.endpoint(), (Heard::KEY, Heard::SECRET), &Trust::default())
+                .unwrap();
         let body = Bytes::from_static(b"{}");
         let (bucket, key, region) = ("bucket", "aws/lambda/a b", "eu-west-1");
         let object = NewObject { bucket, key, region, body: &body };

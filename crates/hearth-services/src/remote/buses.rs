@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::endpoint::{Call, Endpoint, Place, RemoteError, text};
 use super::refusal::Refusal;
+use super::tls::Trust;
 use crate::delivery::BusEvent;
 use crate::targets::{NotTaken, PutEvent, Sent};
 
@@ -24,13 +25,18 @@ pub struct RemoteBuses {
 }
 
 impl RemoteBuses {
-    /// The buses at `http://host:port`. Without an access key, requests are not signed.
+    /// The buses at `http://host:port`, or with `https`. The credentials are an access key and
+    /// its secret; without a key, requests are not signed.
     ///
     /// # Errors
     ///
-    /// If the endpoint is none, or needs TLS.
-    pub fn new(endpoint: &str, access_key_id: &str, secret: &str) -> Result<Self, RemoteError> {
-        Ok(Self { endpoint: Endpoint::new(endpoint, access_key_id, secret)? })
+    /// If the endpoint is none.
+    pub fn new(
+        endpoint: &str,
+        credentials: (&str, &str),
+        trust: &Trust,
+    ) -> Result<Self, RemoteError> {
+        Ok(Self { endpoint: Endpoint::new(endpoint, credentials, trust)? })
     }
 }
 
@@ -131,7 +137,9 @@ mod tests {
     #[tokio::test]
     async fn an_event_is_put_with_all_that_belongs_to_it() {
         let played = Played::start([Reply::of(200, TAKEN)]).await;
-        let remote = RemoteBuses::new(&played.endpoint(), Heard::KEY, Heard::SECRET).unwrap();
+        let remote =
+            RemoteBuses::new(&played.endpoint(), (Heard::KEY, Heard::SECRET), &Trust::default())
+                .unwrap();
         let passed_on = PassedOn {
             id: "i".to_owned(),
             time: "2026-11-23T03:20:35Z".to_owned(),
@@ -181,7 +189,7 @@ mod tests {
         for (reply, is_refused) in rows {
             let shown = format!("{reply:?}");
             let played = Played::start([reply]).await;
-            let remote = RemoteBuses::new(&played.endpoint(), "", "").unwrap();
+            let remote = RemoteBuses::new(&played.endpoint(), ("", ""), &Trust::default()).unwrap();
             let sent = Sent { arn: ARN, body: &Bytes::from_static(b"{}"), trace: None };
             let why = remote.put(sent, &event()).await.unwrap_err();
             assert_eq!(matches!(why, NotTaken::Refused { .. }), is_refused, "{shown}: {why}");

@@ -31,13 +31,16 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::http::uri::Authority;
+use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::address::{Origin, Scheme};
+use super::tls::Trust;
 use crate::limits::{
     CONNECT_SECONDS_MAX, IGNORED_BYTES_MAX, IGNORED_MILLIS_MAX, KEPT_CONNECTIONS_MAX,
     KEPT_SECONDS_MAX,
@@ -72,6 +75,8 @@ pub(super) enum Wanted {
 pub(super) struct Answer {
     /// Its status.
     pub(super) status: StatusCode,
+    /// Its headers.
+    pub(super) headers: HeaderMap,
     /// Its body; `None` if it was not read to its end.
     pub(super) body: Option<Vec<u8>>,
 }
@@ -104,6 +109,7 @@ impl Unanswered {
 
 /// What requests are sent with.
 pub(super) struct Client {
+    trust: Trust,
     places: Semaphore,
     kept: Mutex<Vec<Kept>>,
 }
@@ -116,7 +122,7 @@ impl fmt::Debug for Client {
 
 /// A connection that waits for a request.
 struct Kept {
-    authority: Authority,
+    origin: Origin,
     since: Instant,
     line: Line,
 }
@@ -124,23 +130,30 @@ struct Kept {
 /// A connection.
 struct Line {
     sender: SendRequest<Full<Bytes>>,
-    connection: Pin<Box<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>>,
+    connection: Pin<Box<Connection>>,
 }
 
+type Connection = http1::Connection<TokioIo<Box<dyn Wire>>, Full<Bytes>>;
+
+/// What a connection is made on: a socket, or TLS on one.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
 impl Client {
-    /// A client with so many connections at a time.
-    pub(super) fn new(connections_max: usize) -> Self {
-        Self { places: Semaphore::new(connections_max), kept: Mutex::default() }
+    /// A client with so many connections at a time, of which those with TLS lead to whom it trusts.
+    pub(super) fn new(connections_max: usize, trust: Trust) -> Self {
+        Self { trust, places: Semaphore::new(connections_max), kept: Mutex::default() }
     }
 
     /// Sends a request and reads its answer.
     pub(super) async fn exchange(
         &self,
-        authority: &Authority,
+        origin: &Origin,
         request: Request<Full<Bytes>>,
         bounds: Bounds,
     ) -> Result<Answer, Unanswered> {
-        let exchanging = self.exchange_unhurried(authority, request, bounds.wanted);
+        let exchanging = self.exchange_unhurried(origin, request, bounds.wanted);
         let limit = Duration::from_secs(bounds.seconds);
         let in_time = tokio::time::timeout(limit, exchanging).await;
         in_time.unwrap_or(Err(Unanswered::Late(bounds.seconds)))
@@ -148,33 +161,33 @@ impl Client {
 
     async fn exchange_unhurried(
         &self,
-        authority: &Authority,
+        origin: &Origin,
         request: Request<Full<Bytes>>,
         wanted: Wanted,
     ) -> Result<Answer, Unanswered> {
         let _place = self.places.acquire().await.expect("nobody closes the semaphore");
-        if let Some(line) = self.take(authority) {
+        if let Some(line) = self.take(origin) {
             let (answer, line) = over(line, request.clone(), wanted).await;
-            self.keep(authority, line);
+            self.keep(origin, line);
             // Most likely it was closed at the other end just before. If not, the request may
             // arrive twice, as it may with any retry.
             if !matches!(answer, Err(Unanswered::Unheard(_))) {
                 return answer;
             }
         }
-        let line = connect(authority).await?;
+        let line = connect(origin, &self.trust).await?;
         let (answer, line) = over(line, request, wanted).await;
-        self.keep(authority, line);
+        self.keep(origin, line);
         answer
     }
 
     /// A kept connection that is still open.
-    fn take(&self, authority: &Authority) -> Option<Line> {
+    fn take(&self, origin: &Origin) -> Option<Line> {
         let mut kept = lock(&self.kept);
         let limit = Duration::from_secs(KEPT_SECONDS_MAX);
         kept.retain(|one| one.since.elapsed() < limit);
         // The youngest first, so that those which are not needed become old.
-        while let Some(place) = kept.iter().rposition(|one| one.authority == *authority) {
+        while let Some(place) = kept.iter().rposition(|one| one.origin == *origin) {
             let mut line = kept.remove(place).line;
             if line.is_open() {
                 return Some(line);
@@ -183,7 +196,7 @@ impl Client {
         None
     }
 
-    fn keep(&self, authority: &Authority, line: Option<Line>) {
+    fn keep(&self, origin: &Origin, line: Option<Line>) {
         let Some(mut line) = line else { return };
         if !line.is_open() {
             return;
@@ -192,7 +205,7 @@ impl Client {
         if kept.len() >= KEPT_CONNECTIONS_MAX {
             kept.remove(0);
         }
-        kept.push(Kept { authority: authority.clone(), since: Instant::now(), line });
+        kept.push(Kept { origin: origin.clone(), since: Instant::now(), line });
     }
 }
 
@@ -205,19 +218,26 @@ impl Line {
     }
 }
 
-async fn connect(authority: &Authority) -> Result<Line, Unanswered> {
-    let host = authority.host().trim_matches(['[', ']']);
-    let port = authority.port_u16().unwrap_or(80);
+async fn connect(origin: &Origin, trust: &Trust) -> Result<Line, Unanswered> {
     let limit = Duration::from_secs(CONNECT_SECONDS_MAX);
-    let connected = tokio::time::timeout(limit, TcpStream::connect((host, port))).await;
-    let stream = connected
+    let connected = tokio::time::timeout(limit, reach(origin, trust)).await;
+    let wire = connected
         .map_err(|late| Unanswered::NotConnected(late.into()))?
         .map_err(Unanswered::NotConnected)?;
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(wire)).await.map_err(Unanswered::Unheard)?;
+    Ok(Line { sender, connection: Box::pin(connection) })
+}
+
+async fn reach(origin: &Origin, trust: &Trust) -> io::Result<Box<dyn Wire>> {
+    let host = origin.host();
+    let stream = TcpStream::connect((host, origin.port())).await?;
     // A request is small and complete; there is nothing to wait for that could go along.
     let _ = stream.set_nodelay(true);
-    let (sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(Unanswered::Unheard)?;
-    Ok(Line { sender, connection: Box::pin(connection) })
+    match origin.scheme {
+        Scheme::Http => Ok(Box::new(stream)),
+        Scheme::Https => Ok(Box::new(trust.connect(host, stream).await?)),
+    }
 }
 
 /// Sends a request over a connection. Hands the connection back if it can be used again.
@@ -247,8 +267,8 @@ async fn ask(
     wanted: Wanted,
 ) -> Result<Answer, Unanswered> {
     let answer = sender.send_request(request).await.map_err(Unanswered::Unheard)?;
-    let status = answer.status();
-    let body = answer.into_body();
+    let (head, body) = answer.into_parts();
+    let status = head.status;
     let body = match wanted {
         Wanted::Body { success_bytes, other_bytes } => {
             let bytes_max = if status.is_success() { success_bytes } else { other_bytes };
@@ -260,7 +280,7 @@ async fn ask(
             reading.ok().and_then(Result::ok).flatten()
         }
     };
-    Ok(Answer { status, body })
+    Ok(Answer { status, headers: head.headers, body })
 }
 
 /// Reads a whole body, or `None` if it is larger than it may be.
@@ -288,19 +308,22 @@ mod tests {
     use super::super::played::{Played, Reply};
     use super::*;
 
+    /// What is said of an answer by its status and its body.
+    type Said = (u16, Option<String>);
+
     const BOUNDS: Bounds =
         Bounds { seconds: 30, wanted: Wanted::Body { success_bytes: 5, other_bytes: 2 } };
     const STATUS: Bounds = Bounds { seconds: 30, wanted: Wanted::Status };
 
-    fn request(authority: &Authority) -> Request<Full<Bytes>> {
-        let request = Request::post("/").header("host", authority.as_str());
+    fn request(origin: &Origin) -> Request<Full<Bytes>> {
+        let request = Request::post("/").header("host", origin.authority.as_str());
         request.body(Full::new(Bytes::from_static(b"asked"))).unwrap()
     }
 
-    async fn bound() -> (TcpListener, Authority) {
+    async fn bound() -> (TcpListener, Origin) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string().parse().unwrap();
-        (listener, authority)
+        (listener, Origin { scheme: Scheme::Http, authority })
     }
 
     /// Takes one connection and reads one request from it.
@@ -313,20 +336,23 @@ mod tests {
         stream
     }
 
-    fn answer(status: u16, body: Option<&str>) -> Answer {
-        let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, body: body.map(|body| body.as_bytes().to_vec()) }
+    fn answer(status: u16, body: Option<&str>) -> Said {
+        (status, body.map(str::to_owned))
+    }
+
+    fn said(answer: Answer) -> Said {
+        (answer.status.as_u16(), answer.body.map(|body| String::from_utf8(body).unwrap()))
     }
 
     #[tokio::test]
     async fn one_connection_carries_one_request_after_the_other() {
         let replies = [Reply::of(200, "one"), Reply::of(404, "2"), Reply::of(200, "")];
         let played = Played::start(replies).await;
-        let client = Client::new(4);
+        let client = Client::new(4, Trust::default());
         for expected in [answer(200, Some("one")), answer(404, Some("2")), answer(200, Some(""))] {
-            let request = request(&played.authority);
-            let answered = client.exchange(&played.authority, request, BOUNDS).await;
-            assert_eq!(answered.unwrap(), expected);
+            let request = request(&played.origin());
+            let answered = client.exchange(&played.origin(), request, BOUNDS).await;
+            assert_eq!(said(answered.unwrap()), expected);
         }
         assert_eq!(played.connections(), 1);
         assert_eq!(played.heard().len(), 3);
@@ -336,18 +362,18 @@ mod tests {
     #[tokio::test]
     async fn a_connection_whose_answer_was_not_read_to_its_end_is_not_used_again() {
         let played = Played::start([Reply::of(200, "too large"), Reply::of(200, "fits")]).await;
-        let client = Client::new(4);
+        let client = Client::new(4, Trust::default());
         for expected in [answer(200, None), answer(200, Some("fits"))] {
-            let request = request(&played.authority);
-            let answered = client.exchange(&played.authority, request, BOUNDS).await;
-            assert_eq!(answered.unwrap(), expected);
+            let request = request(&played.origin());
+            let answered = client.exchange(&played.origin(), request, BOUNDS).await;
+            assert_eq!(said(answered.unwrap()), expected);
         }
         assert_eq!(played.connections(), 2);
     }
 
     #[tokio::test]
     async fn a_kept_connection_that_was_closed_is_replaced() {
-        let (listener, authority) = bound().await;
+        let (listener, origin) = bound().await;
         let serving = async {
             for _request in 0..2 {
                 let mut stream = asked(&listener).await;
@@ -355,12 +381,12 @@ mod tests {
                 stream.write_all(answer).await.unwrap();
             }
         };
-        let client = Client::new(4);
+        let client = Client::new(4, Trust::default());
         let asking = async {
             for _request in 0..2 {
-                let request = request(&authority);
-                let answered = client.exchange(&authority, request, BOUNDS).await;
-                assert_eq!(answered.unwrap(), answer(200, Some("ok")));
+                let request = request(&origin);
+                let answered = client.exchange(&origin, request, BOUNDS).await;
+                assert_eq!(said(answered.unwrap()), answer(200, Some("ok")));
             }
         };
         tokio::join!(serving, asking);
@@ -369,38 +395,38 @@ mod tests {
     #[tokio::test]
     async fn whoever_closes_or_does_not_answer_is_not_waited_for() {
         let played = Played::start([Reply::Close]).await;
-        let client = Client::new(4);
-        let asked = client.exchange(&played.authority, request(&played.authority), BOUNDS).await;
+        let client = Client::new(4, Trust::default());
+        let asked = client.exchange(&played.origin(), request(&played.origin()), BOUNDS).await;
         assert!(matches!(asked, Err(Unanswered::Unheard(_))), "{asked:?}");
 
         let played = Played::start([Reply::Hang]).await;
-        let asked = client.exchange(&played.authority, request(&played.authority), BOUNDS).await;
+        let asked = client.exchange(&played.origin(), request(&played.origin()), BOUNDS).await;
         assert!(matches!(asked, Err(Unanswered::Late(30))), "{asked:?}");
         assert_eq!(played.heard().len(), 1);
     }
 
     #[tokio::test]
     async fn nobody_at_the_other_end_is_said_with_the_reason() {
-        let (listener, authority) = bound().await;
+        let (listener, origin) = bound().await;
         drop(listener);
-        let client = Client::new(4);
-        let asked = client.exchange(&authority, request(&authority), BOUNDS).await;
+        let client = Client::new(4, Trust::default());
+        let asked = client.exchange(&origin, request(&origin), BOUNDS).await;
         let why = asked.unwrap_err().whole();
         assert!(why.starts_with("no connection could be made: Connection refused"), "{why}");
     }
 
     #[tokio::test]
     async fn a_status_is_enough_where_only_it_is_wanted() {
-        let (listener, authority) = bound().await;
-        let client = Client::new(4);
+        let (listener, origin) = bound().await;
+        let client = Client::new(4, Trust::default());
         let serving = async {
             let mut stream = asked(&listener).await;
             let head = b"HTTP/1.1 201 Created\r\ncontent-length: 9\r\n\r\n";
             stream.write_all(head).await.unwrap();
             stream
         };
-        let asking = client.exchange(&authority, request(&authority), STATUS);
+        let asking = client.exchange(&origin, request(&origin), STATUS);
         let (_stream, answered) = tokio::join!(serving, asking);
-        assert_eq!(answered.unwrap(), answer(201, None));
+        assert_eq!(said(answered.unwrap()), answer(201, None));
     }
 }

@@ -10,8 +10,10 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request};
 
+use super::address::{Origin, Scheme};
 use super::client::{Answer, Bounds, Client, Unanswered, Wanted};
 use super::signature::{self, Credentials, Signing};
+use super::tls::Trust;
 use crate::limits::{
     CALL_ANSWER_BYTES_MAX, CALL_CONNECTIONS_MAX, CALL_SECONDS_MAX, REFUSAL_BYTES_MAX,
 };
@@ -20,19 +22,14 @@ use crate::targets::NotTaken;
 /// Why an endpoint cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RemoteError {
-    /// It wants TLS.
-    #[error(
-        "`{0}` needs TLS, which Hearth does not speak yet: name an `http://` endpoint, such as a local proxy that speaks TLS to it"
-    )]
-    Tls(String),
     /// It is not an address.
-    #[error("`{0}` is not an endpoint: it should look like `http://host:port`")]
+    #[error("`{0}` is not an endpoint: it should look like `http://host:port` or `https://host`")]
     Malformed(String),
 }
 
 /// An endpoint, and who asks it.
 pub(super) struct Endpoint {
-    authority: Authority,
+    origin: Origin,
     credentials: Credentials,
     clock: Arc<dyn Clock>,
     client: Client,
@@ -40,7 +37,7 @@ pub(super) struct Endpoint {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Endpoint").field("authority", &self.authority).finish()
+        formatter.debug_struct("Endpoint").field("origin", &self.origin.shown()).finish()
     }
 }
 
@@ -77,19 +74,20 @@ pub(super) struct Call<'a> {
 }
 
 impl Endpoint {
-    /// The endpoint at `http://host:port`. Without an access key, requests are not signed.
+    /// The endpoint at `http://host:port`, or with `https`. Without an access key, requests are not
+    /// signed.
     pub(super) fn new(
         endpoint: &str,
-        access_key_id: &str,
-        secret: &str,
+        (access_key_id, secret): (&str, &str),
+        trust: &Trust,
     ) -> Result<Self, RemoteError> {
         let malformed = || RemoteError::Malformed(endpoint.to_owned());
         let (scheme, rest) = endpoint.split_once("://").ok_or_else(malformed)?;
-        match scheme {
-            "http" => {}
-            "https" => return Err(RemoteError::Tls(endpoint.to_owned())),
+        let scheme = match scheme {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
             _other => return Err(malformed()),
-        }
+        };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let authority: Authority = authority.parse().ok().ok_or_else(malformed)?;
         if authority.host().is_empty() || authority.as_str().contains('@') {
@@ -99,8 +97,9 @@ impl Endpoint {
             access_key_id: access_key_id.to_owned(),
             secret_access_key: secret.to_owned(),
         };
-        let client = Client::new(CALL_CONNECTIONS_MAX);
-        Ok(Self { authority, credentials, clock: Arc::new(SystemClock), client })
+        let client = Client::new(CALL_CONNECTIONS_MAX, trust.clone());
+        let origin = Origin { scheme, authority };
+        Ok(Self { origin, credentials, clock: Arc::new(SystemClock), client })
     }
 
     /// Puts and signs a request.
@@ -109,7 +108,7 @@ impl Endpoint {
         unsigned: &Unsigned<'_>,
     ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
         let Unsigned { method, path, query, headers, body, region, service } = unsigned;
-        let host = self.authority.as_str();
+        let host = self.origin.authority.as_str();
         let uri = if query.is_empty() { (*path).to_owned() } else { format!("{path}?{query}") };
         let mut request = Request::builder().method(method.clone()).uri(uri).header(HOST, host);
         for (name, value) in *headers {
@@ -149,7 +148,7 @@ impl Endpoint {
         request: Request<Full<Bytes>>,
         bounds: Bounds,
     ) -> Result<Answer, Unanswered> {
-        self.client.exchange(&self.authority, request, bounds).await
+        self.client.exchange(&self.origin, request, bounds).await
     }
 
     /// Calls an operation. The answer may be a refusal.
@@ -180,14 +179,14 @@ impl Endpoint {
 
     /// What is said about an endpoint that does not answer.
     pub(super) fn unreachable(&self, why: &Unanswered) -> String {
-        format!("The endpoint http://{} does not answer: {}.", self.authority, why.whole())
+        format!("The endpoint {} does not answer: {}.", self.origin.shown(), why.whole())
     }
 
     /// What is said of an answer that is none of the service's: somebody else may have given it.
     pub(super) fn odd(&self, expected: &str) -> NotTaken {
-        let place = &self.authority;
+        let place = self.origin.shown();
         let message =
-            format!("The endpoint http://{place} answered with a success that has no {expected}.");
+            format!("The endpoint {place} answered with a success that has no {expected}.");
         NotTaken::Failed { message }
     }
 }
@@ -242,7 +241,7 @@ mod tests {
             ("http://127.0.0.1:9000",  None),
             ("http://s3.example/",     None),
             ("http://[::1]:9000",      None),
-            ("https://s3.example",     Some(RemoteError::Tls("https://s3.example".to_owned()))),
+            ("https://s3.example",     None),
             ("s3.example:9000",        malformed("s3.example:9000")),
             ("ftp://s3.example",       malformed("ftp://s3.example")),
             ("http://",                malformed("http://")),
@@ -250,19 +249,23 @@ mod tests {
             ("http://me:secret@a",     malformed("http://me:secret@a")),
         ];
         for (endpoint, expected) in rows {
-            assert_eq!(Endpoint::new(endpoint, "key", "secret").err(), expected, "{endpoint}");
+            assert_eq!(
+                Endpoint::new(endpoint, ("key", "secret"), &Trust::default()).err(),
+                expected,
+                "{endpoint}"
+            );
         }
     }
 
     #[test]
     fn the_secret_is_not_shown() {
-        let endpoint = Endpoint::new("http://a", "key", "hidden").unwrap();
+        let endpoint = Endpoint::new("http://a", ("key", "hidden"), &Trust::default()).unwrap();
         assert!(!format!("{endpoint:?}").contains("hidden"));
     }
 
     #[test]
     fn without_a_key_nothing_is_signed() {
-        let endpoint = Endpoint::new("http://a", "", "").unwrap();
+        let endpoint = Endpoint::new("http://a", ("", ""), &Trust::default()).unwrap();
         let unsigned = Unsigned {
             method: Method::POST,
             path: "/",

@@ -8,10 +8,9 @@
 //!
 //! # Deliberately absent
 //!
-//! TLS: an `https` address is refused, with the reason. A name and a password in the address: AWS
-//! takes them with TLS only, and so does not here. A list of addresses that may not be posted to:
-//! whoever may subscribe may let this server post to every address that it reaches, those of the
-//! machine itself included; `docs/security.md` says so.
+//! A name and a password in the address, which AWS takes with TLS. A list of addresses that may not
+//! be posted to: whoever may subscribe may let this server post to every address that it reaches,
+//! those of the machine itself included; `docs/security.md` says so.
 //!
 //! # Which answers are final
 //!
@@ -24,13 +23,14 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::Full;
+use hyper::Request;
 use hyper::header::HOST;
-use hyper::http::uri::Authority;
-use hyper::{Request, Uri};
 
+use super::address::{self, AddressError};
 use super::client::{Bounds, Client, Wanted};
 use super::endpoint::refused;
 use super::refusal::passes;
+use super::tls::Trust;
 use crate::limits::{POST_CONNECTIONS_MAX, POST_SECONDS_MAX};
 use crate::targets::{HttpPost, NotTaken};
 
@@ -43,9 +43,11 @@ pub struct HttpSender {
     client: Client,
 }
 
-impl Default for HttpSender {
-    fn default() -> Self {
-        Self { client: Client::new(POST_CONNECTIONS_MAX) }
+impl HttpSender {
+    /// Posts to whoever can be reached, and over TLS to whom it trusts.
+    #[must_use]
+    pub fn new(trust: Trust) -> Self {
+        Self { client: Client::new(POST_CONNECTIONS_MAX, trust) }
     }
 }
 
@@ -57,8 +59,8 @@ impl HttpPost for HttpSender {
         headers: &[(String, String)],
         body: &Bytes,
     ) -> Result<(), NotTaken> {
-        let (authority, path) = address(url)?;
-        let mut request = Request::post(path).header(HOST, authority.as_str());
+        let (origin, path) = address::read(url).map_err(|why| not_posted(url, why))?;
+        let mut request = Request::post(path).header(HOST, origin.authority.as_str());
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -66,16 +68,16 @@ impl HttpPost for HttpSender {
             .body(Full::new(body.clone()))
             .map_err(|error| refused(INVALID, format!("The request cannot be put: {error}.")))?;
         let bounds = Bounds { seconds: POST_SECONDS_MAX, wanted: Wanted::Status };
-        let exchanged = self.client.exchange(&authority, request, bounds).await;
+        let exchanged = self.client.exchange(&origin, request, bounds).await;
         let answer = exchanged.map_err(|why| {
-            let message = format!("http://{authority} does not answer: {}.", why.whole());
+            let message = format!("{} does not answer: {}.", origin.shown(), why.whole());
             NotTaken::Failed { message }
         })?;
         let status = answer.status;
         if status.is_success() {
             return Ok(());
         }
-        let message = format!("http://{authority} answered with status {}.", status.as_u16());
+        let message = format!("{} answered with status {}.", origin.shown(), status.as_u16());
         if passes(status) {
             return Err(NotTaken::Failed { message });
         }
@@ -83,28 +85,17 @@ impl HttpPost for HttpSender {
     }
 }
 
-/// Whom to connect to, and the path and query to ask for.
-fn address(url: &str) -> Result<(Authority, String), NotTaken> {
-    let malformed = || refused(INVALID, format!("`{url}` is not an address to post to."));
-    let uri: Uri = url.parse().map_err(|_malformed| malformed())?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => {
-            let why = format!("`{url}` needs TLS, which Hearth does not speak yet.");
-            return Err(refused(INVALID, why));
+fn not_posted(url: &str, why: AddressError) -> NotTaken {
+    match why {
+        AddressError::Malformed => {
+            refused(INVALID, format!("`{url}` is not an address to post to."))
         }
-        Some(_) | None => return Err(malformed()),
+        // The address has a password in it, and is not repeated.
+        AddressError::Credentials => {
+            let why = "A name and a password in an address are not sent by Hearth yet.";
+            refused(INVALID, why)
+        }
     }
-    let authority = uri.authority().ok_or_else(malformed)?;
-    if authority.host().is_empty() {
-        return Err(malformed());
-    }
-    if authority.as_str().contains('@') {
-        let why = "A name and a password in an address need TLS, which Hearth does not speak yet.";
-        return Err(refused(INVALID, why));
-    }
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    Ok((authority.clone(), path.to_owned()))
 }
 
 #[cfg(test)]
@@ -122,7 +113,7 @@ mod tests {
     async fn a_post_has_its_headers_and_its_body_and_the_connection_is_used_again() {
         let replies = [Reply::of(200, "thanks"), Reply::of(204, "")];
         let played = Played::start(replies).await;
-        let sender = HttpSender::default();
+        let sender = HttpSender::new(Trust::default());
         assert_eq!(post(&played, &sender).await, Ok(()));
         assert_eq!(post(&played, &sender).await, Ok(()));
         let heard = played.heard();
@@ -154,7 +145,7 @@ mod tests {
         for (reply, expected) in rows {
             let shown = format!("{reply:?}");
             let played = Played::start([reply]).await;
-            let code = match post(&played, &HttpSender::default()).await.unwrap_err() {
+            let code = match post(&played, &HttpSender::new(Trust::default())).await.unwrap_err() {
                 NotTaken::Refused { code, .. } => Some(code),
                 NotTaken::Failed { .. } => None,
             };
@@ -164,28 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn addresses() {
-        #[rustfmt::skip]
-        let rows = [
-            ("http://example.com",            Some(("example.com", "/"))),
-            ("http://example.com:8080/a?b=c", Some(("example.com:8080", "/a?b=c"))),
-            ("HTTP://127.0.0.1/#part",        Some(("127.0.0.1", "/"))),
-            ("http://[::1]:80/",              Some(("[::1]:80", "/"))),
-            ("https://example.com/",          None),
-            ("http://me:secret@example.com/", None),
-            ("ftp://example.com/",            None),
-            ("example.com",                   None),
-            ("/path",                         None),
-            ("http://",                       None),
-            ("http://a b/",                   None),
-            ("",                              None),
-        ];
-        for (url, expected) in rows {
-            let found = address(url).ok();
-            let found = found.as_ref().map(|(host, path)| (host.as_str(), path.as_str()));
-            assert_eq!(found, expected, "{url}");
-        }
-        let secret = address("http://me:secret@example.com/").unwrap_err().to_string();
-        assert!(!secret.contains("secret"), "{secret}");
+    fn a_password_in_an_address_is_not_repeated() {
+        let url = "http://me:secret@example.com/";
+        let refused = not_posted(url, address::read(url).unwrap_err()).to_string();
+        assert!(!refused.contains("secret"), "{refused}");
     }
 }

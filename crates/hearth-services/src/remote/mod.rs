@@ -5,7 +5,8 @@
 //!  queues    SQS   AWS JSON, SendMessage     ├─▶ endpoint ──▶ client ──▶ a connection
 //!  topics    SNS   query, Publish            │   (signs)     (keeps them)
 //!  buses     EventBridge  AWS JSON, PutEvents┘                  ▲
-//!  http      whoever subscribed with a URL   ───────────────────┘
+//!  http      whoever subscribed with a URL   ───────────────────┤
+//!  web       keys of issuers, what APIs pass on ────────────────┘
 //! ```
 //!
 //! # Promises
@@ -16,13 +17,16 @@
 //!
 //! # Deliberately absent
 //!
-//! TLS: an `https` endpoint is refused at the start. Retries: whoever delivers makes them.
+//! Retries: whoever delivers makes them.
 
 pub mod buckets;
 pub mod queues;
 pub mod topics;
 pub mod buses;
 pub mod http;
+pub mod web;
+pub mod tls;
+mod address;
 mod endpoint;
 mod refusal;
 mod signature;

@@ -21,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use super::address::{Origin, Scheme};
 use super::signature::{self, Credentials, Signing};
 
 /// What it does with a request.
@@ -129,6 +130,10 @@ impl Played {
 
     pub(super) fn endpoint(&self) -> String {
         format!("http://{}", self.authority)
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin { scheme: Scheme::Http, authority: self.authority.clone() }
     }
 
     pub(super) fn heard(&self) -> Vec<Heard> {

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::endpoint::{Call, Endpoint, Place, RemoteError, text};
 use super::refusal::Refusal;
+use super::tls::Trust;
 use crate::delivery::{AttributeValue, MessageAttribute, QueueMessage};
 use crate::limits::QUEUE_URLS_MAX;
 use crate::targets::{NotTaken, SendMessage, Sent};
@@ -34,13 +35,18 @@ pub struct RemoteQueues {
 }
 
 impl RemoteQueues {
-    /// The queues at `http://host:port`. Without an access key, requests are not signed.
+    /// The queues at `http://host:port`, or with `https`. The credentials are an access key and
+    /// its secret; without a key, requests are not signed.
     ///
     /// # Errors
     ///
-    /// If the endpoint is none, or needs TLS.
-    pub fn new(endpoint: &str, access_key_id: &str, secret: &str) -> Result<Self, RemoteError> {
-        let endpoint = Endpoint::new(endpoint, access_key_id, secret)?;
+    /// If the endpoint is none.
+    pub fn new(
+        endpoint: &str,
+        credentials: (&str, &str),
+        trust: &Trust,
+    ) -> Result<Self, RemoteError> {
+        let endpoint = Endpoint::new(endpoint, credentials, trust)?;
         Ok(Self { endpoint, urls: Mutex::default() })
     }
 
@@ -160,7 +166,9 @@ mod tests {
 
     async fn remote<const N: usize>(replies: [Reply; N]) -> (Played, RemoteQueues) {
         let played = Played::start(replies).await;
-        let remote = RemoteQueues::new(&played.endpoint(), Heard::KEY, Heard::SECRET).unwrap();
+        let remote =
+            RemoteQueues::new(&played.endpoint(), (Heard::KEY, Heard::SECRET), &Trust::default())
+                .unwrap();
         (played, remote)
     }
 
@@ -253,7 +261,8 @@ mod tests {
         for (replies, is_refused) in rows {
             let shown = format!("{replies:?}");
             let played = Played::start(replies).await;
-            let remote = RemoteQueues::new(&played.endpoint(), "", "").unwrap();
+            let remote =
+                RemoteQueues::new(&played.endpoint(), ("", ""), &Trust::default()).unwrap();
             let why = send(&remote).await.unwrap_err();
             assert_eq!(matches!(why, NotTaken::Refused { .. }), is_refused, "{shown}: {why}");
         }

@@ -16,6 +16,7 @@ use percent_encoding::utf8_percent_encode;
 use super::ENCODED;
 use super::endpoint::{Call, Endpoint, Place, RemoteError, text};
 use super::refusal::{Refusal, xml_text};
+use super::tls::Trust;
 use crate::delivery::{AttributeValue, TopicMessage};
 use crate::targets::{NotTaken, Publish, Sent};
 
@@ -26,13 +27,18 @@ pub struct RemoteTopics {
 }
 
 impl RemoteTopics {
-    /// The topics at `http://host:port`. Without an access key, requests are not signed.
+    /// The topics at `http://host:port`, or with `https`. The credentials are an access key and
+    /// its secret; without a key, requests are not signed.
     ///
     /// # Errors
     ///
-    /// If the endpoint is none, or needs TLS.
-    pub fn new(endpoint: &str, access_key_id: &str, secret: &str) -> Result<Self, RemoteError> {
-        Ok(Self { endpoint: Endpoint::new(endpoint, access_key_id, secret)? })
+    /// If the endpoint is none.
+    pub fn new(
+        endpoint: &str,
+        credentials: (&str, &str),
+        trust: &Trust,
+    ) -> Result<Self, RemoteError> {
+        Ok(Self { endpoint: Endpoint::new(endpoint, credentials, trust)? })
     }
 }
 
@@ -110,7 +116,9 @@ mod tests {
     #[tokio::test]
     async fn a_message_is_published_with_all_that_belongs_to_it() {
         let played = Played::start([Reply::of(200, TAKEN)]).await;
-        let remote = RemoteTopics::new(&played.endpoint(), Heard::KEY, Heard::SECRET).unwrap();
+        let remote =
+            RemoteTopics::new(&played.endpoint(), (Heard::KEY, Heard::SECRET), &Trust::default())
+                .unwrap();
         let attribute =
             |data_type: &str, value| MessageAttribute { data_type: data_type.to_owned(), value };
         let message = TopicMessage {
@@ -161,7 +169,8 @@ mod tests {
         for (reply, is_refused) in rows {
             let shown = format!("{reply:?}");
             let played = Played::start([reply]).await;
-            let remote = RemoteTopics::new(&played.endpoint(), "", "").unwrap();
+            let remote =
+                RemoteTopics::new(&played.endpoint(), ("", ""), &Trust::default()).unwrap();
             let sent = Sent { arn: ARN, body: &Bytes::from_static(b"m"), trace: None };
             let why = remote.publish(sent, &TopicMessage::default()).await.unwrap_err();
             assert_eq!(matches!(why, NotTaken::Refused { .. }), is_refused, "{shown}: {why}");

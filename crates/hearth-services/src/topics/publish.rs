@@ -313,7 +313,7 @@ impl Topics {
                 let message = queue_message(topic, message, record);
                 (Parcel::Queue { arn, message }, body())
             }
-            Protocol::Http => {
+            Protocol::Http | Protocol::Https => {
                 let own = record.settings.delivery_policy.as_ref();
                 let (of_http, content_type) =
                     delivery_policy::http(topic.settings.delivery_policy.as_ref(), own);
@@ -432,8 +432,8 @@ fn signature_version(topic: &TopicRecord, record: &SubscriptionRecord) -> Option
     }
     match (record.protocol, record.settings.delivery) {
         (Protocol::Lambda, _) => Some(SignatureVersion::One),
-        (Protocol::Sqs | Protocol::Http, DeliveryForm::Raw) => None,
-        (Protocol::Sqs | Protocol::Http, DeliveryForm::Enveloped) => {
+        (Protocol::Sqs | Protocol::Http | Protocol::Https, DeliveryForm::Raw) => None,
+        (Protocol::Sqs | Protocol::Http | Protocol::Https, DeliveryForm::Enveloped) => {
             Some(topic.settings.signature_version.unwrap_or_default())
         }
     }

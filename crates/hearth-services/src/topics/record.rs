@@ -116,6 +116,8 @@ pub enum Protocol {
     Lambda,
     /// An HTTP endpoint.
     Http,
+    /// An HTTP endpoint, through TLS.
+    Https,
 }
 
 impl Protocol {
@@ -126,6 +128,16 @@ impl Protocol {
             Self::Sqs => "sqs",
             Self::Lambda => "lambda",
             Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// Whether it is posted to.
+    #[must_use]
+    pub fn is_posted(self) -> bool {
+        match self {
+            Self::Http | Self::Https => true,
+            Self::Sqs | Self::Lambda => false,
         }
     }
 }

@@ -120,7 +120,7 @@ pub(super) fn set_of_subscription(
         "RedrivePolicy" => settings.redrive = redrive(value, subscribed)?,
         "DeliveryPolicy" => {
             let policy = SubscriptionDeliveryPolicy::parse(value)?;
-            if policy.is_some() && subscribed.protocol != Protocol::Http {
+            if policy.is_some() && !subscribed.protocol.is_posted() {
                 return Err(TopicError::parameter(format!(
                     "Delivery protocol [{protocol}] does not support delivery policy."
                 )));

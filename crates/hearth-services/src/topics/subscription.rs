@@ -25,14 +25,14 @@ use crate::limits::{
 };
 
 /// Protocols of AWS's that nothing here could send to.
-const NOT_BUILT: &[&str] = &["https", "email", "email-json", "sms", "application", "firehose"];
+const NOT_BUILT: &[&str] = &["email", "email-json", "sms", "application", "firehose"];
 /// How many letters a token has.
 const TOKEN_CHARACTERS: usize = 128;
 
 /// A subscription to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subscribe {
-    /// `sqs`, `lambda` or `http`.
+    /// `sqs`, `lambda`, `http` or `https`.
     pub protocol: String,
     /// The ARN of the queue or the function, or the URL.
     pub endpoint: Option<String>,
@@ -118,7 +118,7 @@ impl Topics {
         let owner = match protocol {
             Protocol::Sqs => arn::queue(endpoint).map(|(account, _name)| account),
             Protocol::Lambda => arn::function(endpoint),
-            Protocol::Http => None,
+            Protocol::Http | Protocol::Https => None,
         };
         let (state, confirmation) = if owner.as_ref() == Some(&asker.scope.account) {
             (SubscriptionState::Confirmed(None), Confirmation::Authenticated)
@@ -144,7 +144,7 @@ impl Topics {
         settings: &SubscriptionSettings,
     ) -> Result<(), TopicError> {
         let takes_large = takes_large_messages(topic);
-        if takes_large && protocol == Protocol::Http {
+        if takes_large && protocol.is_posted() {
             let why = "Protocol Reason: a topic with a MaximumMessageSize above 262144 supports lambda and sqs";
             return Err(TopicError::parameter(why));
         }
@@ -176,7 +176,7 @@ impl Topics {
             return Ok(());
         }
         let subscribers = self.subscribers.of(&topic.arn);
-        let has_http = subscribers.iter().any(|one| one.record.protocol == Protocol::Http);
+        let has_http = subscribers.iter().any(|one| one.record.protocol.is_posted());
         if has_http || subscribers.len() > SUBSCRIPTIONS_FEW_MAX {
             let why = "MaximumMessageSize Reason: the subscriptions of the topic do not take larger messages";
             return Err(TopicError::parameter(why));
@@ -343,7 +343,7 @@ impl Topics {
         ];
         let topic = self.topics.get(&arn.topic.scope, &arn.topic.name);
         let own = settings.delivery_policy.as_ref();
-        let effective = (*protocol == Protocol::Http).then(|| {
+        let effective = protocol.is_posted().then(|| {
             let of_topic = topic.as_ref().and_then(|topic| topic.settings.delivery_policy.as_ref());
             effective_of_subscription(of_topic, own)
         });
@@ -471,7 +471,9 @@ impl Topics {
         let signed = self.signed(&signable, version).await?;
         let beside = Beside { signed: Some(&signed), ..Beside::default() };
         let body = match record.protocol {
-            Protocol::Sqs | Protocol::Http => envelope::object(&signable, &beside),
+            Protocol::Sqs | Protocol::Http | Protocol::Https => {
+                envelope::object(&signable, &beside)
+            }
             Protocol::Lambda => envelope::event(&signable, &beside, &record.arn.to_string()),
         };
         let subscription = record.arn.to_string();
@@ -524,7 +526,7 @@ fn question_parcel(
                 QueueMessage { group: id.clone(), deduplication: id, ..QueueMessage::default() };
             (Parcel::Queue { arn: endpoint, message }, patience)
         }
-        Protocol::Http => {
+        Protocol::Http | Protocol::Https => {
             let mut headers = headers(signable, CONTENT_TYPE);
             if signable.kind == Kind::UnsubscribeConfirmation {
                 let subscription = record.arn.to_string();
@@ -595,21 +597,24 @@ fn endpoint(request: &Subscribe) -> Result<(Protocol, String), TopicError> {
             let refused = || TopicError::parameter("Lambda endpoint ARN");
             is_function.then(|| (Protocol::Lambda, endpoint.to_owned())).ok_or_else(refused)
         }
-        "http" => {
-            let endpoint = given()?;
-            let is_url = endpoint.len() > "http://".len()
-                && endpoint.to_ascii_lowercase().starts_with("http://")
-                && endpoint.bytes().all(|byte| byte.is_ascii_graphic());
-            let refused = || TopicError::parameter("Endpoint must match the specified protocol");
-            is_url.then(|| (Protocol::Http, endpoint.to_owned())).ok_or_else(refused)
-        }
+        "http" => Ok((Protocol::Http, url(given()?, "http://")?)),
+        "https" => Ok((Protocol::Https, url(given()?, "https://")?)),
         known if NOT_BUILT.contains(&known) => Err(TopicError::parameter(format!(
-            "Protocol Reason: Hearth does not deliver over {known} yet; it does over sqs, lambda and http"
+            "Protocol Reason: Hearth does not deliver over {known} yet; it does over sqs, lambda, http and https"
         ))),
         other => Err(TopicError::parameter(format!(
             "Amazon SNS does not support this protocol string: {other}"
         ))),
     }
+}
+
+/// An address that a protocol posts to.
+fn url(endpoint: &str, beginning: &str) -> Result<String, TopicError> {
+    let is_url = endpoint.len() > beginning.len()
+        && endpoint.to_ascii_lowercase().starts_with(beginning)
+        && endpoint.bytes().all(|byte| byte.is_ascii_graphic());
+    let refused = || TopicError::parameter("Endpoint must match the specified protocol");
+    is_url.then(|| endpoint.to_owned()).ok_or_else(refused)
 }
 
 fn check_fifo(topic: &TopicArn, protocol: Protocol, endpoint: &str) -> Result<(), TopicError> {

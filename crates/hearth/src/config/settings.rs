@@ -7,7 +7,7 @@ use std::path::Path;
 
 use hearth_types::names::{AccountId, Region};
 
-use super::{Auth, Config, Keep, MemoryCommitment, PREFIX, Secret};
+use super::{Auth, Config, Keep, Listener, MemoryCommitment, PREFIX, Secret};
 
 /// One thing that can be set.
 pub(crate) struct Setting {
@@ -43,6 +43,9 @@ macro_rules! settings {
 #[rustfmt::skip]
 settings! {
     listen,                str::parse,       plain, "address and port of the server; only loopback addresses while `auth` is `off`";
+    http,                  Listener::parse,  plain, "address and port where function URLs, APIs and load balancers are served, and nothing else; empty for none";
+    http_certificate,      str::parse,       plain, "file with the certificate that is shown there, and its chain (PEM); empty for no TLS";
+    http_key,              str::parse,       plain, "file with the key of that certificate (PEM)";
     data_dir,              str::parse,       path,  "where functions, code, runtimes and logs are kept";
     region,                Region::parse,    plain, "region of requests that name none";
     account,               AccountId::parse, plain, "account of requests that name none";
@@ -81,6 +84,7 @@ settings! {
     events_endpoint,       str::parse,       plain, "endpoint that speaks EventBridge, in place of Hearth's own event buses; empty for those";
     endpoints_access_key_id, str::parse,     plain, "access key for `sqs_endpoint`, `sns_endpoint` and `events_endpoint`";
     endpoints_secret_access_key, Secret::parse, plain, "secret key for those three; give it in the file or as a variable";
+    tls_ca_file,           str::parse,       plain, "file of certificates (PEM) of authorities that are trusted beside those of the machine when others are asked over TLS; empty for none";
     queue,                 Secret::parse,    plain, "PostgreSQL database that keeps what waits, postgres://user:password@host:port/database; empty for the data directory";
 }
 

@@ -42,6 +42,21 @@ pub(crate) fn behaves_as_version(version: &str) -> Code {
     Code { zip: zip(&files), ..behaves() }
 }
 
+/// Answers requests, by their path.
+pub(crate) fn serves() -> Code {
+    python(include_str!("../functions/serves.py"))
+}
+
+/// An application of a framework, with everything that it needs.
+pub(crate) fn web_application() -> Code {
+    let source = include_str!("../functions/web_application.py").as_bytes().to_vec();
+    let mut files = tools::files_of(&tools::frameworks());
+    files.push(("handler.py".to_owned(), source));
+    let files: Vec<(&str, u32, &[u8])> =
+        files.iter().map(|(name, bytes)| (name.as_str(), 0o755, bytes.as_slice())).collect();
+    Code { zip: zip(&files), ..serves() }
+}
+
 /// Speaks the Runtime API by hand, and not always well.
 pub(crate) fn raw_loop() -> Code {
     python(include_str!("../functions/raw_loop.py"))

@@ -291,6 +291,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) place: Place,
     pub(crate) run: Run,
+    /// What it says behind its address.
+    said: Mutex<mpsc::Receiver<String>>,
 }
 
 impl Server {
@@ -331,14 +333,20 @@ impl Server {
         let stdout = child.stdout.take().expect("it was piped");
         let server = child.id();
         let running = Running { child: Some(child), log: place.log(), log_begin };
-        let Some(address) = address_said(stdout) else {
+        let Some((address, said)) = address_said(stdout) else {
             panic!(
                 "the server did not start. Where this host lacks something, \
                  HEARTH_TESTS_ALLOW_WEAKER=1 goes on without it."
             );
         };
         let run = Run { server, marker: format!("{MARKER}={marker}") };
-        Self { running, address, place, run }
+        Self { running, address, place, run, said: Mutex::new(said) }
+    }
+
+    /// The next line that it prints.
+    pub(crate) fn said(&self) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.recv_timeout(Duration::from_secs(START_SECONDS)).expect("there is another line")
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -452,8 +460,8 @@ impl Server {
     }
 }
 
-/// The address in the line that says that the server is ready. The rest is read away.
-fn address_said(stdout: ChildStdout) -> Option<SocketAddr> {
+/// The address in the line that says that the server is ready, and the lines behind it.
+fn address_said(stdout: ChildStdout) -> Option<(SocketAddr, mpsc::Receiver<String>)> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -461,7 +469,8 @@ fn address_said(stdout: ChildStdout) -> Option<SocketAddr> {
         }
     });
     let line = lines.recv_timeout(Duration::from_secs(START_SECONDS)).ok()?;
-    line.strip_prefix("hearth: listening on http://")?.parse().ok()
+    let address = line.strip_prefix("hearth: listening on http://")?.parse().ok()?;
+    Some((address, lines))
 }
 
 /// What came of an invocation.

@@ -49,7 +49,7 @@ fn go_with_aws_lambda_go() {
 }
 
 /// The name of the runtime for this host's `node`, and where it is; or why there is none.
-fn node() -> Result<(String, PathBuf), String> {
+pub(crate) fn node() -> Result<(String, PathBuf), String> {
     let version = tools::run(Command::new("node").arg("--version"));
     let version =
         version.map_err(|_none| "there is no `node` (apt-get install nodejs npm)".to_owned())?;
@@ -65,7 +65,7 @@ fn node() -> Result<(String, PathBuf), String> {
 }
 
 /// A function on Node.js that is one file.
-fn node_code(runtime: String, directory: &str) -> Code {
+pub(crate) fn node_code(runtime: String, directory: &str) -> Code {
     let source = tools::source("functions").join(directory).join("index.mjs");
     let source = fs::read(source).expect("it is there");
     Code { runtime, handler: "index.handler", zip: zip(&[("index.mjs", 0o644, &source)]) }

@@ -51,6 +51,7 @@ scripts! {
     event_invoke,         &[];
     asynchronous,         QUICK;
     urls,                 &[];
+    function_urls,        &[];
     mappings,             SLOW;
     code_signing,         &[];
     tags,                 &[];
@@ -62,4 +63,9 @@ scripts! {
     event_patterns,       &[];
     event_targets,        &[];
     sqs,                  &[];
+    http_apis_control,    &[];
+    http_apis,            &[];
+    rest_apis_control,    &[];
+    rest_apis,            &[];
+    load_balancers,       &[];
 }

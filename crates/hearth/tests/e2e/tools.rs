@@ -113,21 +113,47 @@ fn contents(directory: &Path) -> Vec<u8> {
 /// AWS's clients for Python and `cargo-lambda`, as a directory for `PYTHONPATH`.
 pub(crate) fn clients() -> PathBuf {
     static CLIENTS: OnceLock<PathBuf> = OnceLock::new();
-    let pins = source("clients/requirements.txt");
-    let make = || {
-        let key = fs::read(&pins).unwrap_or_default();
-        made("clients", &key, |building| {
-            let mut command = Command::new("python3");
-            command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-            command.args(["--no-input", "--no-deps", "--no-compile", "--no-warn-script-location"]);
-            command.arg("--target").arg(building).arg("--requirement").arg(&pins);
-            run(&mut command).map(drop)
-        })
-        .unwrap_or_else(|error| {
-            panic!("could not install AWS's clients. Is pip there (apt-get install python3-pip)?\n{error}")
-        })
-    };
-    CLIENTS.get_or_init(make).clone()
+    CLIENTS.get_or_init(|| packages("clients", "clients/requirements.txt")).clone()
+}
+
+/// A framework for web applications in Python, and what makes a function of one.
+pub(crate) fn frameworks() -> PathBuf {
+    static FRAMEWORKS: OnceLock<PathBuf> = OnceLock::new();
+    FRAMEWORKS.get_or_init(|| packages("frameworks", "functions/frameworks.txt")).clone()
+}
+
+/// The files below a directory, by their paths in it.
+pub(crate) fn files_of(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut left = vec![directory.to_owned()];
+    while let Some(place) = left.pop() {
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                left.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(directory).expect("it is below it").display().to_string();
+            files.push((name, fs::read(&path).expect("it was made to be read")));
+        }
+    }
+    files
+}
+
+/// Packages of Python in a directory, all that a file of pins names and none else.
+fn packages(name: &str, pins: &str) -> PathBuf {
+    let pins = source(pins);
+    let key = fs::read(&pins).unwrap_or_default();
+    let place = made(name, &key, |building| {
+        let mut command = Command::new("python3");
+        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        command.args(["--no-input", "--no-deps", "--no-compile", "--no-warn-script-location"]);
+        command.arg("--target").arg(building).arg("--requirement").arg(&pins);
+        run(&mut command).map(drop)
+    });
+    place.unwrap_or_else(|error| {
+        panic!("could not install {name}. Is pip there (apt-get install python3-pip)?\n{error}")
+    })
 }
 
 /// The program that is bundled with `hearth quickstart`, linked statically.

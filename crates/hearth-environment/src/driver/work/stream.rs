@@ -13,7 +13,7 @@ use crate::invocation::{Answer, RunResult};
 use crate::lifecycle::Event;
 use crate::mailbox::Taker;
 use crate::runtime_api::session::{Refusal, Session};
-use crate::runtime_api::{Posted, Streamed, Taking};
+use crate::runtime_api::{Beginning, Posted, Streamed, Taking};
 use crate::stream::{self, Ending, StreamEnd, StreamError};
 
 /// A stream that has begun.
@@ -51,14 +51,15 @@ impl Driver {
     /// The runtime begins to stream its answer. Says how that is to be taken.
     pub(in crate::driver) fn begin_stream(
         &mut self,
-        id: &str,
+        Beginning { id, content_type }: Beginning,
         reply: oneshot::Sender<Result<Taking, Refusal>>,
     ) {
         let rate = self.shared.stream_bytes_per_second;
         let work = &mut self.work;
-        let taking = work.session.begin(id).map(|streaming| {
+        let taking = work.session.begin(&id).map(|streaming| {
             work.session = streaming;
-            let pieces = work.current.as_mut().and_then(|current| current.open(rate));
+            let current = work.current.as_mut();
+            let pieces = current.and_then(|current| current.open(rate, content_type));
             pieces.unwrap_or(Taking::Whole)
         });
         // A connection that is gone by now has sent nothing; the function's time limit ends it.
@@ -79,7 +80,7 @@ impl Driver {
 
 impl Current {
     /// Gives the caller the beginning, if it takes answers in pieces.
-    fn open(&mut self, bytes_per_second: u64) -> Option<Taking> {
+    fn open(&mut self, bytes_per_second: u64, content_type: Option<String>) -> Option<Taking> {
         let caller = match self.outcome.take()? {
             Taker::Pieces(caller) => caller,
             whole @ Taker::Whole(_) => {
@@ -91,7 +92,7 @@ impl Current {
         self.stream = Some(Streaming { ending, error: None });
         // The caller may have gone away; then the stream is closed, and what is fed to it is
         // thrown away.
-        let _ = caller.send(Ok(Answer::Stream(stream)));
+        let _ = caller.send(Ok(Answer::Stream(stream.of_type(content_type))));
         Some(Taking::Pieces(feed))
     }
 

@@ -148,7 +148,7 @@ async fn what_cannot_be_subscribed_is_refused() {
     let rows = [
         (&standard, subscribe("pigeon", "x", &[]),                                        "Amazon SNS does not support this protocol string: pigeon"),
         (&standard, subscribe("email", "a@example.com", &[]),                             "Protocol Reason: Hearth does not deliver over email yet"),
-        (&standard, subscribe("https", "https://example.com", &[]),                       "Protocol Reason: Hearth does not deliver over https yet"),
+        (&standard, subscribe("https", "http://example.com", &[]),                        "Endpoint must match the specified protocol"),
         (&standard, subscribe("sqs", "http://127.0.0.1/000000000000/q", &[]),             "SQS endpoint ARN"),
         (&standard, subscribe("lambda", "f", &[]),                                        "Lambda endpoint ARN"),
         (&standard, subscribe("http", "https://example.com", &[]),                        "Endpoint must match the specified protocol"),

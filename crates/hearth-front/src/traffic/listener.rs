@@ -1,0 +1,196 @@
+//! A listener where there are only sites: what the API can do cannot be done there.
+//!
+//! ```text
+//!  accepted ─┬─ with TLS ─▶ h2, or http/1.1, as both ends can ─┐
+//!            └─ in the clear ─▶ the first bytes say ───────────┴─▶ HTTP/1.1 or HTTP/2 ─▶ sites
+//! ```
+//!
+//! # Promises
+//!
+//! 1. Whatever a client does not do in time ends its connection: shake hands, say which protocol it
+//!    speaks, send headers, take a response.
+//! 2. When no new work is taken, connections finish what they have begun.
+//!
+//! # Deliberately absent
+//!
+//! Changing from HTTP/1.1 to HTTP/2 on the way (`Upgrade: h2c`), which no client does any more.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearth_http::request::Scheme;
+use hearth_types::limits;
+use hearth_types::tasks::Tasks;
+use hyper::Response;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::replayed::{self, Spoken};
+use super::{Carrier, answer_site};
+use crate::front::{AnyBody, Front};
+use crate::server::{ACCEPT_PAUSE, Admission, draining};
+use crate::stall::Impatient;
+
+/// What a listener works with.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// What has the sites.
+    pub front: Arc<Front>,
+    /// With TLS, if there is a certificate.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// Connections at a time.
+    pub connections_max: usize,
+    /// The owner of connections, and of requests on them.
+    pub tasks: Tasks,
+}
+
+/// Serves a listening socket until told to drain; connections finish what they have begun.
+pub async fn serve(listener: TcpListener, door: Door, mut admission: watch::Receiver<Admission>) {
+    let places = Arc::new(Semaphore::new(door.connections_max));
+    let port = listener.local_addr().map_or(0, |address| address.port());
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = draining(&mut admission) => return,
+        };
+        match accepted {
+            Ok((stream, from)) => {
+                let _ = stream.set_nodelay(true);
+                let (one, admission) = (door.clone(), admission.clone());
+                door.tasks.spawn("connection for sites", async move {
+                    if let Err(error) = one.connection(stream, (from, port), admission).await {
+                        tracing::debug!(%from, %error, "a connection for sites ended badly");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Door {
+    /// Serves a connection to its end.
+    async fn connection(
+        &self,
+        stream: TcpStream,
+        (from, port): (SocketAddr, u16),
+        admission: watch::Receiver<Admission>,
+    ) -> io::Result<()> {
+        let patience = Duration::from_secs(limits::HEADER_READ_SECONDS_MAX);
+        let from = from.ip().to_canonical();
+        let Some(config) = &self.tls else {
+            let carrier = Carrier { scheme: Scheme::Http, port, from };
+            let (spoken, stream) = timeout(patience, replayed::listen(stream)).await??;
+            return Box::pin(self.speak(spoken, stream, (carrier, admission))).await;
+        };
+        let carrier = Carrier { scheme: Scheme::Https, port, from };
+        let acceptor = TlsAcceptor::from(Arc::clone(config));
+        let stream = timeout(patience, acceptor.accept(stream)).await??;
+        let spoken = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Spoken::Two,
+            Some(_) | None => Spoken::One,
+        };
+        Box::pin(self.speak(spoken, stream, (carrier, admission))).await
+    }
+
+    async fn speak<S>(
+        &self,
+        spoken: Spoken,
+        stream: S,
+        (carrier, mut admission): (Carrier, watch::Receiver<Admission>),
+    ) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let front = Arc::clone(&self.front);
+        let service = service_fn(move |request| {
+            let front = Arc::clone(&front);
+            async move {
+                let answer: Response<AnyBody> = answer_site(&front, request, carrier).await;
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let stream = TokioIo::new(Impatient::new(stream));
+        let ended = match spoken {
+            Spoken::One => {
+                let connection = one().serve_connection(stream, service);
+                tokio::pin!(connection);
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = draining(&mut admission) => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                }
+            }
+            Spoken::Two => {
+                let connection = two(&self.tasks).serve_connection(stream, service);
+                tokio::pin!(connection);
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = draining(&mut admission) => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                }
+            }
+        };
+        ended.map_err(io::Error::other)
+    }
+}
+
+fn one() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(limits::HEADER_READ_SECONDS_MAX))
+        .max_buf_size(limits::TRAFFIC_HEADER_BYTES_MAX);
+    builder
+}
+
+fn two(tasks: &Tasks) -> http2::Builder<InTasks> {
+    let ping = Duration::from_secs(limits::TRAFFIC_PING_SECONDS);
+    let header_bytes = u32::try_from(limits::TRAFFIC_HEADER_BYTES_MAX).unwrap_or(u32::MAX);
+    let mut builder = http2::Builder::new(InTasks(tasks.clone()));
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(ping)
+        .keep_alive_timeout(ping)
+        .max_concurrent_streams(limits::TRAFFIC_STREAMS_MAX)
+        .max_header_list_size(header_bytes);
+    builder
+}
+
+/// Runs the requests of a connection of HTTP/2, which come at the same time.
+#[derive(Debug, Clone)]
+struct InTasks(Tasks);
+
+impl<F> Executor<F> for InTasks
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, work: F) {
+        // A client that grants no room for its response does not hold the connection up, and must not
+        // hold the response for ever.
+        let limit = Duration::from_secs(limits::TRAFFIC_REQUEST_SECONDS_MAX);
+        self.0.spawn("request", async move {
+            let _ = timeout(limit, work).await;
+        });
+    }
+}

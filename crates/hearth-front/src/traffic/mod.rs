@@ -1,0 +1,122 @@
+//! Requests for functions: from a connection to the site that is meant, and back.
+//!
+//! ```text
+//!  request ──▶ for a site? ──▶ head ──▶ body ──▶ Site ──▶ reply
+//!                 │ no          │ 400     │ 413             response, whole or as it comes
+//!                 ▼             │ 431     │ 408, 503
+//!        the API, or 404        ▼         ▼
+//! ```
+//!
+//! Sites are found before anything else is looked at, by the host or by the path of a request. They
+//! are served where the API is, and alone at a listener of their own ([`listener`]).
+//!
+//! # Promises
+//!
+//! 1. A site gets a request of which every part is within its limit, without the headers that are of
+//!    the connection, and with where it came from.
+//! 2. What a request says of where it came from is taken over only where it adds to what we know.
+//! 3. A response has no header that could end another one, or the connection's framing.
+
+mod head;
+mod reply;
+mod replayed;
+pub mod tls;
+pub mod listener;
+
+pub(crate) use self::reply::SiteBody;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use hearth_http::request;
+use hearth_http::response;
+use hearth_http::site::{Place, Site, Sites};
+use hearth_types::ids::RequestId;
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use hyper::{Request, Response};
+
+use self::head::Refused;
+use crate::body::{self, BodyError};
+use crate::front::{AnyBody, Front};
+use crate::server::Admission;
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Carrier {
+    /// In the clear, or not.
+    pub(crate) scheme: request::Scheme,
+    /// The port that it came to.
+    pub(crate) port: u16,
+    /// Who sent it.
+    pub(crate) from: IpAddr,
+}
+
+/// Whom a request is for.
+pub(crate) type Found = (Arc<dyn Site>, Place);
+
+/// The site that a request is for, if it is for one.
+pub(crate) fn find(sites: &Sites, head: &Parts) -> Option<Found> {
+    sites.find(&head::host(head)?, head.uri.path())
+}
+
+/// Answers a request at a door where there are only sites.
+pub(crate) async fn answer_site(
+    front: &Front,
+    request: Request<Incoming>,
+    carrier: Carrier,
+) -> Response<AnyBody> {
+    let (head, body) = request.into_parts();
+    match find(&front.sites, &head) {
+        Some(found) => answer(front, found, (head, body), carrier).await,
+        None => reply::said(404, "Not Found"),
+    }
+}
+
+/// Answers a request for a site. There is always an answer.
+pub(crate) async fn answer(
+    front: &Front,
+    (site, place): Found,
+    (head, body): (Parts, Incoming),
+    carrier: Carrier,
+) -> Response<AnyBody> {
+    if *front.admission.borrow() == Admission::Draining {
+        return reply::said(503, "Service Unavailable");
+    }
+    if let Err(refused) = head::check(&head).and_then(|()| head::check_path(&place.path)) {
+        return refuse(refused);
+    }
+    let read = body::read(body, site.body_bytes_max(), &front.body_room).await;
+    let body = match read {
+        Ok(held) => held.into_bytes(),
+        Err(BodyError::TooLarge) => return reply::render(site.too_large()),
+        Err(BodyError::Incomplete) => return reply::said(400, "Bad Request"),
+        Err(BodyError::NoRoom) => return reply::said(503, "Service Unavailable"),
+    };
+    let (id, now) = (RequestId::random(), front.control.now());
+    let request = request::Request {
+        id,
+        time: now,
+        method: head.method.as_str().to_owned(),
+        scheme: carrier.scheme,
+        protocol: head::protocol(head.version),
+        host: head::host(&head).unwrap_or_default(),
+        port: carrier.port,
+        path: place.path.clone(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head::headers(&head, carrier, (id, now)),
+        body,
+        from: carrier.from,
+    };
+    drop(head);
+    let response: response::Response = site.serve(place, request).await;
+    reply::render(response)
+}
+
+fn refuse(refused: Refused) -> Response<AnyBody> {
+    match refused {
+        Refused::Malformed => reply::said(400, "Bad Request"),
+        Refused::Method => reply::said(405, "Method Not Allowed"),
+        Refused::TooLarge => reply::said(431, "Request Header Fields Too Large"),
+    }
+}

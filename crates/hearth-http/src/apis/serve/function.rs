@@ -1,0 +1,131 @@
+//! Integrations with functions.
+
+use std::time::Duration;
+
+use hearth_control::policy::access::{Access, Who};
+use hearth_types::ids::RequestId;
+
+use super::super::record::{Integration, PayloadFormat};
+use super::super::uri::{self, Named};
+use super::ApiSite;
+use super::passing::{Caller, Passing};
+use super::said::Said;
+use crate::answer::{v1, v2};
+use crate::event::v1::Maker;
+use crate::functions::{Call, Failure};
+use crate::response::{Body, Response};
+
+/// Who invokes functions for APIs.
+const GATEWAY: &str = "apigateway.amazonaws.com";
+/// What it does.
+const INVOKE: &str = "lambda:InvokeFunction";
+/// What a response of format 1.0 is that does not say it.
+const TEXT: &str = "text/plain; charset=utf-8";
+
+impl ApiSite {
+    /// The call of the function of an integration.
+    pub(super) fn call(
+        &self,
+        passing: &Passing<'_>,
+        integration: &Integration,
+        caller: &Caller,
+    ) -> Result<Call, Said> {
+        let source = passing.route_arn();
+        let asked = (integration.uri.as_str(), source.as_str());
+        let role = integration.credentials.as_deref();
+        let (function, qualifier) = self.permitted(passing, asked, role)?;
+        let payload = match integration.payload_format {
+            PayloadFormat::One => passing.event_v1(caller),
+            PayloadFormat::Two => passing.event_v2(caller),
+        };
+        Ok(Call {
+            // The id in the function's log is its own: one request may run several functions.
+            id: RequestId::random(),
+            function,
+            qualifier,
+            payload,
+            trace: passing.request.header("x-amzn-trace-id").map(str::to_owned),
+            within: Some(Duration::from_millis(u64::from(integration.timeout_millis))),
+        })
+    }
+
+    /// Runs a function for an API, and says what its answer means.
+    pub(super) async fn run(
+        &self,
+        api: &str,
+        call: Call,
+        format: PayloadFormat,
+    ) -> Result<Response, Said> {
+        let ran = self.functions.run(call).await.map_err(|why| said(api, &why))?;
+        let read = match format {
+            PayloadFormat::One => response_v1(&ran.payload).map_err(|why| why.to_string()),
+            PayloadFormat::Two => v2::read(&ran.payload).map_err(|why| why.to_string()),
+        };
+        read.map_err(|why| {
+            tracing::info!(api, why, "a function answered in a wrong form");
+            Said::Internal
+        })
+    }
+
+    /// The function that a URI names, if it lets API Gateway run it on behalf of this source. What a
+    /// role may do is not looked at.
+    pub(super) fn permitted(
+        &self,
+        passing: &Passing<'_>,
+        (template, source): (&str, &str),
+        role: Option<&str>,
+    ) -> Result<Named, Said> {
+        let uri = uri::with_variables(template, &passing.stage.variables);
+        let api = &passing.api.id;
+        let Some((function, qualifier)) = uri::function(&uri) else {
+            tracing::info!(api, uri, "the URI of an API names no function");
+            return Err(Said::Internal);
+        };
+        if role.is_some() {
+            return Ok((function, qualifier));
+        }
+        let account = passing.api.scope.account.as_str();
+        let context = [("aws:SourceArn", source), ("aws:SourceAccount", account)];
+        let access = Access { who: Who::Service(GATEWAY), action: INVOKE, context: &context };
+        let record = self.control.record(&function).ok();
+        if record.is_some_and(|record| record.lets(qualifier.as_ref(), &access)) {
+            return Ok((function, qualifier));
+        }
+        let function = function.to_string();
+        tracing::info!(
+            api,
+            function,
+            source,
+            "a function is not there, or does not let an API run it"
+        );
+        Err(Said::Internal)
+    }
+}
+
+fn said(api: &str, why: &Failure) -> Said {
+    tracing::info!(api, %why, "the function of an API did not answer");
+    match why {
+        Failure::TooLarge => Said::TooLarge,
+        Failure::Throttled | Failure::TooLate | Failure::Closing | Failure::NotReady => {
+            Said::Unavailable
+        }
+        Failure::Missing | Failure::Recursive | Failure::Failed(_) | Failure::Broken => {
+            Said::Internal
+        }
+    }
+}
+
+/// The response that an answer of format 1.0 means.
+fn response_v1(payload: &[u8]) -> Result<Response, v1::Malformed> {
+    let answer = v1::read(payload, Maker::Http)?;
+    let body = Body::Whole(answer.decoded()?);
+    let mut headers: Vec<(String, String)> = Vec::with_capacity(answer.headers.len() + 1);
+    let has_type = answer.header("content-type").is_some();
+    for (name, value) in answer.headers {
+        headers.push((name.to_ascii_lowercase(), value));
+    }
+    if !has_type {
+        headers.push(("content-type".to_owned(), TEXT.to_owned()));
+    }
+    Ok(Response { status: answer.status, headers, body })
+}

@@ -1,0 +1,4 @@
+//! Who lets a request pass: what authorizers answer, and what is remembered of it.
+
+pub mod policy;
+pub mod answer;

@@ -1,0 +1,131 @@
+//! Integrations with HTTP endpoints: a request is passed on, and so is its answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hearth_services::remote::web::{WebError, WebRequest};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::super::limits::RESPONSE_BYTES_MAX;
+use super::super::record::{ANY, Integration};
+use super::RestSite;
+use super::mapping::{Source, Target};
+use super::passing::Told;
+use super::said::Said;
+use crate::apis::uri::with_variables;
+use crate::response::{Body, Response};
+
+/// What stays as it is in a part of a query.
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What stays as it is in a path.
+const IN_PATH: &AsciiSet = &IN_QUERY
+    .remove(b'/')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=');
+/// Headers of an answer that concern one connection only, and the length, which follows.
+const OF_CONNECTION: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+/// Headers that are not the client's to send to an endpoint.
+const OURS: [&str; 4] = ["host", "content-length", "expect", "via"];
+
+/// What is asked of the endpoint of an integration, and for how long.
+pub(super) fn asked(told: &Told<'_>, integration: &Integration) -> (WebRequest, Duration) {
+    let Told(passing, _client) = told;
+    let limit = Duration::from_millis(u64::from(integration.timeout_millis));
+    let method = integration.method.as_deref().filter(|method| *method != ANY);
+    let (url, more) = url_and_headers(told, integration);
+    let request = passing.request;
+    let given = request.headers.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
+    let mut headers: Vec<(String, String)> = given.cloned().collect();
+    headers.retain(|(name, _)| !more.iter().any(|(own, _)| own == name));
+    headers.extend(more);
+    let asked = WebRequest {
+        method: method.unwrap_or(&request.method).to_owned(),
+        url,
+        headers,
+        body: request.body.clone(),
+        seconds: limit.as_secs() + 1,
+        answer_bytes_max: RESPONSE_BYTES_MAX,
+    };
+    (asked, limit)
+}
+
+impl RestSite {
+    /// Passes a request of an API on to an endpoint, and its answer back.
+    pub(super) async fn pass_on(
+        &self,
+        api: &str,
+        (asked, limit): (WebRequest, Duration),
+    ) -> Result<Response, Said> {
+        let asking = tokio::time::timeout(limit, self.web.ask(asked)).await;
+        let answered = asking.map_err(|_elapsed| Said::Late)?;
+        let answer = answered.map_err(|why| {
+            tracing::info!(api, %why, "the endpoint of an API did not answer");
+            match why {
+                WebError::Late(_) => Said::Late,
+                WebError::Unanswered { .. }
+                | WebError::Malformed { .. }
+                | WebError::TooLarge(_) => Said::Internal,
+            }
+        })?;
+        let mut headers = answer.headers;
+        headers.retain(|(name, _)| !OF_CONNECTION.contains(&name.as_str()));
+        let body = Body::Whole(Bytes::from(answer.body));
+        Ok(Response { status: answer.status, headers, body })
+    }
+}
+
+/// The address, with the variables of the stage and what is mapped put in, and the headers that are
+/// mapped.
+fn url_and_headers(told: &Told<'_>, integration: &Integration) -> (String, Vec<(String, String)>) {
+    let Told(passing, _client) = told;
+    let template = integration.uri.as_deref().unwrap_or_default();
+    let mut url = with_variables(template, &passing.stage.variables);
+    let mut query = passing.request.query.clone();
+    let mut headers = Vec::new();
+    for (target, source) in &integration.request_parameters {
+        let Some(value) = Source::parse(source).and_then(|source| source.value(told)) else {
+            continue;
+        };
+        match Target::parse(target) {
+            Some(Target::Path(name)) => {
+                let value = utf8_percent_encode(&value, IN_PATH).to_string();
+                url = url
+                    .replace(&format!("{{{name}}}"), &value)
+                    .replace(&format!("{{{name}+}}"), &value);
+            }
+            Some(Target::Query(name)) => {
+                let name = utf8_percent_encode(name, IN_QUERY);
+                let value = utf8_percent_encode(&value, IN_QUERY);
+                let sign = if query.is_empty() { "" } else { "&" };
+                query = format!("{query}{sign}{name}={value}");
+            }
+            Some(Target::Header(name)) => headers.push((name.to_ascii_lowercase(), value)),
+            None => {}
+        }
+    }
+    if !query.is_empty() {
+        let sign = if url.contains('?') { '&' } else { '?' };
+        url = format!("{url}{sign}{query}");
+    }
+    (url, headers)
+}

@@ -1,0 +1,23 @@
+//! What the back end of a WebSocket API sends to a connection, as its service model describes it.
+//!
+//! All files below this module are generated.
+
+mod operations;
+mod shapes;
+mod errors;
+pub mod types;
+
+pub use errors::ERRORS;
+pub use operations::{Operation, SERVICE};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_described_is_known_by_name() {
+        assert_eq!(SERVICE.target_prefix, None);
+        assert_eq!(Operation::PostToConnection.name(), "PostToConnection");
+        assert!(SERVICE.not_built.is_empty());
+    }
+}
