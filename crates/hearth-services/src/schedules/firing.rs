@@ -79,7 +79,7 @@ impl Schedules {
         }
         let zone = match &settings.zone {
             Some(name) => TimeZone::get(name).ok(),
-            None => Some(TimeZone::UTC),
+            None => Some(super::utc()),
         };
         let expression = Expression::parse(&settings.expression, Grammar::Scheduler);
         let (Some(expression), Some(zone)) = (expression, zone) else {

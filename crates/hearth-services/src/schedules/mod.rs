@@ -311,6 +311,12 @@ impl Wanted<'_> {
     }
 }
 
+/// The time zone of whoever names none.
+#[must_use]
+pub fn utc() -> TimeZone {
+    TimeZone::UTC
+}
+
 /// Refuses what could never happen as it was given.
 fn check(settings: &ScheduleSettings, scope: &Scope, now: Timestamp) -> Result<(), ScheduleError> {
     let ScheduleSettings { expression: text, zone, start, end, .. } = settings;
