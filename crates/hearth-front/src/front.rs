@@ -17,6 +17,7 @@ use hearth_services::buckets::Buckets;
 use hearth_services::buses::Buses;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
+use hearth_services::schedules::Schedules;
 use hearth_services::topics::Topics;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
@@ -41,7 +42,7 @@ use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
 use crate::{
     buses, caller, events, invoke, lambda as lambda_operations, logs as log_operations, own, query,
-    sns, sqs,
+    scheduler, sns, sqs,
 };
 
 /// What the front door answers, most of the time.
@@ -60,6 +61,8 @@ pub struct Front {
     pub buckets: Arc<Buckets>,
     /// Our own event buses.
     pub event_buses: Arc<Buses>,
+    /// Our own schedules.
+    pub schedules: Arc<Schedules>,
     /// Where code comes from that is named by bucket and key.
     pub objects: Arc<dyn ObjectSource>,
     /// Our own topics.
@@ -153,6 +156,9 @@ impl Front {
         }
         if is_draining {
             return whole(AwsError::draining().render(Protocol::RestJson));
+        }
+        if scheduler::is_ours(arrived.head.uri.path()) {
+            return whole(scheduler::answer(self, arrived).await);
         }
         let answer = self.rest_json(arrived).await;
         answer.unwrap_or_else(|error| whole(error.render(Protocol::RestJson)))

@@ -6,6 +6,7 @@
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ buses       EventBridge
+//!                                                ├─▶ scheduler   EventBridge Scheduler
 //!                                                ├─▶ query       IAM, STS and SNS
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
@@ -33,6 +34,7 @@ mod iam;
 mod sts;
 mod sns;
 mod buses;
+mod scheduler;
 mod s3;
 mod sqs;
 mod logs;

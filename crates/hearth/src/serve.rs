@@ -136,6 +136,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
+        schedules: Arc::clone(&services.schedules),
         logs: Arc::clone(&logs),
         metrics: MetricsPage::new(registry, Arc::clone(&queue)),
         runtimes,
@@ -148,7 +149,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), objects.taker);
+    let targets = (remotes.over(services.targets()), objects.taker, &services);
     let events = start_events(config, &front, targets, (&queue, &metrics));
     tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
     Ok(Server {
@@ -615,7 +616,7 @@ fn invoker(
 fn start_events(
     config: &Config,
     front: &Front,
-    (targets, buckets): (Targets, Arc<dyn PutObject>),
+    (targets, buckets, services): (Targets, Arc<dyn PutObject>, &Services),
     (queue, metrics): (&Arc<dyn Queue>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
@@ -624,6 +625,7 @@ fn start_events(
         queue,
         logs: &front.logs,
         targets,
+        services,
         buckets,
         metrics,
         tasks: &front.tasks,
