@@ -61,5 +61,7 @@ scripts! {
     event_buses,          &[];
     event_patterns,       &[];
     event_targets,        &[];
+    scheduler,            &[];
+    schedule_targets,     QUICK;
     sqs,                  &[];
 }
