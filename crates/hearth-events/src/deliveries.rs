@@ -343,14 +343,14 @@ fn of_schedule(
     let retries = delivery.attempts.saturating_sub(1).to_string();
     let scheduled = scheduled.iso_seconds();
     attributes(&[
-        ("SCHEDULE_ARN", Some(schedule)),
-        ("SCHEDULED_TIME", Some(&scheduled)),
-        ("EXECUTION_ID", Some(execution)),
-        ("TARGET_ARN", Some(target)),
+        ("SCHEDULE_ARN", Some(schedule.as_str())),
+        ("SCHEDULED_TIME", Some(scheduled.as_str())),
+        ("EXECUTION_ID", Some(execution.as_str())),
+        ("TARGET_ARN", Some(target.as_str())),
         ("ERROR_CODE", Some(code)),
         ("ERROR_MESSAGE", Some(message)),
         ("EXHAUSTED_RETRY_CONDITION", exhausted),
-        ("RETRY_ATTEMPTS", Some(&retries)),
+        ("RETRY_ATTEMPTS", Some(retries.as_str())),
         // No input is larger than a message.
         ("IS_PAYLOAD_TRUNCATED", Some("false")),
     ])

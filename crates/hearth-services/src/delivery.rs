@@ -358,7 +358,10 @@ impl Delivery {
     /// What is handed over next, of the body of an entry.
     #[must_use]
     pub fn payload(&self, body: &Bytes) -> Bytes {
-        self.filled(body.slice(self.event_bytes().min(body.len())..), self.attempts + 1)
+        self.filled(
+            body.slice(self.event_bytes().min(body.len())..),
+            self.attempts.saturating_add(1),
+        )
     }
 
     /// What a dead-letter queue gets, of the body of an entry: the payload, or the event that it was
