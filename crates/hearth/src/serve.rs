@@ -104,14 +104,10 @@ pub(crate) struct Server {
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let descriptors = prepare_process();
-    let elsewhere = targets::elsewhere(config);
-    let trust = trust(config)?;
-    let remotes = remotes(config, &elsewhere, &trust)?;
+    let (elsewhere, trust, remotes) = others(config)?;
     let doors = Doors::bind(config).await?;
     let address = doors.address;
-    let directories = Directories::prepare(&config.data_dir)?;
-    let lock = lock(&directories.run)?;
-    sweep_leftovers(&directories.run);
+    let (directories, lock) = Directories::take(&config.data_dir)?;
 
     let host = examine(config, &directories.run)?;
     let tasks = Tasks::default();
@@ -146,6 +142,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
+        schedules: Arc::clone(&services.schedules),
         logs: Arc::clone(&logs),
         metrics: MetricsPage::new(registry, Arc::clone(&queue)),
         runtimes,
@@ -158,7 +155,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), objects.taker, trust);
+    let targets = (remotes.over(services.targets()), &services, objects.taker, trust);
     let events = start_events(config, &front, targets, (&queue, &time, &metrics));
     let http = doors.open(&front);
     Ok(Server {
@@ -373,10 +370,15 @@ impl Objects {
     }
 }
 
-/// The services that are asked in place of our own queues, topics and buses.
-fn remotes(config: &Config, elsewhere: &Elsewhere, trust: &Trust) -> anyhow::Result<Remotes> {
+/// The services that are asked in place of our own queues, topics and buses: where they are, whom
+/// this server trusts when it asks others, and how it asks these.
+fn others(config: &Config) -> anyhow::Result<(Elsewhere, Trust, Remotes)> {
+    let elsewhere = targets::elsewhere(config);
+    let trust = trust(config)?;
     let secret = config.endpoints_secret_access_key.0.as_str();
-    Remotes::at(elsewhere, (config.endpoints_access_key_id.as_str(), secret), trust)
+    let keys = (config.endpoints_access_key_id.as_str(), secret);
+    let remotes = Remotes::at(&elsewhere, keys, &trust)?;
+    Ok((elsewhere, trust, remotes))
 }
 
 /// Whom this server trusts when it asks others over TLS.
@@ -400,6 +402,14 @@ struct Directories {
 }
 
 impl Directories {
+    /// Those of this server alone, without what a killed one left.
+    fn take(data: &Path) -> anyhow::Result<(Self, fs::File)> {
+        let directories = Self::prepare(data)?;
+        let lock = lock(&directories.run)?;
+        sweep_leftovers(&directories.run);
+        Ok((directories, lock))
+    }
+
     fn prepare(data: &Path) -> anyhow::Result<Self> {
         let directories = Self {
             run: data.join("run"),
@@ -646,7 +656,7 @@ fn invoker(
 fn start_events(
     config: &Config,
     front: &Front,
-    (targets, buckets, trust): (Targets, Arc<dyn PutObject>, Trust),
+    (targets, services, buckets, trust): (Targets, &Services, Arc<dyn PutObject>, Trust),
     (queue, time, metrics): (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
@@ -656,6 +666,7 @@ fn start_events(
         time,
         logs: &front.logs,
         targets,
+        services,
         buckets,
         trust,
         metrics,
