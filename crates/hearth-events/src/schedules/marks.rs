@@ -1,10 +1,11 @@
 //! How far everything has happened, noted in the durable queue.
 //!
 //! A mark is an entry that is put in the same batch as what happened: both are there or neither is.
-//! Nobody leases it. The next start reads the last one, and knows what was missed.
+//! Nobody leases it. The next start reads the last one, and knows what was missed. A queue without
+//! one is new to this server: it gets its first mark, and nothing from before is made up.
 
 use hearth_store::error::StoreError;
-use hearth_store::queue::{Lane, NewEntry, Page, Queue};
+use hearth_store::queue::{Batch, Lane, NewEntry, Page, Queue};
 use hearth_types::limits;
 use hearth_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -57,12 +58,26 @@ impl Marks {
         Self { lane, latest: Mark::default(), count: 0 }
     }
 
-    /// Reads the last mark.
-    pub(super) async fn read(
+    /// The last mark; the first one, of when the server started, if there is none.
+    pub(super) async fn begin(
         &mut self,
-        queue: &dyn Queue,
-        now: Timestamp,
+        started: Timestamp,
+        (queue, now): (&dyn Queue, Timestamp),
     ) -> Result<Mark, StoreError> {
+        let found = self.read(queue, now).await?;
+        if found != Mark::default() {
+            return Ok(found);
+        }
+        // What was made while it started is not over.
+        let before = Timestamp(started.0.saturating_sub(1));
+        let (mark, entry) = self.next(Mark { until: before, arn: None }, now);
+        queue.apply(Batch { puts: vec![entry], ..Batch::default() }, now).await?;
+        self.put(mark.clone(), (queue, now)).await;
+        Ok(mark)
+    }
+
+    /// Reads the last mark; one that says nothing if there is none.
+    async fn read(&mut self, queue: &dyn Queue, now: Timestamp) -> Result<Mark, StoreError> {
         let (mut after, mut found) = (None, Mark::default());
         self.count = 0;
         loop {
@@ -121,7 +136,6 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
-    use hearth_store::queue::Batch;
     use hearth_store::queue::memory::MemoryQueue;
 
     use super::*;
@@ -163,6 +177,18 @@ mod tests {
         assert_eq!(again.next(mark(7, None), Timestamp(7)).0, mark(299, None));
         let mut other = Marks::new("t".to_owned());
         assert_eq!(other.read(&queue, Timestamp(5)).await.unwrap(), Mark::default());
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_is_new_to_a_server_gets_its_first_mark() {
+        let queue = MemoryQueue::default();
+        let begin = async |started: u64, now: u64| {
+            let mut marks = Marks::new("s".to_owned());
+            marks.begin(Timestamp(started), (&queue, Timestamp(now))).await.unwrap()
+        };
+        assert_eq!(begin(10, 12).await, mark(9, None));
+        assert_eq!(begin(50, 51).await, mark(9, None));
+        assert_eq!(queue.rows().len(), 1);
     }
 
     #[tokio::test]

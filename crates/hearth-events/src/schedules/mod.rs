@@ -13,7 +13,8 @@
 //! 2. Servers that share a queue and have the same schedules put each occurrence once together, for
 //!    the queue remembers it: by the ARN and the time; of a rate by its period, because each server
 //!    may count it from another moment.
-//! 3. What was missed because no server was running happens as the configuration says.
+//! 3. What was missed because no server was running happens as the configuration says. What was
+//!    before the first start on a queue is not known to have been missed, and does not happen.
 //! 4. Between what is due nothing is done, however much there is; a change is heard of at once.
 //!
 //! # Deliberately absent
@@ -65,8 +66,9 @@ impl Clockwork {
     pub(crate) fn start(parts: Parts, common: Common) -> Self {
         let Parts { sources, changes, server, missed } = parts;
         let ending = Arc::new(Notify::new());
-        let tasks = common.tasks.clone();
+        let (tasks, started) = (common.tasks.clone(), common.time.now());
         let driver = Driver {
+            started,
             sources,
             changes,
             calendar: Calendar::new(missed),
@@ -87,6 +89,8 @@ impl Clockwork {
 
 #[derive(Debug)]
 struct Driver {
+    /// Since when changes may come.
+    started: Timestamp,
     sources: Vec<Arc<dyn Timed>>,
     changes: Arc<Changes>,
     calendar: Calendar,
@@ -120,7 +124,7 @@ impl Driver {
     async fn begin(&mut self) -> Option<Mark> {
         while !self.common.is_closing() {
             let now = self.common.time.now();
-            match self.marks.read(&*self.common.queue, now).await {
+            match self.marks.begin(self.started, (&*self.common.queue, now)).await {
                 Ok(mark) => return Some(mark),
                 Err(error) => {
                     tracing::warn!(error = causes(&error), "schedules wait for the queue");

@@ -272,6 +272,22 @@ async fn a_queue_that_fails_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_that_takes_the_place_of_another_repeats_nothing() {
+    let running = start(Missed::Once);
+    let begin = running.now();
+    running.set("a", Some(timing("rate(10 minutes)", begin)));
+    let at = Timestamp((begin / 1_000 + 61) * 1_000).iso_seconds();
+    running.set("once", Some(timing(&format!("at({})", at.trim_end_matches('Z')), begin)));
+    pass(15 * MINUTE).await;
+    assert_eq!(running.times().len(), 3);
+    let (_queue, clock, table) = running.stop().await;
+    let empty = Arc::new(MemoryQueue::default());
+    let running = start_with(&empty, &clock, (Missed::Once, "one"), table);
+    pass(10 * MINUTE).await;
+    assert_eq!(running.times(), [begin + 20 * MINUTE]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_due_together_is_put_once_also_if_the_server_ends_in_the_middle() {
     let table = Arc::new(Table::default());
     let (queue, clock) = (Arc::new(MemoryQueue::default()), Moved::new());
@@ -330,6 +346,8 @@ async fn servers_that_share_a_queue_let_each_thing_happen_once() {
 #[tokio::test(start_paused = true)]
 async fn what_is_over_is_said_to_be() {
     let running = start(Missed::Once);
+    // It has begun, so that it hears of each of them once.
+    pass(1).await;
     let begin = running.now();
     let at = Timestamp((begin / 1_000 + 61) * 1_000).iso_seconds();
     let once = timing(&format!("at({})", at.trim_end_matches('Z')), begin);

@@ -113,16 +113,20 @@ fn entry(
     let execution = format!("{:016x}", mixed(seed_of(&text) ^ mixed(scheduled.0)));
     let invocation = Invocation { schedule: arn, scheduled, execution: &execution };
     let (parcel, body) = target.parcel(invocation).ok()?;
-    let group = match &parcel {
-        Parcel::Queue { arn, message } if arn.ends_with(".fifo") => message.group.clone(),
+    let (called, group) = match &parcel {
+        Parcel::Queue { arn, message } if arn.ends_with(".fifo") => {
+            (arn.clone(), message.group.clone())
+        }
+        // A universal target is the same for every function: that one of them takes long, or is
+        // gone, does not hold up the others. One that is waited for takes longer than an event.
+        Parcel::Invocation { arn } => (format!("{}/{arn}", target.arn), None),
+        Parcel::Function { arn } => (arn.clone(), None),
         Parcel::Queue { .. }
-        | Parcel::Function { .. }
-        | Parcel::Invocation { .. }
         | Parcel::Topic { .. }
         | Parcel::Bus { .. }
         | Parcel::LogGroup { .. }
         | Parcel::Object { .. }
-        | Parcel::Http { .. } => None,
+        | Parcel::Http { .. } => (target.arn.clone(), None),
     };
     let delivery = Delivery {
         origin: Origin::Schedule {
@@ -138,11 +142,11 @@ fn entry(
         trace: None,
         attempts: 0,
     };
-    Some(delivery.entry((&lane(&arn.scope, target.arn.as_str()), group), body, now))
+    Some(delivery.entry((&lane(&arn.scope, &called), group), body, now))
 }
 
-/// Schedules with the same target share a lane: there may be many for one function, and what it does
+/// Schedules that call the same share a lane: there may be many for one function, and what it does
 /// not take now it does not take from the others either.
-fn lane(Scope { account, region }: &Scope, target: &str) -> String {
-    format!("arn:aws:scheduler:{region}:{account}:target/{target}")
+fn lane(Scope { account, region }: &Scope, called: &str) -> String {
+    format!("arn:aws:scheduler:{region}:{account}:target/{called}")
 }

@@ -1,6 +1,6 @@
 //! Schedules and groups as a whole, on a database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hearth_store::queue::NewEntry;
@@ -111,7 +111,7 @@ async fn a_schedule_is_made_changed_and_deleted_and_survives_a_restart() {
     let arn = schedule("default", "s");
     let made = place.schedules.create(&arn, settings("rate(5 minutes)"), None).await.unwrap();
     assert_eq!(made, "arn:aws:scheduler:us-east-1:000000000000:schedule/default/s");
-    assert_eq!(place.changes.take().into_iter().collect::<Vec<_>>(), [made.clone()]);
+    assert_eq!(place.changes.take().into_iter().collect::<Vec<_>>(), [made]);
     let again = place.schedules.create(&arn, settings("rate(5 minutes)"), None).await;
     assert_eq!(text(again), "Schedule s already exists.");
 
@@ -246,6 +246,27 @@ async fn what_happens_is_one_delivery_to_the_target() {
     let other = Occurrence { scheduled: Timestamp(NOW + 1), due: Timestamp(NOW + 1) };
     let other = place.schedules.entries(&arn.to_string(), other, Timestamp(NOW + 9));
     assert_ne!(delivered(&other).1.origin, delivered(&entries).1.origin);
+}
+
+#[tokio::test]
+async fn functions_that_universal_targets_call_do_not_hold_up_each_other() {
+    let place = Place::new().await;
+    let mut lanes = BTreeSet::new();
+    for (number, function) in (0..).zip(["one", "other", "one"]) {
+        for kind in ["Event", "RequestResponse"] {
+            let call = format!(r#"{{"FunctionName": "{function}", "InvocationType": "{kind}"}}"#);
+            let mut universal = settings("rate(5 minutes)");
+            universal.target.arn = "arn:aws:scheduler:::aws-sdk:lambda:invoke".to_owned();
+            universal.target.input = Some(call);
+            let arn = schedule("default", &format!("{kind}-{number}"));
+            place.schedules.create(&arn, universal, None).await.unwrap();
+            let occurrence = Occurrence { scheduled: Timestamp(NOW), due: Timestamp(NOW) };
+            let entries = place.schedules.entries(&arn.to_string(), occurrence, Timestamp(NOW));
+            let (entry, _delivery) = delivered(&entries);
+            lanes.insert(entry.lane.name.clone());
+        }
+    }
+    assert_eq!(lanes.len(), 4, "one for each function and kind of call: {lanes:?}");
 }
 
 #[tokio::test]
