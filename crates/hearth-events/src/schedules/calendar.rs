@@ -162,8 +162,12 @@ fn happening(
 ) -> (Vec<Occurrence>, Occurrence) {
     let before_first = Timestamp(first.scheduled.0.saturating_sub(1));
     let until = |end: Timestamp| timing.latest(before_first, end);
+    // Mostly there is only one, and many are due together: the last of several takes a search.
+    let mut last = match timing.next(first.scheduled) {
+        Some(second) if second.due <= now => until(now).unwrap_or(first),
+        Some(_) | None => first,
+    };
     // Only the last that is scheduled can be due later.
-    let mut last = until(now).unwrap_or(first);
     if last.due > now {
         last = until(Timestamp(last.scheduled.0.saturating_sub(1))).unwrap_or(first);
     }

@@ -62,7 +62,7 @@ async fn try_answer(front: &Arc<Front>, arrived: Arrived) -> Result<Answer, AwsE
     let input = {
         let labels = &matched.labels;
         let request = rest_json::Request { labels, query, header: &header, body: &body.bytes };
-        rest_json::input(matched.operation, &request)?
+        rest_json::input(matched.operation, &request).map_err(|error| unreadable(&error))?
     };
     drop(body);
     let operation = matched.operation;
@@ -141,8 +141,11 @@ fn tags_from_wire(tags: Option<Vec<Tag>>) -> BTreeMap<String, String> {
 }
 
 fn read<T: DeserializeOwned>(input: Value) -> Result<T, AwsError> {
-    serde_json::from_value(input)
-        .map_err(|error| invalid(format!("The request cannot be read: {error}")))
+    serde_json::from_value(input).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &dyn std::error::Error) -> AwsError {
+    invalid(format!("The request cannot be read: {error}"))
 }
 
 fn write(output: &impl Serialize) -> Value {
