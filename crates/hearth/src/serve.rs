@@ -104,11 +104,10 @@ pub(crate) struct Server {
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let descriptors = prepare_process();
-    let (elsewhere, remotes, trust) = others(config)?;
+    let (elsewhere, trust, remotes) = others(config)?;
     let doors = Doors::bind(config).await?;
     let address = doors.address;
-    let directories = Directories::prepare(&config.data_dir)?;
-    let lock = take_over(&directories.run)?;
+    let (directories, lock) = Directories::take(&config.data_dir)?;
 
     let host = examine(config, &directories.run)?;
     let tasks = Tasks::default();
@@ -142,6 +141,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
+        schedules: Arc::clone(&services.schedules),
         logs: Arc::clone(&stores.logs),
         metrics: MetricsPage::new(registry, Arc::clone(queue)),
         runtimes: stores.runtimes,
@@ -154,7 +154,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), stores.objects.taker, trust);
+    let targets = (remotes.over(services.targets()), &services, stores.objects.taker, trust);
     let events = start_events(config, &front, targets, (queue, time, &metrics));
     let http = doors.open(&front);
     Ok(Server {
@@ -369,14 +369,15 @@ impl Objects {
     }
 }
 
-/// Which services are elsewhere, those services, and whom this server trusts when it asks others.
-fn others(config: &Config) -> anyhow::Result<(Elsewhere, Remotes, Trust)> {
+/// The services that are asked in place of our own queues, topics and buses: where they are, whom
+/// this server trusts when it asks others, and how it asks these.
+fn others(config: &Config) -> anyhow::Result<(Elsewhere, Trust, Remotes)> {
     let elsewhere = targets::elsewhere(config);
     let trust = trust(config)?;
     let secret = config.endpoints_secret_access_key.0.as_str();
     let keys = (config.endpoints_access_key_id.as_str(), secret);
     let remotes = Remotes::at(&elsewhere, keys, &trust)?;
-    Ok((elsewhere, remotes, trust))
+    Ok((elsewhere, trust, remotes))
 }
 
 /// Whom this server trusts when it asks others over TLS.
@@ -400,6 +401,14 @@ struct Directories {
 }
 
 impl Directories {
+    /// Those of this server alone, without what a killed one left.
+    fn take(data: &Path) -> anyhow::Result<(Self, fs::File)> {
+        let directories = Self::prepare(data)?;
+        let lock = lock(&directories.run)?;
+        sweep_leftovers(&directories.run);
+        Ok((directories, lock))
+    }
+
     fn prepare(data: &Path) -> anyhow::Result<Self> {
         let directories = Self {
             run: data.join("run"),
@@ -433,13 +442,6 @@ impl Directories {
 /// Where the runtimes of a data directory are.
 pub(crate) fn runtimes_directory(data: &Path) -> PathBuf {
     data.join("runtimes")
-}
-
-/// Makes a directory this server's own, and removes what one before it left there.
-fn take_over(run: &Path) -> anyhow::Result<fs::File> {
-    let lock = lock(run)?;
-    sweep_leftovers(run);
-    Ok(lock)
 }
 
 fn lock(run: &Path) -> anyhow::Result<fs::File> {
@@ -653,7 +655,7 @@ fn invoker(
 fn start_events(
     config: &Config,
     front: &Front,
-    (targets, buckets, trust): (Targets, Arc<dyn PutObject>, Trust),
+    (targets, services, buckets, trust): (Targets, &Services, Arc<dyn PutObject>, Trust),
     (queue, time, metrics): (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
@@ -663,6 +665,7 @@ fn start_events(
         time,
         logs: &front.logs,
         targets,
+        services,
         buckets,
         trust,
         metrics,

@@ -27,6 +27,7 @@ mod accept;
 mod started;
 mod backlog;
 mod queues;
+mod schedules;
 mod peers;
 mod fixtures;
 mod later;
