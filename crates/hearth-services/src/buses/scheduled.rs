@@ -40,7 +40,7 @@ impl Timed for Buses {
 
     fn timing(&self, arn: &str) -> Option<Timing> {
         let (bus, rule) = named(arn)?;
-        timing_of(&self.find_rule(&bus, &rule).ok()?)
+        timing_of(&*self.find_rule(&bus, &rule).ok()?)
     }
 
     fn entries(&self, arn: &str, occurrence: Occurrence, now: Timestamp) -> Vec<NewEntry> {
