@@ -17,6 +17,7 @@ use hearth_services::buckets::Buckets;
 use hearth_services::buses::Buses;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
+use hearth_services::targets::{Publish, SendMessage};
 use hearth_services::topics::Topics;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
@@ -38,6 +39,7 @@ use crate::error::{AwsError, Protocol};
 use crate::invoke_stream::{self, EventStream};
 use crate::metrics::MetricsPage;
 use crate::s3::{self, ObjectBody};
+use crate::s3_events::{self, EventSources};
 use crate::server::{Admission, serve_connection};
 use crate::{
     buses, caller, events, invoke, lambda as lambda_operations, logs as log_operations, own, query,
@@ -80,6 +82,10 @@ pub struct Front {
     pub scope: Scope,
     /// The services that are served by others.
     pub elsewhere: Elsewhere,
+    /// Who takes messages, wherever it is.
+    pub targets: Destinations,
+    /// Stores elsewhere that post their events.
+    pub event_sources: EventSources,
     /// Whether new work is taken.
     pub admission: watch::Receiver<Admission>,
     /// The owner of changes, which outlive the connection that asked for them.
@@ -88,6 +94,15 @@ pub struct Front {
     pub connections_max: usize,
     /// Memory for the bodies of all requests together.
     pub body_room: BodyRoom,
+}
+
+/// Who takes messages for queues and topics: our own, or others in their place.
+#[derive(Debug, Clone)]
+pub struct Destinations {
+    /// For queues.
+    pub queues: Arc<dyn SendMessage>,
+    /// For topics.
+    pub topics: Arc<dyn Publish>,
 }
 
 /// A request whose body has not been read.
@@ -131,6 +146,9 @@ impl Front {
     async fn route(self: &Arc<Self>, arrived: Arrived) -> Response<AnyBody> {
         if events::is_ours(arrived.head.uri.path()) {
             return whole(events::answer(self, arrived).await);
+        }
+        if s3_events::is_ours(arrived.head.uri.path()) {
+            return whole(s3_events::answer(self, arrived).await);
         }
         if arrived.head.uri.path().starts_with(own::PREFIX) {
             return whole(own::answer(self, &arrived).await);

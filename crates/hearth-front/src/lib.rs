@@ -9,6 +9,7 @@
 //!                                                ├─▶ query       IAM, STS and SNS
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
+//!                                                ├─▶ s3_events   events of stores elsewhere
 //!                                                ├─▶ events      events that wait or were given up
 //!                                                └─▶ own         health, status, metrics, packages
 //!                       error ◀── everything that is refused, as AWS words it
@@ -34,6 +35,7 @@ mod sts;
 mod sns;
 mod buses;
 mod s3;
+pub mod s3_events;
 mod sqs;
 mod logs;
 mod events;

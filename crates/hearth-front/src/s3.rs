@@ -1,7 +1,7 @@
 //! S3's wire: as much of it as brings code into buckets and out of them again.
 //!
 //! ```text
-//!  request ──▶ buckets, objects, listing, multipart, absent ──▶ answer
+//!  request ──▶ buckets, objects, listing, multipart, notifications, absent ──▶ answer
 //!              └─▶ headers, document, body (chunked)            error
 //! ```
 //!
@@ -15,7 +15,7 @@
 //! # Deliberately absent
 //!
 //! Authentication: signatures, also those of chunks and of presigned requests, are not checked.
-//! Tags, policies, access control lists, life cycles, events and uploads by forms. Encryption:
+//! Tags, policies, access control lists, life cycles and uploads by forms. Encryption:
 //! AES256, which every object has on AWS, is accepted and answered, because clients ask for it
 //! always; nothing is encrypted. Keys of KMS and of customers are refused.
 
@@ -24,6 +24,7 @@ mod buckets;
 mod objects;
 mod multipart;
 mod listing;
+mod notifications;
 mod absent;
 mod headers;
 mod body;
@@ -35,7 +36,8 @@ mod error;
 
 use std::sync::Arc;
 
-use hearth_services::buckets::Buckets;
+use hearth_services::buckets::{Buckets, Occasion, host_id};
+use hearth_types::ids::RequestId;
 use hearth_types::names::Scope;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -50,7 +52,7 @@ use self::request::{S3Operation, Target};
 use crate::body::BodyRoom;
 use crate::front::{Arrived, Front};
 use crate::own;
-use crate::server::Admission;
+use crate::server::{Admission, Peer};
 
 /// The operations that are offered.
 pub(crate) const OFFERED: &[&str] = &[
@@ -63,6 +65,7 @@ pub(crate) const OFFERED: &[&str] = &[
     "DeleteObject",
     "DeleteObjects",
     "GetBucketLocation",
+    "GetBucketNotificationConfiguration",
     "GetBucketVersioning",
     "GetObject",
     "HeadBucket",
@@ -73,6 +76,7 @@ pub(crate) const OFFERED: &[&str] = &[
     "ListObjects",
     "ListObjectsV2",
     "ListParts",
+    "PutBucketNotificationConfiguration",
     "PutBucketVersioning",
     "PutObject",
     "UploadPart",
@@ -136,6 +140,7 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Response<Obj
     let mut answer = done.unwrap_or_else(|error| error.render(&method, &resource, id));
     let value = HeaderValue::from_str(&id.to_string()).expect("an id has no odd characters");
     answer.headers_mut().insert(HeaderName::from_static("x-amz-request-id"), value);
+    answer::set(&mut answer, "x-amz-id-2", &host_id(&id.to_string()));
     answer
 }
 
@@ -145,6 +150,8 @@ struct Call {
     buckets: Arc<Buckets>,
     room: BodyRoom,
     scope: Scope,
+    /// Who asks, for those who are told of what they do.
+    occasion: Occasion,
     headers: HeaderMap,
     target: Target,
 }
@@ -168,9 +175,9 @@ impl Call {
 }
 
 async fn perform(front: &Front, arrived: Arrived) -> Result<Answer, S3Error> {
-    let Arrived { scope, head, body, .. } = arrived;
+    let Arrived { id, scope, head, body } = arrived;
     let mut body = Arriving::new(body);
-    let performed = operate(front, (&head, scope), &mut body).await;
+    let performed = operate(front, (&head, scope, id), &mut body).await;
     // A client that waits for leave to send has not sent anything.
     if performed.is_err() && !head.headers.contains_key("expect") {
         body.discard().await;
@@ -180,7 +187,7 @@ async fn perform(front: &Front, arrived: Arrived) -> Result<Answer, S3Error> {
 
 async fn operate(
     front: &Front,
-    (head, scope): (&Parts, Scope),
+    (head, scope, id): (&Parts, Scope, RequestId),
     body: &mut Arriving,
 ) -> Result<Answer, S3Error> {
     if *front.admission.borrow() == Admission::Draining {
@@ -192,6 +199,7 @@ async fn operate(
     let call = Call {
         buckets: Arc::clone(&front.buckets),
         room: front.body_room.clone(),
+        occasion: occasion(head, &scope, id),
         scope,
         headers: head.headers.clone(),
         target,
@@ -205,6 +213,8 @@ async fn operate(
         S3Operation::GetBucketLocation => buckets::location(&call),
         S3Operation::GetBucketVersioning => buckets::versioning(&call),
         S3Operation::PutBucketVersioning => buckets::set_versioning(&call, body).await,
+        S3Operation::GetBucketNotification => notifications::get(&call),
+        S3Operation::PutBucketNotification => notifications::put(front, &call, body).await,
         S3Operation::GetAcl => buckets::acl(&call),
         S3Operation::GetAbsent(absence) => absent::get(&call, absence),
         S3Operation::DeleteAbsent => absent::delete(&call),
@@ -226,6 +236,15 @@ async fn operate(
         S3Operation::CompleteMultipartUpload => multipart::complete(&call, body).await,
         S3Operation::AbortMultipartUpload => multipart::abort(&call).await,
     }
+}
+
+/// Who asks, and from where.
+fn occasion(head: &Parts, scope: &Scope, id: RequestId) -> Occasion {
+    let address = head.extensions.get::<Peer>().map_or(Peer::INSIDE, |peer| peer.0.ip());
+    let trace = head.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+    let trace = trace.map(str::to_owned);
+    let address = address.to_canonical().to_string();
+    Occasion { trace, ..Occasion::of_caller(id.to_string(), &scope.account, address) }
 }
 
 /// Refuses a request that names another owner than the bucket has.

@@ -1,11 +1,13 @@
 //! Accepts connections and serves them, within limits.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_types::limits;
 use hearth_types::tasks::Tasks;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -25,6 +27,15 @@ pub enum Admission {
     Open,
     /// What has begun is finished.
     Draining,
+}
+
+/// Where a request comes from. One that comes from inside an environment has none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl Peer {
+    /// What stands for an environment, which has no network but this server.
+    pub(crate) const INSIDE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 }
 
 /// Serves a listening socket until told to drain; connections finish what they have begun.
@@ -70,7 +81,10 @@ pub(crate) async fn serve_connection(
     mut admission: watch::Receiver<Admission>,
     from: Option<SocketAddr>,
 ) {
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(from) = from {
+            request.extensions_mut().insert(Peer(from));
+        }
         let front = Arc::clone(&front);
         async move { front.answer(request).await }
     });

@@ -168,3 +168,21 @@ pub const EVENT_AGE_SECONDS_DEFAULT: u32 = 86_400;
 /// How many buses one event may pass. Buses whose rules point at each other would pass it on for ever;
 /// an event that goes through more than a few of them was not meant to.
 pub const EVENT_BUSES_MAX: u32 = 5;
+/// AWS: notifications of one bucket.
+pub const BUCKET_NOTIFICATIONS_MAX: usize = 100;
+/// AWS: the prefix or suffix of a notification, in UTF-8: as long as a key.
+pub const NOTIFICATION_FILTER_BYTES_MAX: usize = KEY_BYTES_MAX;
+/// AWS: the id of a notification.
+pub const NOTIFICATION_ID_CHARACTERS_MAX: usize = 255;
+/// How often the delivery of an object's event is tried again. AWS says only that it is delivered; with
+/// the longest pause this is more than a day.
+pub const OBJECT_EVENT_RETRIES_MAX: u32 = 1_000;
+/// How long it is tried: a day, as AWS's event bus does it.
+pub const OBJECT_EVENT_AGE_MILLIS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// Rows of the outbox of buckets that are held in memory until the durable queue has them. Those
+/// beyond, which come while the queue is away, are read from the store again when it is back.
+pub const OUTBOX_ROWS_MAX: usize = 4_096;
+/// How many of them are moved in one change of the queue.
+pub const OUTBOX_ROWS_OF_MOVE_MAX: usize = 256;
+/// How long the outbox waits when the queue or the store has failed, before it tries again.
+pub const OUTBOX_PAUSE_MILLIS: u64 = 500;

@@ -41,7 +41,6 @@ const ABSENT: &[Absence] = &[
     Absence { name: "object-lock",       said: Error("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket") },
     Absence { name: "ownershipControls", said: Error("OwnershipControlsNotFoundError", "The bucket ownership controls were not found") },
     Absence { name: "publicAccessBlock", said: Error("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found") },
-    Absence { name: "notification",      said: Document("NotificationConfiguration") },
     Absence { name: "logging",           said: Document("BucketLoggingStatus") },
     Absence { name: "accelerate",        said: Document("AccelerateConfiguration") },
     Absence { name: "requestPayment",    said: Text("RequestPaymentConfiguration", "Payer", "BucketOwner") },

@@ -1,6 +1,6 @@
 //! What S3 refuses, in its words and with its statuses.
 
-use hearth_services::buckets::BucketError;
+use hearth_services::buckets::{BucketError, NotificationFault};
 use hearth_types::ids::RequestId;
 use hearth_wire::xml::Element;
 use hyper::{Method, StatusCode};
@@ -15,11 +15,13 @@ pub(super) struct S3Error {
     pub(super) code: &'static str,
     pub(super) message: String,
     headers: Vec<(&'static str, String)>,
+    /// What stands in the document beside that.
+    details: Vec<(&'static str, String)>,
 }
 
 impl S3Error {
     pub(super) fn new((status, code): (u16, &'static str), message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), headers: Vec::new() }
+        Self { status, code, message: message.into(), headers: Vec::new(), details: Vec::new() }
     }
 
     pub(super) fn not_implemented(what: &str) -> Self {
@@ -108,12 +110,17 @@ impl S3Error {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let has_body = method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
         let mut answer = if has_body {
-            let document = Element::new("Error").children([
-                Element::text("Code", self.code),
-                Element::text("Message", self.message),
-                Element::text("Resource", resource),
-                Element::text("RequestId", id.to_string()),
-            ]);
+            let details = self.details.into_iter().map(|(name, text)| Element::text(name, text));
+            let document = Element::new("Error")
+                .children([
+                    Element::text("Code", self.code),
+                    Element::text("Message", self.message),
+                ])
+                .children(details)
+                .children([
+                    Element::text("Resource", resource),
+                    Element::text("RequestId", id.to_string()),
+                ]);
             answer::xml_as(status, &document)
         } else {
             answer::empty(status)
@@ -122,6 +129,17 @@ impl S3Error {
             answer::set(&mut answer, name, &value);
         }
         answer
+    }
+}
+
+impl From<NotificationFault> for S3Error {
+    fn from(fault: NotificationFault) -> Self {
+        let NotificationFault { message, argument } = fault;
+        let mut refused = Self::invalid_argument(message);
+        if let Some((name, value)) = argument {
+            refused.details = vec![("ArgumentName", name), ("ArgumentValue", value)];
+        }
+        refused
     }
 }
 

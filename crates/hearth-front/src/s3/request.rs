@@ -20,6 +20,8 @@ pub(super) enum S3Operation {
     GetBucketLocation,
     GetBucketVersioning,
     PutBucketVersioning,
+    GetBucketNotification,
+    PutBucketNotification,
     /// Of a bucket or of an object.
     GetAcl,
     /// A setting that no bucket has.
@@ -206,6 +208,8 @@ fn of_bucket_part(method: &Method, name: &str) -> Result<S3Operation, S3Error> {
         ("GET", "location") => Ok(S3Operation::GetBucketLocation),
         ("GET", "versioning") => Ok(S3Operation::GetBucketVersioning),
         ("PUT", "versioning") => Ok(S3Operation::PutBucketVersioning),
+        ("GET", "notification") => Ok(S3Operation::GetBucketNotification),
+        ("PUT", "notification") => Ok(S3Operation::PutBucketNotification),
         ("GET", "acl") => Ok(S3Operation::GetAcl),
         ("GET", "versions") => Ok(S3Operation::ListObjectVersions),
         ("POST", "delete") => Ok(S3Operation::DeleteObjects),
@@ -302,6 +306,8 @@ mod tests {
             ("POST",   "/b?delete",                  Ok(S3Operation::DeleteObjects)),
             ("POST",   "/b",                         Err("NotImplemented")),
             ("PUT",    "/b?policy",                  Err("NotImplemented")),
+            ("GET",    "/b?notification",            Ok(S3Operation::GetBucketNotification)),
+            ("PUT",    "/b?notification",            Ok(S3Operation::PutBucketNotification)),
             ("GET",    "/b?inventory",               Err("NotImplemented")),
             ("DELETE", "/b?policy",                  Ok(S3Operation::DeleteAbsent)),
             ("DELETE", "/b?logging",                 Err("NotImplemented")),
