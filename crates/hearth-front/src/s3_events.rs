@@ -201,9 +201,12 @@ mod tests {
 
     #[test]
     fn a_token_may_stand_behind_its_scheme() {
-        for (header, token) in
-            [("Bearer abc", "abc"), ("bearer  abc", "abc"), ("abc", "abc"), ("Basic abc", "Basic abc")]
-        {
+        for (header, token) in [
+            ("Bearer abc", "abc"),
+            ("bearer  abc", "abc"),
+            ("abc", "abc"),
+            ("Basic abc", "Basic abc"),
+        ] {
             assert_eq!(token_of(header), token);
         }
     }

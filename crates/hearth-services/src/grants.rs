@@ -239,9 +239,7 @@ mod tests {
 
     #[test]
     fn what_grants_and_what_does_not() {
-        let on = |operator: &str, key: &str, value: &str| {
-            json!({ "Condition": { operator: { key: value } } })
-        };
+        let on = |operator: &str, key: &str, value: &str| json!({ "Condition": { operator: { key: value } } });
         #[rustfmt::skip]
         let rows = [
             ("the plain one",          json!({}),                                                          true),

@@ -19,7 +19,7 @@ use hearth_environment::driver::Shared;
 use hearth_events::Events;
 use hearth_front::body::BodyRoom;
 use hearth_front::elsewhere::Elsewhere;
-use hearth_front::front::{Front, InsideGateway};
+use hearth_front::front::{Destinations, Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
 use hearth_front::server::{self, Admission};
 use hearth_iam::Iam;
@@ -86,6 +86,7 @@ pub(crate) struct Server {
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
     queues: Arc<Queues>,
+    buckets: Arc<Buckets>,
     store: Sqlite,
     queue: Arc<dyn Queue>,
     /// Connections and environments.
@@ -116,6 +117,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let stores = Stores::open(config, &directories, &clock).await?;
     let place = (directories.topics.clone(), address);
     let services = stores.services(place, &metrics, (&clock, &tasks)).await?;
+    let targets = remotes.over(services.targets());
     let Stores { logs, store, queue, packages, runtimes, iam, buckets, objects } = stores;
 
     let gateway = Arc::new(InsideGateway::default());
@@ -132,7 +134,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         control,
         iam,
         objects: objects.source,
-        buckets,
+        buckets: Arc::clone(&buckets),
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
@@ -141,6 +143,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
+        targets: destinations(&targets),
+        event_sources: config.s3_events.0.clone(),
         admission: admitted.clone(),
         tasks: tasks.clone(),
         connections_max: descriptors.connections(),
@@ -148,8 +152,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), objects.taker);
-    let events = start_events(config, &front, targets, (&queue, &metrics));
+    let events = start_events(config, &front, (targets, objects.taker), (&queue, &metrics));
     tasks.spawn("front door", server::serve(listener, front, admitted, tasks.clone()));
     Ok(Server {
         address,
@@ -159,6 +162,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         sandbox,
         logs,
         queues: services.queues,
+        buckets,
         store,
         queue,
         tasks,
@@ -182,6 +186,8 @@ impl Server {
         self.events.close();
         self.queues.close();
         self.scheduler.close(self.drain).await;
+        // Functions that have just ended may have put objects.
+        self.buckets.close();
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
         let ended = tokio::task::spawn_blocking(move || {
@@ -335,6 +341,7 @@ impl Stores {
     ) -> anyhow::Result<Services> {
         let records = Arc::new(self.store.clone());
         let queue = &self.queue;
+        self.buckets.start_notifying(Arc::clone(queue), tasks);
         Services::open(services::Parts { records, queue, metrics, clock, tasks, topics, address })
             .await
     }
@@ -361,6 +368,11 @@ impl Objects {
         let remote = Arc::new(remote.context("`s3_endpoint` cannot be used")?);
         Ok(Self { source: Arc::clone(&remote) as _, taker: remote as _ })
     }
+}
+
+/// Those who are told of what happens in buckets.
+fn destinations(targets: &Targets) -> Destinations {
+    Destinations { queues: Arc::clone(&targets.queues), topics: Arc::clone(&targets.topics) }
 }
 
 /// The services that are asked in place of our own queues, topics and buses.

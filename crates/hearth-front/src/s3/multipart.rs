@@ -147,7 +147,8 @@ pub(super) async fn complete(call: &Call, body: &mut Arriving) -> Result<Answer,
         return Err(S3Error::malformed_xml());
     }
     let condition = headers::condition(call)?;
-    let complete = Complete { parts, checksums, condition, checksum };
+    let occasion = call.occasion.clone();
+    let complete = Complete { parts, checksums, condition, checksum, occasion };
     let stored = call.buckets.complete_upload(&name, complete).await?;
     let host = call.header("host").unwrap_or_default();
     let document = answer::root("CompleteMultipartUploadResult")

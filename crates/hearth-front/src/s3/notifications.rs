@@ -282,7 +282,10 @@ mod tests {
             configuration.notifications.iter().map(|one| one.destination.arn()).collect();
         assert_eq!(arns, ["arn:t", "arn:q", "arn:f"]);
         let filter = &configuration.notifications[1].filter;
-        assert_eq!((filter.prefix.as_deref(), filter.suffix.as_deref()), (Some("in/"), Some(".jpg")));
+        assert_eq!(
+            (filter.prefix.as_deref(), filter.suffix.as_deref()),
+            (Some("in/"), Some(".jpg"))
+        );
         assert_eq!(document(&configuration).write(), WHOLE);
         assert!(of("<NotificationConfiguration/>").unwrap().is_empty());
     }
@@ -302,13 +305,16 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused() {
         let queue = |inner: &str| {
-            format!("<NotificationConfiguration><QueueConfiguration>{inner}</QueueConfiguration></NotificationConfiguration>")
+            format!(
+                "<NotificationConfiguration><QueueConfiguration>{inner}</QueueConfiguration></NotificationConfiguration>"
+            )
         };
-        let rule = |name: &str| {
-            format!("<FilterRule><Name>{name}</Name><Value>x</Value></FilterRule>")
-        };
+        let rule =
+            |name: &str| format!("<FilterRule><Name>{name}</Name><Value>x</Value></FilterRule>");
         let filtered = |rules: &str| {
-            queue(&format!("<Queue>a</Queue><Event>s3:ObjectCreated:*</Event><Filter><S3Key>{rules}</S3Key></Filter>"))
+            queue(&format!(
+                "<Queue>a</Queue><Event>s3:ObjectCreated:*</Event><Filter><S3Key>{rules}</S3Key></Filter>"
+            ))
         };
         #[rustfmt::skip]
         let rows = [

@@ -41,6 +41,8 @@ fn put_of(call: &Call) -> Result<Put, S3Error> {
         key: call.key().to_owned(),
         metadata: headers::metadata(&call.headers),
         condition: headers::condition(call)?,
+        occasion: call.occasion.clone(),
+        ..Put::default()
     })
 }
 
@@ -168,7 +170,7 @@ pub(super) fn tagging(call: &Call) -> Result<Answer, S3Error> {
 
 pub(super) async fn delete(call: &Call) -> Result<Answer, S3Error> {
     refuse_conditions(call)?;
-    let deleted = call.buckets.delete_object(&name(call)).await?;
+    let deleted = call.buckets.delete_object(&name(call), &call.occasion).await?;
     let mut answer = answer::empty(StatusCode::NO_CONTENT);
     describe(&mut answer, deleted.version.as_deref(), None);
     if deleted.is_marker {
@@ -214,7 +216,7 @@ async fn delete_one(call: &Call, key: &str, version: Option<&str>) -> Result<Ele
         let version = version.map(|version| Element::text("VersionId", version));
         Element::new(element).child(Element::text("Key", key)).children(version)
     };
-    match call.buckets.delete_object(&name).await {
+    match call.buckets.delete_object(&name, &call.occasion).await {
         Ok(deleted) if deleted.is_marker => Ok(about("Deleted")
             .child(Element::text("DeleteMarker", "true"))
             .children(deleted.version.map(|id| Element::text("DeleteMarkerVersionId", id)))),

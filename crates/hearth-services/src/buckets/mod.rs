@@ -1,8 +1,9 @@
 //! Our own buckets: what S3 does with buckets and objects, in records and files.
 //!
 //! ```text
-//!  objects, multipart ──┬─▶ record    what is remembered, and the rules of versions
-//!  listing ─────────────┘
+//!  objects, multipart ──┬─▶ changes   a record, together with what is told of it (notifications)
+//!  listing ─────────────┤
+//!                       ├─▶ record    what is remembered, and the rules of versions
 //!                       └─▶ content   the bytes, one file for each version and part
 //! ```
 //!
@@ -13,10 +14,12 @@
 //! 2. Bytes go from the caller to a file and back in chunks; no object is held in memory.
 //! 3. Bytes that no record speaks of are removed, at the latest when the buckets are opened.
 //! 4. The name of a bucket is unique among all accounts and regions.
+//! 5. Those whom a bucket notifies are told of each change at least once, in whatever moment the
+//!    process is killed.
 //!
 //! # Deliberately absent
 //!
-//! Policies, access control, tags, life cycles, events. Encryption: the files are as plain as the
+//! Policies, access control, tags, life cycles. Encryption: the files are as plain as the
 //! file system that they are in. Callers are not authenticated,
 //! so every caller may use every bucket; only [`Buckets::list`] and code for functions look at
 //! whose or where it is.
@@ -27,6 +30,10 @@ pub use error::BucketError;
 pub use listing::{List, ListedVersion, Listing, VersionListing};
 pub use multipart::{Complete, UploadName};
 pub use names::is_bucket_name;
+pub use notifications::{
+    Destination, EventKind, EventPattern, KeyFilter, Notification, NotificationConfiguration,
+    NotificationFault, Occasion, SUBJECT, host_id, test_event,
+};
 pub use objects::{Condition, Deleted, Found, ObjectName, Put, Source, Stored};
 pub use record::{
     BucketRecord, Metadata, NULL_VERSION, Object, PartRecord, UploadRecord, VersionRecord,
@@ -36,6 +43,8 @@ pub use record::{
 mod objects;
 mod multipart;
 mod listing;
+mod changes;
+mod notifications;
 mod names;
 mod record;
 mod content;
@@ -50,11 +59,14 @@ use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use hearth_store::collection::Collection;
 use hearth_store::error::StoreError;
+use hearth_store::queue::Queue;
 use hearth_store::records::Records;
 use hearth_types::names::Scope;
+use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
 
 use self::content::Contents;
+use self::notifications::{Outbox, Sequencers};
 use self::record::ObjectRecord;
 use crate::limits::BUCKETS_MAX;
 
@@ -69,6 +81,11 @@ pub struct Buckets {
     uploads: Collection<UploadRecord>,
     /// By bucket, upload and number.
     parts: Collection<PartRecord>,
+    /// By the name of the bucket. One that notifies nobody has none.
+    notifications: Collection<NotificationConfiguration>,
+    /// What is to be told and is not in the durable queue yet.
+    outbox: Outbox,
+    sequencers: Sequencers,
     /// Who has the name.
     owners: RwLock<BTreeMap<String, Scope>>,
     /// Uploads that are being completed, and whose turn it is.
@@ -97,17 +114,23 @@ impl Buckets {
         records: Arc<dyn Records>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, BucketError> {
+        let outbox = Outbox::new(Arc::clone(&records));
         let opened = async {
             Ok::<_, StoreError>((
                 Collection::<BucketRecord>::open("bucket", Arc::clone(&records)).await?,
                 Collection::<ObjectRecord>::open("bucket-object", Arc::clone(&records)).await?,
                 Collection::<UploadRecord>::open("bucket-upload", Arc::clone(&records)).await?,
-                Collection::<PartRecord>::open("bucket-part", records).await?,
+                Collection::<PartRecord>::open("bucket-part", Arc::clone(&records)).await?,
+                Collection::<NotificationConfiguration>::open("bucket-notification", records)
+                    .await?,
             ))
         };
-        let (buckets, objects, uploads, parts) = opened.await.map_err(BucketError::Store)?;
+        let (buckets, objects, uploads, parts, notifications) =
+            opened.await.map_err(BucketError::Store)?;
         let mut wanted: HashSet<_> = parts.all().iter().map(|part| part.content).collect();
-        for record in objects.all() {
+        let all = objects.all();
+        let sequencers = changes::sequencers_behind(all.iter().map(|record| &**record));
+        for record in all {
             let objects = record.versions.iter().filter_map(|version| version.object.as_ref());
             wanted.extend(objects.map(|object| object.content));
         }
@@ -118,7 +141,33 @@ impl Buckets {
         let owners = of_all.iter().map(|bucket| (bucket.name.clone(), bucket.scope.clone()));
         let owners = RwLock::new(owners.collect());
         let completing = Mutex::default();
-        Ok(Self { buckets, objects, uploads, parts, owners, completing, contents, clock })
+        Ok(Self {
+            buckets,
+            objects,
+            uploads,
+            parts,
+            notifications,
+            outbox,
+            sequencers,
+            owners,
+            completing,
+            contents,
+            clock,
+        })
+    }
+
+    /// Begins to hand on what is to be told of changes, and what a killed process has left of that,
+    /// until [`Buckets::close`]. What happens before is kept until then.
+    pub fn start_notifying(self: &Arc<Self>, queue: Arc<dyn Queue>, tasks: &Tasks) {
+        let buckets = Arc::clone(self);
+        tasks.spawn("notifications of buckets", async move {
+            buckets.outbox.run(queue.as_ref(), buckets.clock.as_ref()).await;
+        });
+    }
+
+    /// Ends what [`Buckets::start_notifying`] began, when it has handed on what it has.
+    pub fn close(&self) {
+        self.outbox.close();
     }
 
     /// Makes a bucket.
@@ -190,6 +239,9 @@ impl Buckets {
         for upload in self.uploads_of(&bucket) {
             self.forget_upload(&bucket, &upload.id).await?;
         }
+        // First: the next bucket of this name must not have them.
+        let removed = self.notifications.remove(&bucket.scope, name).await;
+        removed.map_err(BucketError::Store)?;
         self.buckets.remove(&bucket.scope, name).await.map_err(BucketError::Store)?;
         self.owners_mut().remove(name);
         Ok(())

@@ -18,6 +18,7 @@ use super::checksum::Checksum;
 use super::content::{Expected, NewContent, compare, hex};
 use super::error::BucketError;
 use super::names::check_key;
+use super::notifications::{EventKind, Occasion};
 use super::objects::{Condition, Put, Source, Stored};
 use super::record::{BucketRecord, Metadata, PartRecord, UploadRecord, new_id};
 use super::{Buckets, record_name};
@@ -45,6 +46,8 @@ pub struct Complete {
     pub condition: Condition,
     /// The checksum of the whole object.
     pub checksum: Option<Checksum>,
+    /// Who asks for it.
+    pub occasion: Occasion,
 }
 
 impl Buckets {
@@ -180,7 +183,7 @@ impl Buckets {
         upload: &UploadName,
         complete: Complete,
     ) -> Result<Stored, BucketError> {
-        let Complete { parts: named, checksums, condition, checksum: given } = complete;
+        let Complete { parts: named, checksums, condition, checksum: given, occasion } = complete;
         let turn = self.turn(&upload.id);
         let _completing = turn.lock().await;
         if let Some(stored) = self.completed(upload)? {
@@ -228,6 +231,8 @@ impl Buckets {
             key: record.key.clone(),
             metadata: record.metadata.clone(),
             condition,
+            kind: EventKind::CompleteUpload,
+            occasion,
         };
         let stored = self.put_while_writing(put, content, Some(record.id.clone())).await?;
         self.forget_upload(&bucket, &record.id).await?;

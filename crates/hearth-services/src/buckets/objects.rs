@@ -8,10 +8,12 @@ use hearth_types::time::Timestamp;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
+use super::changes::Event;
 use super::checksum::Checksum;
 use super::content::{Expected, NewContent, Receiving};
 use super::error::BucketError;
 use super::names::check_key;
+use super::notifications::{EventKind, Occasion};
 use super::record::{
     BucketRecord, Metadata, NULL_VERSION, Object, ObjectRecord, VersionRecord, Versioning,
 };
@@ -53,6 +55,10 @@ pub struct Put {
     pub metadata: Metadata,
     /// What must be true of the key.
     pub condition: Condition,
+    /// How it comes to be.
+    pub kind: EventKind,
+    /// Who asks for it.
+    pub occasion: Occasion,
 }
 
 /// What must be true of a key when it is written.
@@ -151,7 +157,7 @@ impl Buckets {
         content: NewContent,
         upload: Option<String>,
     ) -> Result<Stored, BucketError> {
-        let Put { bucket, key, metadata, condition } = put;
+        let Put { bucket, key, metadata, condition, kind, occasion } = put;
         check_key(&key)?;
         metadata.check()?;
         let bucket = self.bucket(&bucket)?;
@@ -174,8 +180,11 @@ impl Buckets {
         let unwanted = record.add(VersionRecord { id, modified, object: Some(object), upload })?;
         // A store that fails may have the record nevertheless.
         place.keep();
-        let kept = self.objects.put(&bucket.scope, &name, record).await;
-        kept.map_err(BucketError::Store)?;
+        let object = Some((size, etag.as_str()));
+        let version_seen = version.as_deref();
+        let occasion = &occasion;
+        let event = Event { kind, version: version_seen, object, at: modified, occasion };
+        self.keep(&bucket, record, event).await?;
         self.contents.remove(unwanted).await;
         Ok(Stored { version, etag, modified, checksum })
     }
@@ -243,7 +252,8 @@ impl Buckets {
         let Object { size, etag, checksum, metadata: of_source, .. } = found.object.clone();
         let place = linked.map_err(BucketError::during("copy an object"))?;
         let content = NewContent { place, size, etag, checksum };
-        let put = Put { metadata: metadata.unwrap_or(of_source), ..put };
+        let metadata = metadata.unwrap_or(of_source);
+        let put = Put { metadata, kind: EventKind::Copy, ..put };
         let stored = self.put_while_writing(put, content, None).await?;
         Ok((found, stored))
     }
@@ -253,7 +263,11 @@ impl Buckets {
     /// # Errors
     ///
     /// If there is no bucket, or the store failed.
-    pub async fn delete_object(&self, name: &ObjectName) -> Result<Deleted, BucketError> {
+    pub async fn delete_object(
+        &self,
+        name: &ObjectName,
+        occasion: &Occasion,
+    ) -> Result<Deleted, BucketError> {
         check_key(&name.key)?;
         let _writing = self.objects.writing().await;
         let bucket = self.bucket(&name.bucket)?;
@@ -262,41 +276,42 @@ impl Buckets {
         let mut record = before
             .as_deref()
             .map_or_else(|| ObjectRecord::new(&bucket.name, &name.key), Clone::clone);
-        let (deleted, unwanted) = match (&name.version, bucket.versioning) {
+        let at = self.clock.now();
+        let (deleted, unwanted, kind) = match (&name.version, bucket.versioning) {
             (Some(id), _) => {
                 let taken = record.take(id);
                 let is_marker = taken.as_ref().is_some_and(|taken| taken.object.is_none());
                 let unwanted = taken.and_then(|taken| taken.object).map(|object| object.content);
-                (Deleted { version: Some(id.clone()), is_marker }, unwanted)
+                let deleted = Deleted { version: Some(id.clone()), is_marker };
+                (deleted, unwanted, EventKind::Delete)
             }
             (None, Versioning::Never) => {
                 let taken = record.take(NULL_VERSION).and_then(|taken| taken.object);
-                (Deleted::default(), taken.map(|object| object.content))
+                (Deleted::default(), taken.map(|object| object.content), EventKind::Delete)
             }
             (None, versioning @ (Versioning::Enabled | Versioning::Suspended)) => {
                 let id = versioning.next_version();
                 let version = Some(id.clone());
-                let modified = self.clock.now();
-                let marker = VersionRecord { id, modified, object: None, upload: None };
-                (Deleted { version, is_marker: true }, record.add(marker)?)
+                let marker = VersionRecord { id, modified: at, object: None, upload: None };
+                let deleted = Deleted { version, is_marker: true };
+                (deleted, record.add(marker)?, EventKind::DeleteMarker)
             }
         };
-        match before {
-            Some(_) if record.versions.is_empty() => {
-                let removed = self.objects.remove(&bucket.scope, &record_name).await;
-                removed.map_err(BucketError::Store)?;
-            }
-            None if record.versions.is_empty() => {}
-            before if before.as_deref() == Some(&record) => {}
-            _changed => {
-                let kept = self.objects.put(&bucket.scope, &record_name, record).await;
-                kept.map_err(BucketError::Store)?;
-            }
+        let is_as_before =
+            before.as_deref().map_or(record.versions.is_empty(), |before| *before == record);
+        if !is_as_before {
+            let version = deleted.version.as_deref().and_then(|id| bucket.versioning.shown(id));
+            let version = version.as_deref();
+            let event = Event { kind, version, object: None, at, occasion };
+            self.keep(&bucket, record, event).await?;
         }
         self.contents.remove(unwanted).await;
         Ok(deleted)
     }
 }
+
+/// Who puts what this server delivers: records of events.
+const LAMBDA: &str = "lambda.amazonaws.com";
 
 const COPIED_TO_ITSELF: &str = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
 
@@ -352,7 +367,8 @@ impl PutObject for Buckets {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
             metadata: Metadata { headers: BTreeMap::from([content_type]), ..Metadata::default() },
-            condition: Condition::None,
+            occasion: Occasion::of_service(LAMBDA),
+            ..Put::default()
         };
         let stored = async {
             // Asked before anything is written: bytes that go nowhere are a waste.

@@ -1,5 +1,7 @@
 //! The buckets as a whole, on a directory and a database.
 
+mod notifying;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -190,7 +192,7 @@ async fn versions_are_kept_and_deleted_one_by_one() {
     }
     assert_eq!(get(&buckets, &name("key")).await.unwrap(), b"second");
 
-    let marker = buckets.delete_object(&name("key")).await.unwrap();
+    let marker = buckets.delete_object(&name("key"), &Occasion::default()).await.unwrap();
     assert!(marker.is_marker);
     let marker = marker.version.unwrap();
     assert_eq!(get(&buckets, &name("key")).await, Err("NoSuchKey".to_owned()));
@@ -210,13 +212,19 @@ async fn versions_are_kept_and_deleted_one_by_one() {
     let refused = buckets.delete("bucket").await.unwrap_err();
     assert!(matches!(refused, BucketError::BucketHasVersions));
 
-    assert!(buckets.delete_object(&version("key", &marker)).await.unwrap().is_marker);
+    assert!(
+        buckets
+            .delete_object(&version("key", &marker), &Occasion::default())
+            .await
+            .unwrap()
+            .is_marker
+    );
     assert_eq!(get(&buckets, &name("key")).await.unwrap(), b"second");
     buckets.set_versioning("bucket", Versioning::Suspended).await.unwrap();
     assert_eq!(put(&buckets, "key", b"again").await.version.as_deref(), Some("null"));
     assert_eq!(get(&buckets, &version("key", "null")).await.unwrap(), b"again");
     for id in ["null", &*first, &*second] {
-        buckets.delete_object(&version("key", id)).await.unwrap();
+        buckets.delete_object(&version("key", id), &Occasion::default()).await.unwrap();
     }
     assert_eq!(files(directory.path()), 0);
     buckets.delete("bucket").await.unwrap();
@@ -243,7 +251,7 @@ async fn a_copy_does_not_need_its_source() {
     let (directory, buckets) = with_bucket().await;
     put(&buckets, "one", b"bytes").await;
     buckets.copy(&source("one"), put_of("two"), None).await.unwrap();
-    buckets.delete_object(&name("one")).await.unwrap();
+    buckets.delete_object(&name("one"), &Occasion::default()).await.unwrap();
     assert_eq!(get(&buckets, &name("two")).await.unwrap(), b"bytes");
     assert_eq!(files(directory.path()), 1);
     let itself = buckets.copy(&source("two"), put_of("two"), None).await;

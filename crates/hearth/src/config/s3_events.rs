@@ -65,7 +65,8 @@ fn source_of(source: &Value) -> Result<EventSource, String> {
         None => None,
     };
     let functions = functions.filter(|arns| !arns.is_empty() && arns.iter().all(|arn| is_arn(arn)));
-    let functions = functions.ok_or("`function` must be the ARN of a function, or a list of some")?;
+    let functions =
+        functions.ok_or("`function` must be the ARN of a function, or a list of some")?;
     let functions = functions.into_iter().map(str::to_owned).collect();
     Ok(EventSource { token: token.to_owned(), functions })
 }

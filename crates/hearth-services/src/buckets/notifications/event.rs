@@ -146,9 +146,8 @@ impl Sequencers {
     pub(in crate::buckets) fn next(&self, now: Timestamp) -> Sequencer {
         let of_now = now.0.saturating_mul(Self::OF_MILLISECOND);
         let next = |last: u64| last.saturating_add(1).max(of_now);
-        let before = self.last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| {
-            Some(next(last))
-        });
+        let before =
+            self.last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(next(last)));
         let (Ok(before) | Err(before)) = before;
         Sequencer(next(before))
     }

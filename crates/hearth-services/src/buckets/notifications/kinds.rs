@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 /// What happened to an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EventKind {
     /// It was put.
+    #[default]
     Put,
     /// It was put by a form.
     Post,

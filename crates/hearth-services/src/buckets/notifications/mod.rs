@@ -23,9 +23,8 @@ mod rules;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use event::Happened;
+pub(super) use event::{Happened, Posting, Sequencers};
 pub use event::{Occasion, SUBJECT, host_id, test_event};
-pub(super) use event::{Posting, Sequencers};
 pub use kinds::{EventKind, EventPattern};
 pub(super) use outbox::{Outbox, Row};
 pub use rules::NotificationFault;

@@ -40,7 +40,8 @@ impl NotificationFault {
 }
 
 const AMBIGUOUS: &str = "Configuration is ambiguously defined. Cannot have overlapping suffixes in two rules if the prefixes are overlapping for the same event type.";
-const ELSEWHERE: &str = "The notification destination service region is not valid for the bucket location constraint";
+const ELSEWHERE: &str =
+    "The notification destination service region is not valid for the bucket location constraint";
 
 impl NotificationConfiguration {
     /// Whether it can be that of a bucket that is whose and where this says.
@@ -100,7 +101,8 @@ impl Notification {
     }
 
     fn is_told_of_the_same(&self, other: &Self) -> bool {
-        let shares = self.events.iter().any(|one| other.events.iter().any(|two| one.overlaps(*two)));
+        let shares =
+            self.events.iter().any(|one| other.events.iter().any(|two| one.overlaps(*two)));
         shares && self.filter.overlaps(&other.filter)
     }
 }
@@ -239,7 +241,8 @@ mod tests {
         ];
         for (notifications, expected) in rows {
             let found = fault(notifications.clone()).unwrap_or_default();
-            let as_expected = found.starts_with(expected) && found.is_empty() == expected.is_empty();
+            let as_expected =
+                found.starts_with(expected) && found.is_empty() == expected.is_empty();
             assert!(as_expected, "{notifications:?}: {found}");
         }
         let many = (0..=BUCKET_NOTIFICATIONS_MAX).map(|number| {

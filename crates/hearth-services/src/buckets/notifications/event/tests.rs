@@ -22,10 +22,8 @@ fn occasion() -> Occasion {
 }
 
 fn told_of_all(destination: Destination) -> NotificationConfiguration {
-    let events =
-        ["ObjectCreated", "ObjectRemoved", "ObjectTagging", "LifecycleExpiration"].map(|group| {
-            EventPattern::parse(&format!("s3:{group}:*")).unwrap()
-        });
+    let events = ["ObjectCreated", "ObjectRemoved", "ObjectTagging", "LifecycleExpiration"]
+        .map(|group| EventPattern::parse(&format!("s3:{group}:*")).unwrap());
     let notification = Notification {
         id: "all".to_owned(),
         destination,
