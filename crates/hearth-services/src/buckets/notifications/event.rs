@@ -115,10 +115,20 @@ pub fn test_event(bucket: &str, request: &str, now: Timestamp) -> String {
 }
 
 /// Where an event of a key stands among the others of that key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::buckets) struct Sequencer(u64);
 
 impl Sequencer {
+    /// As the shelf keeps it.
+    pub(in crate::buckets) fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The same, read back.
+    pub(super) fn of_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// Sixteen digits, so that texts compare as numbers do.
     pub(in crate::buckets) fn text(self) -> String {
         format!("{:016X}", self.0)
@@ -137,10 +147,9 @@ impl Sequencers {
     /// What a millisecond counts for: so many events can have one without getting ahead of time.
     const OF_MILLISECOND: u64 = 1 << 16;
 
-    /// Gives out none that is not after this time.
-    pub(in crate::buckets) fn after(&self, time: Timestamp) {
-        let last = time.plus_millis(1).0.saturating_mul(Self::OF_MILLISECOND);
-        self.last.fetch_max(last, Ordering::AcqRel);
+    /// Gives out none that is not greater than this.
+    pub(in crate::buckets) fn above(&self, number: u64) {
+        self.last.fetch_max(number, Ordering::AcqRel);
     }
 
     pub(in crate::buckets) fn next(&self, now: Timestamp) -> Sequencer {

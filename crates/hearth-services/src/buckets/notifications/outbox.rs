@@ -25,47 +25,38 @@ use std::time::Duration;
 
 use hearth_store::error::StoreError;
 use hearth_store::queue::{Batch, Queue};
-use hearth_store::records::{Change, RecordKey, Records};
-use hearth_types::names::Scope;
+use hearth_store::shelf::{Shelf, Write};
 use hearth_types::time::Clock;
 use tokio::sync::Notify;
 
 use super::event::{Posting, Sequencer};
 use crate::limits::{OUTBOX_PAUSE_MILLIS, OUTBOX_ROWS_MAX, OUTBOX_ROWS_OF_MOVE_MAX};
 
-/// The kind of the rows among the records.
-const KIND: &str = "bucket-outbox";
-
 /// What is to be sent because of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::buckets) struct Row {
-    key: RecordKey,
+    sequencer: Sequencer,
     postings: Vec<Posting>,
 }
 
 impl Row {
     /// A row of an event of this sequencer; none if there is nothing to be sent.
-    pub(in crate::buckets) fn new(
-        scope: &Scope,
-        sequencer: Sequencer,
-        postings: Vec<Posting>,
-    ) -> Option<Self> {
-        let key = RecordKey { kind: KIND, scope: scope.clone(), name: sequencer.text() };
-        (!postings.is_empty()).then_some(Self { key, postings })
+    pub(in crate::buckets) fn new(sequencer: Sequencer, postings: Vec<Posting>) -> Option<Self> {
+        (!postings.is_empty()).then_some(Self { sequencer, postings })
     }
 
     /// What is to be done together with the change that it is about.
-    pub(in crate::buckets) fn change(&self) -> Change {
+    pub(in crate::buckets) fn write(&self) -> Write {
         let document = serde_json::to_string(&self.postings);
         let document = document.expect("deliveries can be written as JSON");
-        Change::Put { key: self.key.clone(), document }
+        Write::PutNote(self.sequencer.number(), document)
     }
 }
 
 /// Rows that the queue does not have yet.
 #[derive(Debug)]
 pub(in crate::buckets) struct Outbox {
-    records: Arc<dyn Records>,
+    shelf: Arc<Shelf>,
     waiting: Mutex<Waiting>,
     more: Notify,
 }
@@ -92,10 +83,10 @@ enum Moved {
 }
 
 impl Outbox {
-    pub(in crate::buckets) fn new(records: Arc<dyn Records>) -> Self {
+    pub(in crate::buckets) fn new(shelf: Arc<Shelf>) -> Self {
         // What a process has left that was killed is found by the first look.
         let waiting = Waiting { rows: VecDeque::new(), beyond: true, phase: Phase::Open };
-        Self { records, waiting: Mutex::new(waiting), more: Notify::new() }
+        Self { shelf, waiting: Mutex::new(waiting), more: Notify::new() }
     }
 
     /// Takes a row that is in the store.
@@ -159,7 +150,7 @@ struct Mover<'a> {
     queue: &'a dyn Queue,
     clock: &'a dyn Clock,
     /// Rows that the queue has and that are still in the store.
-    removals: Vec<Change>,
+    removals: Vec<Write>,
     /// How many rows are in the store that this version does not understand.
     unreadable: usize,
 }
@@ -179,14 +170,15 @@ impl Mover<'_> {
             self.put_back(rows);
             return Err(error);
         }
-        self.removals = rows.into_iter().map(|row| Change::Remove { key: row.key }).collect();
+        let ids = rows.into_iter().map(|row| row.sequencer.number());
+        self.removals = ids.map(Write::RemoveNote).collect();
         self.remove().await?;
         Ok(Moved::Some)
     }
 
     async fn remove(&mut self) -> Result<(), StoreError> {
         if !self.removals.is_empty() {
-            self.outbox.records.apply(&self.removals).await?;
+            self.outbox.shelf.apply(self.removals.clone()).await?;
             self.removals.clear();
         }
         Ok(())
@@ -214,21 +206,19 @@ impl Mover<'_> {
     /// Reads rows that are in the store, as many as fit.
     async fn read(&mut self) -> Result<(), StoreError> {
         let items = OUTBOX_ROWS_MAX + self.unreadable;
-        let found = self.outbox.records.first(KIND, items).await?;
+        let found = self.outbox.shelf.notes(items).await?;
         let is_all = found.len() < items;
         let (mut rows, mut unreadable) = (VecDeque::new(), 0);
-        for record in found {
-            match serde_json::from_str(&record.document) {
+        for (id, document) in found {
+            match serde_json::from_str(&document) {
                 Ok(postings) => {
-                    let key = RecordKey { kind: KIND, scope: record.scope, name: record.name };
-                    rows.push_back(Row { key, postings });
+                    rows.push_back(Row { sequencer: Sequencer::of_number(id), postings });
                 }
                 // Written by another version of this program, which may be back.
                 Err(error) => {
                     unreadable += 1;
                     if unreadable > self.unreadable {
-                        let name = &record.name;
-                        tracing::error!(%error, name, "a notification cannot be understood");
+                        tracing::error!(%error, id, "a notification cannot be understood");
                     }
                 }
             }
@@ -237,8 +227,8 @@ impl Mover<'_> {
         let mut waiting = self.outbox.waiting();
         waiting.beyond |= !is_all;
         // Some have come meanwhile, and may have been read as well.
-        let read: HashSet<String> = rows.iter().map(|row: &Row| row.key.name.clone()).collect();
-        waiting.rows.retain(|row| !read.contains(&row.key.name));
+        let read: HashSet<Sequencer> = rows.iter().map(|row: &Row| row.sequencer).collect();
+        waiting.rows.retain(|row| !read.contains(&row.sequencer));
         rows.append(&mut waiting.rows);
         waiting.rows = rows;
         Ok(())

@@ -1,10 +1,7 @@
 //! What is told of changes, and that it is told whenever the process is killed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use async_trait::async_trait;
 use hearth_store::queue::memory::MemoryQueue;
-use hearth_store::records::{Change, Record, RecordKey};
+use hearth_store::shelf::Write;
 use serde_json::Value;
 
 use super::*;
@@ -12,7 +9,6 @@ use crate::delivery::LANE_KIND;
 use crate::limits::{OUTBOX_ROWS_MAX, OUTBOX_ROWS_OF_MOVE_MAX};
 
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
-const OUTBOX: &str = "bucket-outbox";
 
 fn told(prefix: &str) -> NotificationConfiguration {
     let events =
@@ -44,8 +40,8 @@ fn events(queue: &MemoryQueue) -> Vec<(String, String)> {
     read.collect()
 }
 
-async fn left(store: &impl Records) -> usize {
-    store.all(OUTBOX).await.unwrap().len()
+async fn left(buckets: &Buckets) -> usize {
+    buckets.shelf.notes(usize::MAX).await.unwrap().len()
 }
 
 #[tokio::test]
@@ -57,16 +53,17 @@ async fn what_was_answered_is_told_after_a_crash() {
     put(&buckets, "in/a", b"one").await;
     put(&buckets, "in/b", b"two").await;
     // Killed: nobody has moved anything.
+    assert_eq!(left(&buckets).await, 2);
+    buckets.finish().await;
     drop(buckets);
-    assert_eq!(left(&store).await, 2);
     store.close().await;
 
-    let (buckets, store) = open(directory.path()).await;
+    let (buckets, _store) = open(directory.path()).await;
     let queue = MemoryQueue::default();
     moved(&buckets, &queue).await;
     let names: Vec<String> = events(&queue).into_iter().map(|(_, key)| key).collect();
     assert_eq!(names, ["in/a", "in/b"]);
-    assert_eq!(left(&store).await, 0);
+    assert_eq!(left(&buckets).await, 0);
     moved(&buckets, &queue).await;
     assert_eq!(events(&queue).len(), 2);
 }
@@ -74,41 +71,40 @@ async fn what_was_answered_is_told_after_a_crash() {
 #[tokio::test]
 async fn a_row_whose_removal_is_lost_in_a_crash_is_told_twice_and_not_less() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(&directory.path().join("hearth.db")).await.unwrap();
-    let records = Arc::new(Faulty { store: store.clone(), is_broken: AtomicBool::new(false) });
-    let own = || Arc::clone(&records) as Arc<dyn Records>;
-    let buckets = Buckets::open(directory.path().join("buckets"), own()).await.unwrap();
+    let (buckets, store) = open(directory.path()).await;
     buckets.create(&here(), "bucket").await.unwrap();
     buckets.set_notifications("bucket", told("")).await.unwrap();
     put(&buckets, "a", b"one").await;
+    let rows = buckets.shelf.notes(10).await.unwrap();
     let queue = MemoryQueue::default();
-    records.is_broken.store(true, Ordering::Release);
     moved(&buckets, &queue).await;
-    records.is_broken.store(false, Ordering::Release);
-    assert_eq!((events(&queue).len(), left(&store).await), (1, 1));
-    drop(buckets);
+    assert_eq!((events(&queue).len(), left(&buckets).await), (1, 0));
+    let lost = rows.into_iter().map(|(id, document)| Write::PutNote(id, document));
+    buckets.shelf.apply(lost.collect()).await.unwrap();
+    buckets.finish().await;
+    store.close().await;
 
-    let buckets = Buckets::open(directory.path().join("buckets"), own()).await.unwrap();
+    let (buckets, _store) = open(directory.path()).await;
     moved(&buckets, &queue).await;
-    assert_eq!((events(&queue).len(), left(&store).await), (2, 0));
+    assert_eq!((events(&queue).len(), left(&buckets).await), (2, 0));
 }
 
 #[tokio::test]
 async fn a_change_that_fails_is_not_told() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(&directory.path().join("hearth.db")).await.unwrap();
-    let records = Arc::new(Faulty { store: store.clone(), is_broken: AtomicBool::new(false) });
-    let own = Arc::clone(&records) as Arc<dyn Records>;
-    let buckets = Buckets::open(directory.path().join("buckets"), own).await.unwrap();
+    let (buckets, store) = open(directory.path()).await;
     buckets.create(&here(), "bucket").await.unwrap();
     buckets.set_notifications("bucket", told("")).await.unwrap();
     put(&buckets, "a", b"one").await;
-    records.is_broken.store(true, Ordering::Release);
+    // The store refuses everything.
+    buckets.finish().await;
     let second = content(&buckets, b"two").await;
     assert_eq!(code(buckets.put(put_of("a"), second).await), "InternalError");
-    let deleted = buckets.delete_object(&name("a"), &Occasion::default()).await;
+    let deleted = buckets.delete_object(&name("a"), &Condition::None, &Occasion::default()).await;
     assert_eq!(code(deleted), "InternalError");
-    records.is_broken.store(false, Ordering::Release);
+    store.close().await;
+
+    let (buckets, _store) = open(directory.path()).await;
     let queue = MemoryQueue::default();
     moved(&buckets, &queue).await;
     assert_eq!(events(&queue), [("ObjectCreated:Put".to_owned(), "a".to_owned())]);
@@ -117,58 +113,52 @@ async fn a_change_that_fails_is_not_told() {
 
 #[tokio::test]
 async fn while_the_queue_is_away_it_waits() {
-    let directory = tempfile::tempdir().unwrap();
-    let (buckets, store) = open(directory.path()).await;
-    buckets.create(&here(), "bucket").await.unwrap();
+    let (_directory, buckets) = with_bucket().await;
     buckets.set_notifications("bucket", told("")).await.unwrap();
     let queue = MemoryQueue::default();
     queue.break_down();
     put(&buckets, "a", b"one").await;
     moved(&buckets, &queue).await;
     put(&buckets, "b", b"two").await;
-    assert_eq!((events(&queue).len(), left(&store).await), (0, 2));
+    assert_eq!((events(&queue).len(), left(&buckets).await), (0, 2));
     queue.mend();
     moved(&buckets, &queue).await;
-    assert_eq!((events(&queue).len(), left(&store).await), (2, 0));
+    assert_eq!((events(&queue).len(), left(&buckets).await), (2, 0));
 }
 
 #[tokio::test]
 async fn of_what_nobody_wants_to_know_there_is_no_row() {
-    let directory = tempfile::tempdir().unwrap();
-    let (buckets, store) = open(directory.path()).await;
-    buckets.create(&here(), "bucket").await.unwrap();
+    let (_directory, buckets) = with_bucket().await;
     put(&buckets, "in/a", b"one").await;
     buckets.set_notifications("bucket", told("in/")).await.unwrap();
     put(&buckets, "out/a", b"one").await;
-    assert_eq!(left(&store).await, 0);
+    assert_eq!(left(&buckets).await, 0);
     put(&buckets, "in/a", b"one").await;
-    assert_eq!(left(&store).await, 1);
+    assert_eq!(left(&buckets).await, 1);
     buckets.set_notifications("bucket", NotificationConfiguration::default()).await.unwrap();
     put(&buckets, "in/b", b"one").await;
-    assert_eq!(left(&store).await, 1);
+    assert_eq!(left(&buckets).await, 1);
 }
 
 #[tokio::test]
 async fn each_operation_is_told_by_its_name() {
     let (_directory, buckets) = with_bucket().await;
     buckets.set_notifications("bucket", told("")).await.unwrap();
-    let nobody = Occasion::default();
     put(&buckets, "a", b"one").await;
     let form = Put { kind: EventKind::Post, ..put_of("form") };
     buckets.put(form, content(&buckets, b"one").await).await.unwrap();
-    buckets.copy(&source("a"), put_of("b"), None).await.unwrap();
-    let id = buckets.create_upload("bucket", "c", Metadata::default()).await.unwrap();
-    let upload = UploadName { bucket: "bucket".to_owned(), key: "c".to_owned(), id };
-    let part = buckets.put_part(&upload, 1, content(&buckets, b"part").await).await.unwrap();
-    let complete = Complete { parts: vec![(1, part.etag.clone())], ..Complete::default() };
+    copy(&buckets, "a", "b").await.unwrap();
+    let upload = upload(&buckets, "c").await;
+    let part = put_part(&buckets, &upload, (1, b"part")).await;
+    let complete = Complete { parts: vec![part], ..Complete::default() };
     buckets.complete_upload(&upload, complete.clone()).await.unwrap();
     buckets.complete_upload(&upload, complete).await.unwrap();
-    buckets.delete_object(&name("a"), &nobody).await.unwrap();
-    buckets.delete_object(&name("never there"), &nobody).await.unwrap();
+    delete(&buckets, &name("a")).await;
+    delete(&buckets, &name("never there")).await;
     buckets.set_versioning("bucket", Versioning::Enabled).await.unwrap();
-    let marker = buckets.delete_object(&name("b"), &nobody).await.unwrap().version.unwrap();
-    buckets.delete_object(&version("b", &marker), &nobody).await.unwrap();
-    buckets.delete_object(&version("b", "never there"), &nobody).await.unwrap();
+    let marker = delete(&buckets, &name("b")).await.version.unwrap();
+    delete(&buckets, &version("b", &marker)).await;
+    delete(&buckets, &version("b", "never there")).await;
     let queue = MemoryQueue::default();
     moved(&buckets, &queue).await;
     let expected = [
@@ -198,59 +188,19 @@ async fn a_bucket_that_is_made_again_notifies_nobody() {
 
 #[tokio::test]
 async fn what_memory_does_not_hold_is_read_from_the_store() {
-    let directory = tempfile::tempdir().unwrap();
-    let (buckets, store) = open(directory.path()).await;
-    buckets.create(&here(), "bucket").await.unwrap();
+    let (_directory, buckets) = with_bucket().await;
     buckets.set_notifications("bucket", told("")).await.unwrap();
     put(&buckets, "a", b"one").await;
-    let row = store.all(OUTBOX).await.unwrap().remove(0);
+    let (_id, document) = buckets.shelf.notes(1).await.unwrap().remove(0);
     // As if as many others had been put while the queue was away.
     let others = OUTBOX_ROWS_MAX + OUTBOX_ROWS_OF_MOVE_MAX;
-    let copies: Vec<Change> = (0..others)
-        .map(|number| Change::Put {
-            key: RecordKey { kind: OUTBOX, scope: here(), name: format!("{number:08}") },
-            document: row.document.clone(),
-        })
-        .collect();
-    store.apply(&copies).await.unwrap();
-    let odd = RecordKey { kind: OUTBOX, scope: here(), name: "!".to_owned() };
-    store.put(&odd, "{\"of\":\"a newer version\"}").await.unwrap();
+    let copies = (1..).take(others).map(|id| Write::PutNote(id, document.clone()));
+    buckets.shelf.apply(copies.collect()).await.unwrap();
+    let odd = Write::PutNote(0, "{\"of\":\"a newer version\"}".to_owned());
+    buckets.shelf.apply(vec![odd]).await.unwrap();
     let queue = MemoryQueue::default();
     moved(&buckets, &queue).await;
     assert_eq!(events(&queue).len(), others + 1);
     // What is not understood stays, for a version that does.
-    assert_eq!(left(&store).await, 1);
-}
-
-/// A store that can be broken: several changes fail together.
-#[derive(Debug)]
-struct Faulty {
-    store: Sqlite,
-    is_broken: AtomicBool,
-}
-
-#[async_trait]
-impl Records for Faulty {
-    async fn put(&self, key: &RecordKey, document: &str) -> Result<(), StoreError> {
-        self.store.put(key, document).await
-    }
-
-    async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.store.remove(key).await
-    }
-
-    async fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
-        if self.is_broken.load(Ordering::Acquire) {
-            return Err(StoreError::Closed);
-        }
-        self.store.apply(changes).await
-    }
-
-    async fn all(&self, kind: &'static str) -> Result<Vec<Record>, StoreError> {
-        self.store.all(kind).await
-    }
-
-    async fn first(&self, kind: &'static str, items: usize) -> Result<Vec<Record>, StoreError> {
-        self.store.first(kind, items).await
-    }
+    assert_eq!(left(&buckets).await, 1);
 }
