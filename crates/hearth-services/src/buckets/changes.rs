@@ -6,14 +6,23 @@
 //!    made is told, and nobody is told of one that was not.
 //! 2. A change of which nobody is to be told is the record alone.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hearth_store::error::StoreError;
+use hearth_store::records::{Change, RecordKey, Records};
+use hearth_types::names::{AccountId, Region, Scope};
 use hearth_types::time::Timestamp;
 
 use super::error::BucketError;
 use super::notifications::{
-    EventKind, Happened, NotificationConfiguration, Occasion, Row, Sequencers,
+    EventKind, Happened, Notes, NotificationConfiguration, Occasion, Row, Sequencers,
 };
 use super::record::{BucketRecord, ObjectRecord};
 use super::{Buckets, record_name};
+
+/// The kind of the rows of the outbox among the records.
+const NOTE_KIND: &str = "bucket-outbox";
 
 /// What a change is, for those who are told of it.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +49,10 @@ impl Buckets {
         event: Event<'_>,
     ) -> Result<(), BucketError> {
         let row = self.row(bucket, &record.key, event);
-        let also = row.as_ref().map(Row::change);
+        let also = row.as_ref().map(|row| {
+            let (id, document) = row.note();
+            Change::Put { key: note_key(id), document }
+        });
         let name = record_name(&bucket.name, &record.key);
         let kept = if record.versions.is_empty() {
             self.objects.remove_with(&bucket.scope, &name, also).await
@@ -60,7 +72,7 @@ impl Buckets {
         let Event { kind, version, object, at, occasion } = event;
         let sequencer = self.sequencers.next(at);
         let happened = Happened { kind, bucket, key, version, object, at, sequencer, occasion };
-        Row::new(&bucket.scope, sequencer, configuration.postings(&happened))
+        Row::new(sequencer, configuration.postings(&happened))
     }
 
     /// Who is told of what happens in a bucket.
@@ -93,6 +105,34 @@ impl Buckets {
         };
         kept.map_err(BucketError::Store)
     }
+}
+
+/// The rows of the outbox, as records.
+#[derive(Debug)]
+pub(super) struct RecordNotes(pub(super) Arc<dyn Records>);
+
+#[async_trait]
+impl Notes for RecordNotes {
+    async fn first(&self, items: usize) -> Result<Vec<(u64, String)>, StoreError> {
+        let found = self.0.first(NOTE_KIND, items).await?;
+        let read = found.into_iter().filter_map(|record| {
+            let id = u64::from_str_radix(&record.name, 16).ok()?;
+            Some((id, record.document))
+        });
+        Ok(read.collect())
+    }
+
+    async fn forget(&self, ids: &[u64]) -> Result<(), StoreError> {
+        let removals = ids.iter().map(|id| Change::Remove { key: note_key(*id) });
+        self.0.apply(&removals.collect::<Vec<Change>>()).await
+    }
+}
+
+/// Rows of all accounts and regions stand in one line.
+fn note_key(id: u64) -> RecordKey {
+    let account = AccountId::parse("000000000000").expect("it has twelve digits");
+    let region = Region::parse("us-east-1").expect("it is a region");
+    RecordKey { kind: NOTE_KIND, scope: Scope { account, region }, name: format!("{id:016X}") }
 }
 
 /// Sequencers behind those of all objects that are there.

@@ -114,7 +114,7 @@ impl Buckets {
         records: Arc<dyn Records>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, BucketError> {
-        let outbox = Outbox::new(Arc::clone(&records));
+        let outbox = Outbox::new(Arc::new(changes::RecordNotes(Arc::clone(&records))));
         let opened = async {
             Ok::<_, StoreError>((
                 Collection::<BucketRecord>::open("bucket", Arc::clone(&records)).await?,

@@ -119,6 +119,10 @@ pub fn test_event(bucket: &str, request: &str, now: Timestamp) -> String {
 pub(in crate::buckets) struct Sequencer(u64);
 
 impl Sequencer {
+    pub(in crate::buckets) fn number(self) -> u64 {
+        self.0
+    }
+
     /// Sixteen digits, so that texts compare as numbers do.
     pub(in crate::buckets) fn text(self) -> String {
         format!("{:016X}", self.0)

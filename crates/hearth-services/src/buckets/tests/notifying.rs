@@ -208,12 +208,12 @@ async fn what_memory_does_not_hold_is_read_from_the_store() {
     let others = OUTBOX_ROWS_MAX + OUTBOX_ROWS_OF_MOVE_MAX;
     let copies: Vec<Change> = (0..others)
         .map(|number| Change::Put {
-            key: RecordKey { kind: OUTBOX, scope: here(), name: format!("{number:08}") },
+            key: RecordKey { kind: OUTBOX, scope: here(), name: format!("{number:016X}") },
             document: row.document.clone(),
         })
         .collect();
     store.apply(&copies).await.unwrap();
-    let odd = RecordKey { kind: OUTBOX, scope: here(), name: "!".to_owned() };
+    let odd = RecordKey { kind: OUTBOX, scope: here(), name: "0".repeat(15) };
     store.put(&odd, "{\"of\":\"a newer version\"}").await.unwrap();
     let queue = MemoryQueue::default();
     moved(&buckets, &queue).await;
