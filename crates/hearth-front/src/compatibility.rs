@@ -217,7 +217,7 @@ fn push_other_services(text: &mut String) {
     for (service, offered, notes) in [
         ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
         ("EventBridge", events.as_slice(), EVENTBRIDGE_NOTES),
-        ("S3", s3::OFFERED, NO_NOTES),
+        ("S3", s3::OFFERED, S3_NOTES),
         ("IAM", iam::OFFERED, NO_NOTES),
         ("STS", sts::OFFERED, NO_NOTES),
         ("SNS", sns::OFFERED, SNS_NOTES),
@@ -241,6 +241,13 @@ fn push_other_services(text: &mut String) {
 }
 
 const NO_NOTES: &[&str] = &[];
+
+/// What is to be known of buckets.
+const S3_NOTES: &[&str] = &[
+    "Notifications: functions, queues, topics and the event bus are told of `ObjectCreated`, `ObjectRemoved`, `ObjectTagging` and `LifecycleExpiration`. The other events of S3 may be named and do not happen, because there is nothing that they could happen to.",
+    "The policy of a function, a queue or a topic decides whether a bucket may name it, and is not asked again when an event is delivered. Conditions with numbers, dates and addresses are not understood: a statement that allows does not apply with one, a statement that denies does.",
+    "With `events_endpoint`, events of buckets do not reach the bus there if it is AWS's, which takes nothing from others under the name `aws.s3`.",
+];
 
 /// What is to be known of topics beside the names of operations.
 const SNS_NOTES: &[&str] = &[

@@ -79,7 +79,10 @@ impl Buckets {
                 writes.extend(content.piece().map(Write::RemovePiece));
             }
             let row = self.row(bucket, &key, (&event, occasion));
-            writes.extend(row.as_ref().map(Row::write));
+            writes.extend(row.as_ref().map(|row| {
+                let (id, document) = row.note();
+                Write::PutNote(id, document)
+            }));
             rows.extend(row);
             keys.push(key);
         }

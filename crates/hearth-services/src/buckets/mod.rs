@@ -165,7 +165,7 @@ impl Buckets {
             notifications,
             doors: RwLock::new(doors.collect()),
             keys: Keys::default(),
-            outbox: Outbox::new(Arc::clone(&shelf)),
+            outbox: Outbox::new(Arc::clone(&shelf) as Arc<dyn notifications::Notes>),
             shelf,
             cache: Cache::default(),
             contents,

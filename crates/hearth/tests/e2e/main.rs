@@ -30,6 +30,7 @@ mod rust_sdk;
 mod operations;
 mod topics;
 mod event_buses;
+mod uploads;
 mod compatibility;
 mod connections;
 mod walls;

@@ -124,11 +124,6 @@ impl Sequencer {
         self.0
     }
 
-    /// The same, read back.
-    pub(super) fn of_number(number: u64) -> Self {
-        Self(number)
-    }
-
     /// Sixteen digits, so that texts compare as numbers do.
     pub(in crate::buckets) fn text(self) -> String {
         format!("{:016X}", self.0)

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use event::{Happened, Posting, Sequencers};
 pub use event::{Occasion, SUBJECT, host_id, test_event};
 pub use kinds::{EventKind, EventPattern};
-pub(super) use outbox::{Outbox, Row};
+pub(super) use outbox::{Notes, Outbox, Row};
 pub use rules::NotificationFault;
 
 /// Who is told of what happens in a bucket.

@@ -20,9 +20,11 @@
 //! Deliveries: they are made by whoever works on the queue.
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use hearth_store::error::StoreError;
 use hearth_store::queue::{Batch, Queue};
 use hearth_store::shelf::{Shelf, Write};
@@ -32,31 +34,51 @@ use tokio::sync::Notify;
 use super::event::{Posting, Sequencer};
 use crate::limits::{OUTBOX_PAUSE_MILLIS, OUTBOX_ROWS_MAX, OUTBOX_ROWS_OF_MOVE_MAX};
 
+/// Where rows are until the queue has what is in them. They get there by the transactions of changes.
+#[async_trait]
+pub(in crate::buckets) trait Notes: Send + Sync + fmt::Debug {
+    /// The first rows, in the order of their ids: ids and documents.
+    async fn first(&self, items: usize) -> Result<Vec<(u64, String)>, StoreError>;
+
+    /// Forgets rows. That there is none is fine.
+    async fn forget(&self, ids: &[u64]) -> Result<(), StoreError>;
+}
+
+#[async_trait]
+impl Notes for Shelf {
+    async fn first(&self, items: usize) -> Result<Vec<(u64, String)>, StoreError> {
+        self.notes(items).await
+    }
+
+    async fn forget(&self, ids: &[u64]) -> Result<(), StoreError> {
+        self.apply(ids.iter().copied().map(Write::RemoveNote).collect()).await
+    }
+}
+
 /// What is to be sent because of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::buckets) struct Row {
-    sequencer: Sequencer,
+    id: u64,
     postings: Vec<Posting>,
 }
 
 impl Row {
     /// A row of an event of this sequencer; none if there is nothing to be sent.
     pub(in crate::buckets) fn new(sequencer: Sequencer, postings: Vec<Posting>) -> Option<Self> {
-        (!postings.is_empty()).then_some(Self { sequencer, postings })
+        (!postings.is_empty()).then_some(Self { id: sequencer.number(), postings })
     }
 
-    /// What is to be done together with the change that it is about.
-    pub(in crate::buckets) fn write(&self) -> Write {
+    /// What is kept of it together with the change that it is about: an id and a document.
+    pub(in crate::buckets) fn note(&self) -> (u64, String) {
         let document = serde_json::to_string(&self.postings);
-        let document = document.expect("deliveries can be written as JSON");
-        Write::PutNote(self.sequencer.number(), document)
+        (self.id, document.expect("deliveries can be written as JSON"))
     }
 }
 
 /// Rows that the queue does not have yet.
 #[derive(Debug)]
 pub(in crate::buckets) struct Outbox {
-    shelf: Arc<Shelf>,
+    notes: Arc<dyn Notes>,
     waiting: Mutex<Waiting>,
     more: Notify,
 }
@@ -83,10 +105,10 @@ enum Moved {
 }
 
 impl Outbox {
-    pub(in crate::buckets) fn new(shelf: Arc<Shelf>) -> Self {
+    pub(in crate::buckets) fn new(notes: Arc<dyn Notes>) -> Self {
         // What a process has left that was killed is found by the first look.
         let waiting = Waiting { rows: VecDeque::new(), beyond: true, phase: Phase::Open };
-        Self { shelf, waiting: Mutex::new(waiting), more: Notify::new() }
+        Self { notes, waiting: Mutex::new(waiting), more: Notify::new() }
     }
 
     /// Takes a row that is in the store.
@@ -150,7 +172,7 @@ struct Mover<'a> {
     queue: &'a dyn Queue,
     clock: &'a dyn Clock,
     /// Rows that the queue has and that are still in the store.
-    removals: Vec<Write>,
+    removals: Vec<u64>,
     /// How many rows are in the store that this version does not understand.
     unreadable: usize,
 }
@@ -170,15 +192,14 @@ impl Mover<'_> {
             self.put_back(rows);
             return Err(error);
         }
-        let ids = rows.into_iter().map(|row| row.sequencer.number());
-        self.removals = ids.map(Write::RemoveNote).collect();
+        self.removals = rows.into_iter().map(|row| row.id).collect();
         self.remove().await?;
         Ok(Moved::Some)
     }
 
     async fn remove(&mut self) -> Result<(), StoreError> {
         if !self.removals.is_empty() {
-            self.outbox.shelf.apply(self.removals.clone()).await?;
+            self.outbox.notes.forget(&self.removals).await?;
             self.removals.clear();
         }
         Ok(())
@@ -206,14 +227,12 @@ impl Mover<'_> {
     /// Reads rows that are in the store, as many as fit.
     async fn read(&mut self) -> Result<(), StoreError> {
         let items = OUTBOX_ROWS_MAX + self.unreadable;
-        let found = self.outbox.shelf.notes(items).await?;
+        let found = self.outbox.notes.first(items).await?;
         let is_all = found.len() < items;
         let (mut rows, mut unreadable) = (VecDeque::new(), 0);
         for (id, document) in found {
             match serde_json::from_str(&document) {
-                Ok(postings) => {
-                    rows.push_back(Row { sequencer: Sequencer::of_number(id), postings });
-                }
+                Ok(postings) => rows.push_back(Row { id, postings }),
                 // Written by another version of this program, which may be back.
                 Err(error) => {
                     unreadable += 1;
@@ -227,8 +246,8 @@ impl Mover<'_> {
         let mut waiting = self.outbox.waiting();
         waiting.beyond |= !is_all;
         // Some have come meanwhile, and may have been read as well.
-        let read: HashSet<Sequencer> = rows.iter().map(|row: &Row| row.sequencer).collect();
-        waiting.rows.retain(|row| !read.contains(&row.sequencer));
+        let read: HashSet<u64> = rows.iter().map(|row: &Row| row.id).collect();
+        waiting.rows.retain(|row| !read.contains(&row.id));
         rows.append(&mut waiting.rows);
         waiting.rows = rows;
         Ok(())
