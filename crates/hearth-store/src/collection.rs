@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
-use crate::records::{Change, RecordKey, Records};
+use crate::records::{RecordKey, Records};
 
 /// All records of one kind.
 ///
@@ -77,27 +77,8 @@ impl<T: Serialize + DeserializeOwned + Debug + Send + Sync> Collection<T> {
     ///
     /// If the store failed; then the one before is still there.
     pub async fn put(&self, scope: &Scope, name: &str, record: T) -> Result<Arc<T>, StoreError> {
-        self.put_with(scope, name, (record, None)).await
-    }
-
-    /// Keeps a record, and makes another change in the same transaction, of a kind that this is not
-    /// the collection of.
-    ///
-    /// # Errors
-    ///
-    /// If the store failed; then nothing has changed.
-    pub async fn put_with(
-        &self,
-        scope: &Scope,
-        name: &str,
-        (record, also): (T, Option<Change>),
-    ) -> Result<Arc<T>, StoreError> {
         let document = serde_json::to_string(&record).expect("a record can be written as JSON");
-        let key = self.key(scope, name);
-        match also {
-            None => self.records.put(&key, &document).await?,
-            Some(also) => self.records.apply(&[Change::Put { key, document }, also]).await?,
-        }
+        self.records.put(&self.key(scope, name), &document).await?;
         let record = Arc::new(record);
         self.write().insert((scope.clone(), name.to_owned()), Arc::clone(&record));
         Ok(record)
@@ -109,26 +90,7 @@ impl<T: Serialize + DeserializeOwned + Debug + Send + Sync> Collection<T> {
     ///
     /// If the store failed; then it is still there.
     pub async fn remove(&self, scope: &Scope, name: &str) -> Result<(), StoreError> {
-        self.remove_with(scope, name, None).await
-    }
-
-    /// Forgets a record, and makes another change in the same transaction, as
-    /// [`Collection::put_with`] does.
-    ///
-    /// # Errors
-    ///
-    /// If the store failed; then nothing has changed.
-    pub async fn remove_with(
-        &self,
-        scope: &Scope,
-        name: &str,
-        also: Option<Change>,
-    ) -> Result<(), StoreError> {
-        let key = self.key(scope, name);
-        match also {
-            None => self.records.remove(&key).await?,
-            Some(also) => self.records.apply(&[Change::Remove { key }, also]).await?,
-        }
+        self.records.remove(&self.key(scope, name)).await?;
         self.write().remove(&(scope.clone(), name.to_owned()));
         Ok(())
     }

@@ -29,29 +29,12 @@ pub struct Record {
     pub document: String,
 }
 
-/// One of several changes that happen together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// A document is kept, in place of the one before.
-    Put {
-        /// What it is known by.
-        key: RecordKey,
-        /// What it says.
-        document: String,
-    },
-    /// A document is forgotten. That there is none is fine.
-    Remove {
-        /// What it is known by.
-        key: RecordKey,
-    },
-}
-
 /// Keeps one document per key.
 ///
 /// # Promises
 ///
-/// 1. When `put`, `remove` or `apply` has returned, its effect survives a crash of the machine.
-/// 2. A document is replaced whole or not at all; all changes of one `apply` happen, or none.
+/// 1. When `put` or `remove` has returned, its effect survives a crash of the machine.
+/// 2. A document is replaced whole or not at all.
 /// 3. `all` returns what was put under a kind and not removed, ordered by account, region and name.
 ///
 /// `conformance` checks each promise on every engine.
@@ -63,14 +46,8 @@ pub trait Records: Send + Sync + fmt::Debug {
     /// Forgets a document. That there is none is fine.
     async fn remove(&self, key: &RecordKey) -> Result<(), StoreError>;
 
-    /// Makes several changes together, in their order.
-    async fn apply(&self, changes: &[Change]) -> Result<(), StoreError>;
-
     /// All records of a kind.
     async fn all(&self, kind: &'static str) -> Result<Vec<Record>, StoreError>;
-
-    /// The first records of a kind, in the order of [`Records::all`].
-    async fn first(&self, kind: &'static str, items: usize) -> Result<Vec<Record>, StoreError>;
 }
 
 #[cfg(test)]
@@ -106,23 +83,6 @@ pub(crate) mod conformance {
         records.remove(&key(KIND, "a")).await.unwrap();
         records.remove(&key(KIND, "a")).await.unwrap();
         assert_eq!(documents(records).await, Vec::<String>::new());
-    }
-
-    pub(crate) async fn makes_changes_together_and_returns_the_first(records: &impl Records) {
-        let put = |name: &str, document: &str| Change::Put {
-            key: key(KIND, name),
-            document: document.to_owned(),
-        };
-        records.put(&key(KIND, "a"), "{}").await.unwrap();
-        let changes =
-            [put("b", "1"), Change::Remove { key: key(KIND, "a") }, put("b", "2"), put("c", "3")];
-        records.apply(&changes).await.unwrap();
-        records.apply(&[]).await.unwrap();
-        assert_eq!(documents(records).await, ["2", "3"]);
-        for (items, expected) in [(0, 0), (1, 1), (2, 2), (9, 2)] {
-            let first = records.first(KIND, items).await.unwrap();
-            assert_eq!(first, records.all(KIND).await.unwrap()[..expected], "{items}");
-        }
     }
 
     pub(crate) async fn kinds_do_not_see_each_other(records: &impl Records) {

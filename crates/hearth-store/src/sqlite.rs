@@ -10,7 +10,7 @@ use sqlx::sqlite::{
 };
 
 use crate::error::StoreError;
-use crate::records::{Change, Record, RecordKey, Records};
+use crate::records::{Record, RecordKey, Records};
 
 /// The steps from an empty file to the newest schema; a step never changes once it was released.
 const MIGRATIONS: &[&str] = &[
@@ -75,46 +75,41 @@ impl Sqlite {
 #[async_trait]
 impl Records for Sqlite {
     async fn put(&self, key: &RecordKey, document: &str) -> Result<(), StoreError> {
-        let kept = put(key, document).execute(&self.pool).await;
-        kept.map(drop).map_err(StoreError::during("keep a record"))
+        sqlx::query(
+            "INSERT INTO record (kind, account, region, name, document) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (kind, account, region, name) DO UPDATE SET document = excluded.document",
+        )
+        .bind(key.kind)
+        .bind(key.scope.account.as_str())
+        .bind(key.scope.region.as_str())
+        .bind(&key.name)
+        .bind(document)
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::during("keep a record"))?;
+        Ok(())
     }
 
     async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
-        let removed = remove(key).execute(&self.pool).await;
-        removed.map(drop).map_err(StoreError::during("remove a record"))
-    }
-
-    async fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
-        let together = || StoreError::during("change several records");
-        let mut transaction = self.pool.begin().await.map_err(together())?;
-        for change in changes {
-            let statement = match change {
-                Change::Put { key, document } => put(key, document),
-                Change::Remove { key } => remove(key),
-            };
-            statement.execute(&mut *transaction).await.map_err(together())?;
-        }
-        transaction.commit().await.map_err(together())
+        sqlx::query(
+            "DELETE FROM record WHERE kind = ?1 AND account = ?2 AND region = ?3 AND name = ?4",
+        )
+        .bind(key.kind)
+        .bind(key.scope.account.as_str())
+        .bind(key.scope.region.as_str())
+        .bind(&key.name)
+        .execute(&self.pool)
+        .await
+        .map_err(StoreError::during("remove a record"))?;
+        Ok(())
     }
 
     async fn all(&self, kind: &'static str) -> Result<Vec<Record>, StoreError> {
-        // SQLite: a negative limit is none.
-        self.some(kind, -1).await
-    }
-
-    async fn first(&self, kind: &'static str, items: usize) -> Result<Vec<Record>, StoreError> {
-        self.some(kind, i64::try_from(items).unwrap_or(i64::MAX)).await
-    }
-}
-
-impl Sqlite {
-    async fn some(&self, kind: &'static str, items: i64) -> Result<Vec<Record>, StoreError> {
         let rows: Vec<(String, String, String, String)> = sqlx::query_as(
             "SELECT account, region, name, document FROM record WHERE kind = ?1
-             ORDER BY account, region, name LIMIT ?2",
+             ORDER BY account, region, name",
         )
         .bind(kind)
-        .bind(items)
         .fetch_all(&self.pool)
         .await
         .map_err(StoreError::during("read the records"))?;
@@ -127,29 +122,6 @@ impl Sqlite {
             .collect::<Result<_, NameError>>()
             .map_err(StoreError::Scope)
     }
-}
-
-/// A statement with its arguments.
-type Statement<'a> = sqlx::query::Query<'a, sqlx::Sqlite, sqlx::sqlite::SqliteArguments<'a>>;
-
-fn put<'a>(key: &'a RecordKey, document: &'a str) -> Statement<'a> {
-    sqlx::query(
-        "INSERT INTO record (kind, account, region, name, document) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (kind, account, region, name) DO UPDATE SET document = excluded.document",
-    )
-    .bind(key.kind)
-    .bind(key.scope.account.as_str())
-    .bind(key.scope.region.as_str())
-    .bind(&key.name)
-    .bind(document)
-}
-
-fn remove(key: &RecordKey) -> Statement<'_> {
-    sqlx::query("DELETE FROM record WHERE kind = ?1 AND account = ?2 AND region = ?3 AND name = ?4")
-        .bind(key.kind)
-        .bind(key.scope.account.as_str())
-        .bind(key.scope.region.as_str())
-        .bind(&key.name)
 }
 
 #[cfg(test)]
@@ -166,29 +138,7 @@ mod tests {
     async fn records_conform() {
         conformance::replaces_whole_and_returns_in_order(&open().await.0).await;
         conformance::removes_and_does_not_mind_what_is_missing(&open().await.0).await;
-        conformance::makes_changes_together_and_returns_the_first(&open().await.0).await;
         conformance::kinds_do_not_see_each_other(&open().await.0).await;
-    }
-
-    #[tokio::test]
-    async fn of_changes_that_belong_together_all_happen_or_none() {
-        let (store, _directory) = open().await;
-        conformance::replaces_whole_and_returns_in_order(&store).await;
-        let before = store.all(conformance::KIND).await.unwrap();
-        let refused = "CREATE TRIGGER refuse BEFORE INSERT ON record WHEN new.name = 'bad'
-                       BEGIN SELECT RAISE(ABORT, 'no'); END";
-        sqlx::raw_sql(refused).execute(&store.pool).await.unwrap();
-        let key = |name: &str| RecordKey {
-            kind: conformance::KIND,
-            scope: before[0].scope.clone(),
-            name: name.to_owned(),
-        };
-        let changes = [
-            Change::Remove { key: key("a") },
-            Change::Put { key: key("bad"), document: "{}".to_owned() },
-        ];
-        store.apply(&changes).await.unwrap_err();
-        assert_eq!(store.all(conformance::KIND).await.unwrap(), before);
     }
 
     #[tokio::test]

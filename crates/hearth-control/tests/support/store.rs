@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use hearth_store::error::StoreError;
-use hearth_store::records::{Change, Record, RecordKey, Records};
+use hearth_store::records::{Record, RecordKey, Records};
 use serde::de::Error as _;
 use tempfile::TempDir;
 
@@ -143,28 +143,6 @@ impl Records for Store {
             documents.remove(key);
         })
         .await
-    }
-
-    async fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
-        self.write(|documents| {
-            for change in changes {
-                match change {
-                    Change::Put { key, document } => {
-                        documents.insert(key.clone(), document.clone());
-                    }
-                    Change::Remove { key } => {
-                        documents.remove(key);
-                    }
-                }
-            }
-        })
-        .await
-    }
-
-    async fn first(&self, kind: &'static str, items: usize) -> Result<Vec<Record>, StoreError> {
-        let mut found = self.all(kind).await?;
-        found.truncate(items);
-        Ok(found)
     }
 
     async fn all(&self, kind: &'static str) -> Result<Vec<Record>, StoreError> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hearth_store::error::StoreError;
-use hearth_store::records::{Change, Record, RecordKey, Records};
+use hearth_store::records::{Record, RecordKey, Records};
 use hearth_types::time::{Clock, Timestamp};
 
 /// A clock that stands still until it is moved.
@@ -45,27 +45,6 @@ impl Records for MemoryRecords {
     async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
         self.0.lock().unwrap().remove(key);
         Ok(())
-    }
-
-    async fn apply(&self, changes: &[Change]) -> Result<(), StoreError> {
-        let mut records = self.0.lock().unwrap();
-        for change in changes {
-            match change {
-                Change::Put { key, document } => {
-                    records.insert(key.clone(), document.clone());
-                }
-                Change::Remove { key } => {
-                    records.remove(key);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn first(&self, kind: &'static str, items: usize) -> Result<Vec<Record>, StoreError> {
-        let mut found = self.all(kind).await?;
-        found.truncate(items);
-        Ok(found)
     }
 
     async fn all(&self, kind: &'static str) -> Result<Vec<Record>, StoreError> {
