@@ -133,7 +133,7 @@ impl Front {
         let (head, body) = request.into_parts();
         let scope = caller::scope(&head.headers, &self.scope);
         let arrived = Arrived { id, scope, head, body };
-        let mut answer = if s3::is_s3(&arrived.head) {
+        let mut answer = if s3::is_s3(&arrived.head, &self.buckets) {
             s3::answer(self, arrived).await.map(Either::Left)
         } else {
             self.route(arrived).await

@@ -1,8 +1,10 @@
-//! S3's wire: as much of it as brings code into buckets and out of them again.
+//! S3's wire.
 //!
 //! ```text
-//!  request ──▶ buckets, objects, listing, multipart, notifications, absent ──▶ answer
-//!              └─▶ headers, document, body (chunked)            error
+//!  request ──▶ buckets, settings (cors, lifecycle, tagging), notifications, absent ──▶ answer
+//!     │        objects, copies, attributes, listing, multipart, form (policy)          error
+//!     │        └─▶ headers, document, body (chunked)
+//!     └──▶ presigned: whether its time is over
 //! ```
 //!
 //! # Promises
@@ -14,16 +16,26 @@
 //!
 //! # Deliberately absent
 //!
-//! Authentication: signatures, also those of chunks and of presigned requests, are not checked.
-//! Tags, policies, access control lists, life cycles and uploads by forms. Encryption:
-//! AES256, which every object has on AWS, is accepted and answered, because clients ask for it
-//! always; nothing is encrypted. Keys of KMS and of customers are refused.
+//! Authentication: signatures, also those of chunks, of presigned requests and of forms, are not
+//! checked; what such a request says of its time and a form's policy of its fields is. Lists of
+//! access but the owner's. Encryption: AES256, which every object has on AWS, is accepted and
+//! answered, because clients ask for it always; nothing is encrypted. Keys of KMS and of customers
+//! are refused.
 
 mod request;
+mod presigned;
 mod buckets;
+mod settings;
+mod cors;
+mod lifecycle;
+mod tagging;
 mod objects;
+mod copies;
+mod attributes;
 mod multipart;
 mod listing;
+mod form;
+mod policy;
 mod notifications;
 mod absent;
 mod headers;
@@ -47,8 +59,9 @@ use tokio::sync::oneshot;
 use self::answer::Answer;
 pub(crate) use self::answer::ObjectBody;
 use self::body::Arriving;
+use self::cors::OfPage;
 use self::error::S3Error;
-use self::request::{S3Operation, Target};
+use self::request::{BucketOperation, S3Operation, Target};
 use crate::body::BodyRoom;
 use crate::front::{Arrived, Front};
 use crate::own;
@@ -62,12 +75,32 @@ pub(crate) const OFFERED: &[&str] = &[
     "CreateBucket",
     "CreateMultipartUpload",
     "DeleteBucket",
+    "DeleteBucketCors",
+    "DeleteBucketEncryption",
+    "DeleteBucketLifecycle",
+    "DeleteBucketOwnershipControls",
+    "DeleteBucketPolicy",
+    "DeleteBucketTagging",
     "DeleteObject",
     "DeleteObjects",
+    "DeleteObjectTagging",
+    "DeletePublicAccessBlock",
+    "GetBucketAcl",
+    "GetBucketCors",
+    "GetBucketEncryption",
+    "GetBucketLifecycleConfiguration",
     "GetBucketLocation",
     "GetBucketNotificationConfiguration",
+    "GetBucketOwnershipControls",
+    "GetBucketPolicy",
+    "GetBucketPolicyStatus",
+    "GetBucketTagging",
     "GetBucketVersioning",
     "GetObject",
+    "GetObjectAcl",
+    "GetObjectAttributes",
+    "GetObjectTagging",
+    "GetPublicAccessBlock",
     "HeadBucket",
     "HeadObject",
     "ListBuckets",
@@ -76,16 +109,29 @@ pub(crate) const OFFERED: &[&str] = &[
     "ListObjects",
     "ListObjectsV2",
     "ListParts",
+    "PutBucketCors",
+    "PutBucketEncryption",
+    "PutBucketLifecycleConfiguration",
     "PutBucketNotificationConfiguration",
+    "PutBucketOwnershipControls",
+    "PutBucketPolicy",
+    "PutBucketTagging",
     "PutBucketVersioning",
     "PutObject",
+    "PutObjectTagging",
+    "PutPublicAccessBlock",
     "UploadPart",
     "UploadPartCopy",
 ];
 
 /// Whether a request is for S3: by the service that it is signed for, by a signature that only S3
-/// takes, or by its host.
-pub(crate) fn is_s3(head: &Parts) -> bool {
+/// takes, by its host, or, if nobody signed it, by the bucket that its path begins with.
+pub(crate) fn is_s3(head: &Parts, buckets: &Buckets) -> bool {
+    let has_bucket = |name: &str| buckets.bucket(name).is_ok();
+    is_s3_with(head, has_bucket)
+}
+
+fn is_s3_with(head: &Parts, has_bucket: impl Fn(&str) -> bool) -> bool {
     if head.uri.path().starts_with(own::PREFIX) {
         return false;
     }
@@ -102,8 +148,17 @@ pub(crate) fn is_s3(head: &Parts) -> bool {
             || credential.contains("/s3/");
     }
     let is_version_2 = names("AWSAccessKeyId=") && names("Signature=");
+    if is_version_2 {
+        return true;
+    }
+    let path = head.uri.path().strip_prefix('/').unwrap_or_default();
+    let first = path.split('/').next().unwrap_or_default();
+    // What has an operation in a header of its own, or its key, is somebody else's.
+    let is_bare =
+        !["x-amz-target", "x-api-key"].iter().any(|name| head.headers.contains_key(*name));
     let is_of_host = header(HOST).is_some_and(request::is_s3_host);
-    is_version_2 || (is_of_host && !is_of_another_service(head))
+    let is_of_bucket = is_bare && !first.is_empty() && has_bucket(first);
+    (is_of_host || is_of_bucket) && !is_of_another_service(head)
 }
 
 /// Whether a request that nobody signed has the form of another service's: a form for one of the
@@ -131,13 +186,25 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Response<Obj
     let id = arrived.id;
     let method = arrived.head.method.clone();
     let resource = arrived.head.uri.path().to_owned();
-    let (sender, done) = oneshot::channel();
-    let of_task = Arc::clone(front);
-    front.tasks.spawn("bucket operation", async move {
-        let _ = sender.send(perform(&of_task, arrived).await);
-    });
-    let done = done.await.unwrap_or_else(|_panicked| Err(S3Error::broken()));
+    let target = Target::read(&arrived.head);
+    let page = target.as_ref().ok().and_then(|it| OfPage::read(&arrived.head, &it.bucket));
+    let is_change = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&method);
+    let done = match target {
+        Err(refused) => Err(refused),
+        Ok(target) if is_change => {
+            let (sender, done) = oneshot::channel();
+            let of_task = Arc::clone(front);
+            front.tasks.spawn("bucket operation", async move {
+                let _ = sender.send(perform(&of_task, arrived, target).await);
+            });
+            done.await.unwrap_or_else(|_panicked| Err(S3Error::broken()))
+        }
+        Ok(target) => perform(front, arrived, target).await,
+    };
     let mut answer = done.unwrap_or_else(|error| error.render(&method, &resource, id));
+    if let Some(page) = page {
+        page.let_in(&front.buckets, &mut answer);
+    }
     let value = HeaderValue::from_str(&id.to_string()).expect("an id has no odd characters");
     answer.headers_mut().insert(HeaderName::from_static("x-amz-request-id"), value);
     answer::set(&mut answer, "x-amz-id-2", &host_id(&id.to_string()));
@@ -174,10 +241,10 @@ impl Call {
     }
 }
 
-async fn perform(front: &Front, arrived: Arrived) -> Result<Answer, S3Error> {
+async fn perform(front: &Front, arrived: Arrived, target: Target) -> Result<Answer, S3Error> {
     let Arrived { id, scope, head, body } = arrived;
     let mut body = Arriving::new(body);
-    let performed = operate(front, (&head, scope, id), &mut body).await;
+    let performed = operate(front, (&head, scope, id), (target, &mut body)).await;
     // A client that waits for leave to send has not sent anything.
     if performed.is_err() && !head.headers.contains_key("expect") {
         body.discard().await;
@@ -188,12 +255,12 @@ async fn perform(front: &Front, arrived: Arrived) -> Result<Answer, S3Error> {
 async fn operate(
     front: &Front,
     (head, scope, id): (&Parts, Scope, RequestId),
-    body: &mut Arriving,
+    (target, body): (Target, &mut Arriving),
 ) -> Result<Answer, S3Error> {
     if *front.admission.borrow() == Admission::Draining {
         return Err(S3Error::draining());
     }
-    let target = Target::read(head)?;
+    presigned::check(&target, front.buckets.now())?;
     let is_copy = head.headers.contains_key("x-amz-copy-source");
     let operation = request::operation(&head.method, &target, is_copy)?;
     let call = Call {
@@ -206,38 +273,62 @@ async fn operate(
     };
     check_owner(&call, "x-amz-expected-bucket-owner", call.bucket())?;
     match operation {
-        S3Operation::ListBuckets => buckets::list(&call),
-        S3Operation::CreateBucket => buckets::create(&call, body).await,
-        S3Operation::HeadBucket => buckets::head(&call),
-        S3Operation::DeleteBucket => buckets::delete(&call).await,
-        S3Operation::GetBucketLocation => buckets::location(&call),
-        S3Operation::GetBucketVersioning => buckets::versioning(&call),
-        S3Operation::PutBucketVersioning => buckets::set_versioning(&call, body).await,
-        S3Operation::GetBucketNotification => notifications::get(&call),
-        S3Operation::PutBucketNotification => notifications::put(front, &call, body).await,
-        S3Operation::GetAcl => buckets::acl(&call),
-        S3Operation::GetAbsent(absence) => absent::get(&call, absence),
-        S3Operation::DeleteAbsent => absent::delete(&call),
-        S3Operation::ListObjects => listing::objects(&call),
-        S3Operation::ListObjectsV2 => listing::objects_v2(&call),
-        S3Operation::ListObjectVersions => listing::versions(&call),
-        S3Operation::ListMultipartUploads => multipart::list_uploads(&call),
+        S3Operation::Bucket(BucketOperation::PutNotification) => {
+            notifications::put(front, &call, body).await
+        }
+        S3Operation::Bucket(operation) => of_bucket(operation, &call, body).await,
+        S3Operation::ListObjects => listing::objects(&call).await,
+        S3Operation::ListObjectsV2 => listing::objects_v2(&call).await,
+        S3Operation::ListObjectVersions => listing::versions(&call).await,
+        S3Operation::ListMultipartUploads => multipart::list_uploads(&call).await,
         S3Operation::PutObject => objects::put(&call, body).await,
-        S3Operation::CopyObject => objects::copy(&call).await,
+        S3Operation::PostObject => form::post(&call, body).await,
+        S3Operation::CopyObject => copies::copy(&call).await,
         S3Operation::GetObject => objects::get(&call, &Method::GET).await,
         S3Operation::HeadObject => objects::get(&call, &Method::HEAD).await,
-        S3Operation::GetObjectTagging => objects::tagging(&call),
+        S3Operation::GetObjectAttributes => attributes::get(&call).await,
+        S3Operation::GetObjectTagging => tagging::get(&call).await,
+        S3Operation::PutObjectTagging => tagging::put(&call, body).await,
+        S3Operation::DeleteObjectTagging => tagging::delete(&call).await,
         S3Operation::DeleteObject => objects::delete(&call).await,
         S3Operation::DeleteObjects => objects::delete_many(&call, body).await,
         S3Operation::CreateMultipartUpload => multipart::create(&call).await,
         S3Operation::UploadPart => multipart::put_part(&call, body).await,
         S3Operation::UploadPartCopy => multipart::copy_part(&call).await,
-        S3Operation::ListParts => multipart::list_parts(&call),
+        S3Operation::ListParts => multipart::list_parts(&call).await,
         S3Operation::CompleteMultipartUpload => multipart::complete(&call, body).await,
         S3Operation::AbortMultipartUpload => multipart::abort(&call).await,
     }
 }
 
+async fn of_bucket(
+    operation: BucketOperation,
+    call: &Call,
+    body: &mut Arriving,
+) -> Result<Answer, S3Error> {
+    match operation {
+        BucketOperation::List => buckets::list(call),
+        BucketOperation::Create => buckets::create(call, body).await,
+        BucketOperation::Head => buckets::head(call),
+        BucketOperation::Delete => buckets::delete(call).await,
+        BucketOperation::GetLocation => buckets::location(call),
+        BucketOperation::GetVersioning => buckets::versioning(call),
+        BucketOperation::PutVersioning => buckets::set_versioning(call, body).await,
+        BucketOperation::GetNotification => notifications::get(call),
+        // It needs those who are to be told, and is answered before.
+        BucketOperation::PutNotification => Err(S3Error::broken()),
+        BucketOperation::GetAcl => buckets::acl(call).await,
+        BucketOperation::PutAcl => settings::put_acl(call, body).await,
+        BucketOperation::Get(setting) => settings::get(call, setting),
+        BucketOperation::Put(setting) => settings::put(call, body, setting).await,
+        BucketOperation::DeleteSetting(setting) => settings::delete(call, setting).await,
+        BucketOperation::GetPolicyStatus => settings::policy_status(call),
+        BucketOperation::GetAbsent(absence) => absent::get(call, absence),
+        BucketOperation::PutAbsent(absence) => absent::put(call, body, absence).await,
+        BucketOperation::DeleteAbsent => absent::delete(call),
+        BucketOperation::Preflight => cors::preflight(call),
+    }
+}
 /// Who asks, and from where.
 fn occasion(head: &Parts, scope: &Scope, id: RequestId) -> Occasion {
     let address = head.extensions.get::<Peer>().map_or(Peer::INSIDE, |peer| peer.0.ip());
@@ -262,6 +353,11 @@ mod tests {
 
     use super::*;
 
+    /// Whether there is a bucket.
+    fn there(name: &str) -> bool {
+        name == "there" || name == "2015-03-31"
+    }
+
     #[test]
     fn requests_for_s3() {
         let signed = |service: &str| {
@@ -269,7 +365,7 @@ mod tests {
         };
         let (s3, lambda) = (signed("s3"), signed("lambda"));
         #[rustfmt::skip]
-        let rows: [(&str, &str, &str, bool); 16] = [
+        let rows: [(&str, &str, &str, bool); 20] = [
             ("127.0.0.1:4566",            "/b/k",                                         &s3,       true),
             ("127.0.0.1:4566",            "/b/k",                                         &lambda,   false),
             ("127.0.0.1:4566",            "/b/k",                                         "AWS k:s", true),
@@ -286,6 +382,10 @@ mod tests {
             ("127.0.0.1:4566",            "/b/k?X-Amz-Credential=k%2F2026%2Fus-east-1%2Fsts%2Faws4_request", "", false),
             ("127.0.0.1:4566",            "/b/k?AWSAccessKeyId=k&Signature=s&Expires=1",  "",        true),
             ("127.0.0.1:4566",            "/_hearth/health",                              &s3,       false),
+            ("127.0.0.1:4566",            "/there/k",                                     "",        true),
+            ("127.0.0.1:4566",            "/there",                                       "",        true),
+            ("127.0.0.1:4566",            "/there/k",                                     &lambda,   false),
+            ("127.0.0.1:4566",            "/2015-03-31/functions",                        "",        false),
         ];
         for (host, uri, authorization, expected) in rows {
             let mut request = Request::get(uri).header(HOST, host);
@@ -293,7 +393,7 @@ mod tests {
                 request = request.header(AUTHORIZATION, authorization);
             }
             let (head, ()) = request.body(()).unwrap().into_parts();
-            assert_eq!(is_s3(&head), expected, "{host} {uri} {authorization}");
+            assert_eq!(is_s3_with(&head, there), expected, "{host} {uri} {authorization}");
         }
     }
 
@@ -316,7 +416,7 @@ mod tests {
                 request = request.header(AUTHORIZATION, authorization);
             }
             let (head, ()) = request.body(()).unwrap().into_parts();
-            assert_eq!(is_s3(&head), expected, "{uri} {kind} {authorization:?}");
+            assert_eq!(is_s3_with(&head, there), expected, "{uri} {kind} {authorization:?}");
         }
     }
 }

@@ -203,6 +203,7 @@ impl Server {
         }
         let logs = Arc::clone(&self.logs);
         tokio::task::spawn_blocking(move || logs.close()).await.context("flushing the logs")?;
+        self.buckets.finish().await;
         self.queue.close().await;
         self.store.close().await;
         tracing::info!("stopped");
@@ -342,6 +343,7 @@ impl Stores {
         let records = Arc::new(self.store.clone());
         let queue = &self.queue;
         self.buckets.start_notifying(Arc::clone(queue), tasks);
+        self.buckets.start_expiring(tasks);
         Services::open(services::Parts { records, queue, metrics, clock, tasks, topics, address })
             .await
     }

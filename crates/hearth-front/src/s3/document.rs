@@ -33,6 +33,11 @@ impl Node {
         self.children.iter().find(|child| child.name == name).map(|child| child.text.as_str())
     }
 
+    /// The first child of this name.
+    pub(super) fn child(&self, name: &str) -> Option<&Self> {
+        self.children.iter().find(|child| child.name == name)
+    }
+
     /// The text of the element itself.
     pub(super) fn own_text(&self) -> &str {
         &self.text

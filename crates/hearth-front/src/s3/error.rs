@@ -1,11 +1,12 @@
 //! What S3 refuses, in its words and with its statuses.
 
-use hearth_services::buckets::{BucketError, NotificationFault};
+use hearth_services::buckets::{BucketError, NotificationFault, host_id};
 use hearth_types::ids::RequestId;
 use hearth_wire::xml::Element;
 use hyper::{Method, StatusCode};
 
 use super::answer::{self, Answer};
+use super::date;
 use crate::body::BodyError;
 
 /// An error on its way out.
@@ -48,6 +49,11 @@ impl S3Error {
     pub(super) fn method_not_allowed() -> Self {
         let message = "The specified method is not allowed against this resource.";
         Self::new((405, "MethodNotAllowed"), message)
+    }
+
+    /// Buckets have no lists of access but their owners'.
+    pub(super) fn lists_not_supported() -> Self {
+        Self::new((400, "AccessControlListNotSupported"), "The bucket does not allow ACLs")
     }
 
     pub(super) fn access_denied() -> Self {
@@ -93,6 +99,16 @@ impl S3Error {
         Self::new((500, "InternalError"), message)
     }
 
+    /// What is not there, by the name of the kind of thing.
+    pub(super) fn missing(code: &'static str, message: &str) -> Self {
+        Self::new((404, code), message)
+    }
+
+    pub(super) fn with_detail(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.details.push((name, value.into()));
+        self
+    }
+
     pub(super) fn with(mut self, header: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((header, value.into()));
         self
@@ -110,6 +126,7 @@ impl S3Error {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let has_body = method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
         let mut answer = if has_body {
+            let id = id.to_string();
             let details = self.details.into_iter().map(|(name, text)| Element::text(name, text));
             let document = Element::new("Error")
                 .children([
@@ -119,7 +136,8 @@ impl S3Error {
                 .children(details)
                 .children([
                     Element::text("Resource", resource),
-                    Element::text("RequestId", id.to_string()),
+                    Element::text("RequestId", &id),
+                    Element::text("HostId", host_id(&id)),
                 ]);
             answer::xml_as(status, &document)
         } else {
@@ -151,7 +169,7 @@ impl From<BucketError> for S3Error {
             | BucketError::DeleteMarker { .. }
             | BucketError::NoSuchVersion
             | BucketError::NoSuchUpload => 404,
-            BucketError::MarkerHasNoContent => 405,
+            BucketError::MarkerHasNoContent { .. } => 405,
             BucketError::BucketAlreadyOwnedByYou
             | BucketError::BucketAlreadyExists
             | BucketError::BucketNotEmpty
@@ -163,20 +181,27 @@ impl From<BucketError> for S3Error {
             | BucketError::MetadataTooLarge
             | BucketError::EntityTooLarge
             | BucketError::EntityTooSmall
-            | BucketError::TooManyVersions(_)
             | BucketError::InvalidPart
             | BucketError::InvalidPartOrder
             | BucketError::BadDigest(_)
             | BucketError::ContentSha256Mismatch
             | BucketError::InvalidArgument(_)
-            | BucketError::InvalidRequest(_) => 400,
-            BucketError::Store(_) | BucketError::Content { .. } => 500,
+            | BucketError::InvalidRequest(_)
+            | BucketError::MalformedXml
+            | BucketError::MalformedPolicy(_)
+            | BucketError::InvalidTag(_)
+            | BucketError::BadRequest(_) => 400,
+            BucketError::InvalidPartNumber => 416,
+            BucketError::Document(_) | BucketError::Store(_) | BucketError::Content { .. } => 500,
         };
         let refused = Self::new((status, error.code()), error.message());
         if let BucketError::DeleteMarker { version } = error {
-            let refused = refused.with("x-amz-delete-marker", "true");
-            return refused.with("x-amz-version-id", version);
+            return refused.with("x-amz-delete-marker", "true").with("x-amz-version-id", version);
         }
-        if status == 405 { refused.with("x-amz-delete-marker", "true") } else { refused }
+        if let BucketError::MarkerHasNoContent { modified } = error {
+            let refused = refused.with("x-amz-delete-marker", "true").with("allow", "DELETE");
+            return refused.with("last-modified", date::http(modified));
+        }
+        refused
     }
 }

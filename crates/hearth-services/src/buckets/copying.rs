@@ -140,9 +140,9 @@ impl Buckets {
         let expected = Expected { algorithm, ..Expected::default() };
         let whole = |found: &Found, _parts: &[PartOfObject]| {
             source.check(found)?;
-            Ok::<_, BucketError>(Slice::whole(&found.object))
+            Ok::<_, BucketError>((Slice::whole(&found.object), ()))
         };
-        let (found, _slice, mut reader) = self.read(&source.name, whole).await?;
+        let (found, (), mut reader) = self.read(&source.name, whole).await?;
         let mut receiving = self.receive(expected);
         while let Some(bytes) = reader.next().await {
             receiving.write(&bytes.map_err(BucketError::during("read an object"))?).await?;
@@ -166,9 +166,9 @@ impl Buckets {
         let choose = |found: &Found, _parts: &[PartOfObject]| {
             source.check(found)?;
             match range {
-                None => Ok(Slice::whole(&found.object)),
+                None => Ok((Slice::whole(&found.object), ())),
                 Some((first, last)) if first <= last && last < found.object.size => {
-                    Ok(Slice { first, length: last - first + 1 })
+                    Ok((Slice { first, length: last - first + 1 }, ()))
                 }
                 Some(_) => {
                     let size = found.object.size;
@@ -178,7 +178,7 @@ impl Buckets {
                 }
             }
         };
-        let (found, _slice, mut reader) = self.read(&source.name, choose).await?;
+        let (found, (), mut reader) = self.read(&source.name, choose).await?;
         let expected = Expected { algorithm: Some(algorithm), ..Expected::default() };
         let mut receiving = self.contents.receive(expected, Keep::InFile);
         while let Some(bytes) = reader.next().await {

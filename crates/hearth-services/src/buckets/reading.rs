@@ -218,27 +218,27 @@ impl Buckets {
         Ok((found, parts))
     }
 
-    /// An object and some of its bytes. `choose` says which, from what the object and its parts are;
-    /// it is asked again if the object is replaced meanwhile.
+    /// An object and some of its bytes. `choose` says which, and why, from what the object and its
+    /// parts are; it is asked again if the object is replaced meanwhile.
     ///
     /// # Errors
     ///
     /// If there is none, `choose` refuses it, or its files cannot be opened.
-    pub async fn read<E: From<BucketError>>(
+    pub async fn read<C, E: From<BucketError>>(
         &self,
         name: &ObjectName,
-        choose: impl Fn(&Found, &[PartOfObject]) -> Result<Slice, E> + Send + Sync,
-    ) -> Result<(Found, Slice, Reader), E> {
+        choose: impl Fn(&Found, &[PartOfObject]) -> Result<(Slice, C), E> + Send + Sync,
+    ) -> Result<(Found, C, Reader), E> {
         for _attempt in 0..OPEN_ATTEMPTS_MAX {
             let (bucket, entry) = self.look_for(name).await?;
             let found = found(&bucket, name, &entry.record)?;
             let content = found.object.content;
             let parts = self.parts_of(&entry, content).await?;
-            let slice = choose(&found, &parts)?;
+            let (slice, choice) = choose(&found, &parts)?;
             if let Some(reader) =
                 self.open_reader(name, (&*entry, content), (parts.as_slice(), slice)).await?
             {
-                return Ok((found, slice, reader));
+                return Ok((found, choice, reader));
             }
         }
         let gone = io::Error::from(io::ErrorKind::NotFound);
@@ -414,9 +414,9 @@ impl ObjectSource for Buckets {
         }
         let name =
             ObjectName { bucket: bucket.clone(), key: key.clone(), version: version.clone() };
-        let read =
-            self.read(&name, |found, _parts| Ok::<_, BucketError>(Slice::whole(&found.object)));
-        let (found, _slice, mut reader) = read.await.map_err(refused)?;
+        let read = self
+            .read(&name, |found, _parts| Ok::<_, BucketError>((Slice::whole(&found.object), ())));
+        let (found, (), mut reader) = read.await.map_err(refused)?;
         let size = usize::try_from(found.object.size).ok().filter(|size| *size <= limit_bytes);
         let size = size.ok_or_else(|| FetchError::too_large(limit_bytes))?;
         let mut bytes = Vec::with_capacity(size);

@@ -189,9 +189,10 @@ async fn a_put_that_is_interrupted_leaves_the_old_object_and_no_file() {
 async fn what_is_read_stays_readable_when_it_is_replaced() {
     let (directory, buckets) = with_bucket().await;
     put(&buckets, "key", &large(1)).await;
-    let whole =
-        |found: &Found, _parts: &[PartOfObject]| Ok::<_, BucketError>(Slice::whole(&found.object));
-    let (_found, _slice, mut reader) = buckets.read(&name("key"), whole).await.unwrap();
+    let whole = |found: &Found, _parts: &[PartOfObject]| {
+        Ok::<_, BucketError>((Slice::whole(&found.object), ()))
+    };
+    let (_found, (), mut reader) = buckets.read(&name("key"), whole).await.unwrap();
     put(&buckets, "key", b"small").await;
     let mut bytes = Vec::new();
     while let Some(chunk) = reader.next().await {

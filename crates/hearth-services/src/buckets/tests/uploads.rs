@@ -56,8 +56,8 @@ async fn a_range_goes_over_the_edges_of_parts() {
     }
     buckets.complete_upload(&begun, Complete { parts, ..Complete::default() }).await.unwrap();
     let slice = Slice { first: PART_BYTES_MIN - 1, length: PART_BYTES_MIN + 2 };
-    let choose = |_found: &Found, _parts: &[PartOfObject]| Ok::<_, BucketError>(slice);
-    let (_found, _slice, mut reader) = buckets.read(&name("key"), choose).await.unwrap();
+    let choose = |_found: &Found, _parts: &[PartOfObject]| Ok::<_, BucketError>((slice, ()));
+    let (_found, (), mut reader) = buckets.read(&name("key"), choose).await.unwrap();
     let mut bytes = Vec::new();
     while let Some(chunk) = reader.next().await {
         bytes.extend_from_slice(&chunk.unwrap());
