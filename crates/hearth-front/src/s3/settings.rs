@@ -19,6 +19,7 @@ use super::answer::{self, Answer};
 use super::body::Arriving;
 use super::document::Node;
 use super::error::S3Error;
+use super::listing::truth;
 use super::request::Setting;
 use super::{Call, cors, headers, lifecycle, tagging};
 
@@ -92,10 +93,7 @@ fn public_access(settings: &Settings) -> Result<Answer, S3Error> {
         let text = "The public access block configuration was not found";
         return Err(S3Error::missing("NoSuchPublicAccessBlockConfiguration", text));
     };
-    let elements = SWITCHES.map(|(name, switch)| {
-        let is_on = *switch(&mut block);
-        Element::text(name, if is_on { "true" } else { "false" })
-    });
+    let elements = SWITCHES.map(|(name, switch)| Element::text(name, truth(*switch(&mut block))));
     Ok(answer::xml(&answer::root(PUBLIC_ACCESS).children(elements)))
 }
 
@@ -112,12 +110,12 @@ fn minimum_size(settings: &Settings) -> &str {
     settings.transition_default_minimum_object_size.as_deref().unwrap_or(MINIMUM_SIZES[0])
 }
 
-/// Whether a policy makes a bucket public: nobody is told apart here.
+/// Whether the policy of a bucket lets everybody in.
 pub(super) fn policy_status(call: &Call) -> Result<Answer, S3Error> {
     let bucket = call.buckets.bucket(call.bucket())?;
     let (code, text) = NO_POLICY;
     let policy = bucket.settings.policy.as_ref().ok_or_else(|| S3Error::missing(code, text))?;
-    let is_public = if lets_everybody_in(policy) { "TRUE" } else { "FALSE" };
+    let is_public = truth(lets_everybody_in(policy));
     let document = answer::root("PolicyStatus").child(Element::text("IsPublic", is_public));
     Ok(answer::xml(&document))
 }

@@ -31,6 +31,7 @@ mod operations;
 mod topics;
 mod event_buses;
 mod uploads;
+mod buckets;
 mod compatibility;
 mod connections;
 mod walls;

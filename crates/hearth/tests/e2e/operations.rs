@@ -63,6 +63,8 @@ scripts! {
     tags,                 &[];
     iam,                  &[];
     s3,                   &[];
+    s3_cases,             &[];
+    s3_settings,          &[];
     s3_notifications,     WITH_STORE;
     sns,                  &[];
     sns_deliveries,       &[];
