@@ -196,17 +196,15 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Response<Obj
     let target = Target::read(&arrived.head);
     let page = target.as_ref().ok().and_then(|it| OfPage::read(&arrived.head, &it.bucket));
     let is_change = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&method);
-    let done = match target {
-        Err(refused) => Err(refused),
-        Ok(target) if is_change => {
-            let (sender, done) = oneshot::channel();
-            let of_task = Arc::clone(front);
-            front.tasks.spawn("bucket operation", async move {
-                let _ = sender.send(perform(&of_task, arrived, target).await);
-            });
-            done.await.unwrap_or_else(|_panicked| Err(S3Error::broken()))
-        }
-        Ok(target) => perform(front, arrived, target).await,
+    let done = if is_change {
+        let (sender, done) = oneshot::channel();
+        let of_task = Arc::clone(front);
+        front.tasks.spawn("bucket operation", async move {
+            let _ = sender.send(perform(&of_task, arrived, target).await);
+        });
+        done.await.unwrap_or_else(|_panicked| Err(S3Error::broken()))
+    } else {
+        perform(front, arrived, target).await
     };
     let mut answer = done.unwrap_or_else(|error| error.render(&method, &resource, id));
     if let Some(page) = page {
@@ -248,10 +246,17 @@ impl Call {
     }
 }
 
-async fn perform(front: &Front, arrived: Arrived, target: Target) -> Result<Answer, S3Error> {
+async fn perform(
+    front: &Front,
+    arrived: Arrived,
+    target: Result<Target, S3Error>,
+) -> Result<Answer, S3Error> {
     let Arrived { id, scope, head, body } = arrived;
     let mut body = Arriving::new(body);
-    let performed = operate(front, (&head, scope, id), (target, &mut body)).await;
+    let performed = match target {
+        Ok(target) => operate(front, (&head, scope, id), (target, &mut body)).await,
+        Err(refused) => Err(refused),
+    };
     // A client that waits for leave to send has not sent anything.
     if performed.is_err() && !head.headers.contains_key("expect") {
         body.discard().await;

@@ -119,19 +119,22 @@ pub(super) fn document(rules: &[CorsRule]) -> Element {
 
 /// Reads the document with the rules of a bucket.
 pub(super) fn read(root: &Node) -> Result<Vec<CorsRule>, S3Error> {
-    let read_rule = |rule: &Node| {
-        let texts = |name| rule.all(name).map(|one| one.own_text().trim().to_owned()).collect();
-        let seconds = rule.text("MaxAgeSeconds").map(|text| text.trim().parse());
-        Ok(CorsRule {
-            id: rule.text("ID").map(str::to_owned),
-            origins: texts("AllowedOrigin"),
-            methods: texts("AllowedMethod"),
-            headers: texts("AllowedHeader"),
-            exposed: texts("ExposeHeader"),
-            max_age_seconds: seconds.transpose().map_err(|_no_number| S3Error::malformed_xml())?,
-        })
-    };
     root.all("CORSRule").map(read_rule).collect()
+}
+
+fn read_rule(rule: &Node) -> Result<CorsRule, S3Error> {
+    let texts = |name: &'static str| -> Vec<String> {
+        rule.all(name).map(|one| one.own_text().trim().to_owned()).collect()
+    };
+    let seconds = rule.text("MaxAgeSeconds").map(|text| text.trim().parse());
+    Ok(CorsRule {
+        id: rule.text("ID").map(str::to_owned),
+        origins: texts("AllowedOrigin"),
+        methods: texts("AllowedMethod"),
+        headers: texts("AllowedHeader"),
+        exposed: texts("ExposeHeader"),
+        max_age_seconds: seconds.transpose().map_err(|_no_number| S3Error::malformed_xml())?,
+    })
 }
 
 #[cfg(test)]

@@ -76,19 +76,18 @@ impl Policy {
             return Err(refused("Policy expired."));
         }
         for condition in &self.conditions {
-            let (holds, words) = match condition {
-                FormCondition::Equals(name, value) => {
-                    (fields.get(name) == Some(value), ["eq", name, value])
-                }
-                FormCondition::StartsWith(name, prefix) => {
-                    let found = fields.get(name);
-                    let holds = found.is_some_and(|found| starts_with(name, found, prefix));
-                    (holds, ["starts-with", name, prefix])
-                }
+            let (kind, name, value) = match condition {
+                FormCondition::Equals(name, value) => ("eq", name, value),
+                FormCondition::StartsWith(name, prefix) => ("starts-with", name, prefix),
                 FormCondition::Length(..) => continue,
             };
+            let found = fields.get(name);
+            let holds = found.is_some_and(|found| match condition {
+                FormCondition::Equals(..) => found == value.as_str(),
+                FormCondition::StartsWith(..) => starts_with(name, found, value),
+                FormCondition::Length(..) => true,
+            });
             if !holds {
-                let [kind, name, value] = words;
                 let text =
                     format!("Policy Condition failed: [\"{kind}\", \"${name}\", \"{value}\"]");
                 return Err(refused(&text));

@@ -356,7 +356,7 @@ impl Buckets {
         let found = self.found(turn, &name.key).await?;
         condition.check(found.newest.as_deref().map(|newest| &newest.record))?;
         let taken = match (&name.version, bucket.versioning) {
-            (Some(id), _) => self.taken(place, (&found, id)).await?,
+            (Some(id), _) => self.taken(place, (&found, id.as_str())).await?,
             (None, Versioning::Never) => self.taken(place, (&found, NULL_VERSION)).await?,
             (None, Versioning::Enabled | Versioning::Suspended) => {
                 let entry = self.new_entry((bucket, &found), self.next_number(), (None, None));

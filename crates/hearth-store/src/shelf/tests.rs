@@ -129,7 +129,7 @@ async fn uploads_and_their_parts_are_forgotten_together() {
     let (bucket, key, id) = ("bucket".to_owned(), "b".to_owned(), "1".to_owned());
     shelf.apply(vec![Write::RemoveUpload { bucket, key, id }]).await.unwrap();
     assert_eq!(shelf.upload(("bucket", "b"), "1").await.unwrap(), None);
-    assert_eq!(shelf.parts("1", 0, 10).await.unwrap(), []);
+    assert!(shelf.parts("1", 0, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

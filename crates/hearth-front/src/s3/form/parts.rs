@@ -249,7 +249,7 @@ mod tests {
         for (body, refusal) in rows {
             assert_eq!(take(body.as_bytes(), 7).unwrap_err(), refusal, "{body}");
         }
-        assert_eq!(take(b"--b--", 1).unwrap(), []);
+        assert!(take(b"--b--", 1).unwrap().is_empty());
     }
 
     #[test]
