@@ -210,6 +210,8 @@ fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
             };
             (metric, name.as_str())
         }
+        // AWS counts none of those.
+        Origin::Notification { .. } => return None,
         Origin::Destination { function } => match step {
             Step::GivenUp => (Metric::DestinationDeliveryFailures, function.as_str()),
             Step::Tried | Step::Taken => return None,

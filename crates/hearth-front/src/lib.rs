@@ -14,6 +14,7 @@
 //!                                                ├─▶ query       IAM, STS, SNS and load balancers
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
+//!                                                ├─▶ s3_events   events of stores elsewhere
 //!                                                ├─▶ events      events that wait or were given up
 //!                                                └─▶ own         health, status, metrics, packages
 //!                       error ◀── everything that is refused, as AWS words it
@@ -43,6 +44,7 @@ mod buses;
 mod apigatewayv2;
 mod apigateway;
 mod s3;
+pub mod s3_events;
 mod sqs;
 mod logs;
 mod events;

@@ -1,7 +1,7 @@
 //! Deliveries: what one service hands to another, durably and later.
 //!
-//! A topic that was published to, a rule that matched and a function that has finished make
-//! deliveries. Each waits in the durable queue, in a lane of its own origin, until `hearth-events`
+//! A topic that was published to, a rule that matched, an object that was put and a function that has
+//! finished make deliveries. Each waits in the durable queue, in a lane of its own origin, until `hearth-events`
 //! has carried it out, or has given it up and sent it to its dead-letter queue.
 //!
 //! # Promises
@@ -65,6 +65,13 @@ pub enum Origin {
         /// is another one and there is a dead-letter queue, which gets the event.
         #[serde(default)]
         event_bytes: usize,
+    },
+    /// A notification of a bucket.
+    Notification {
+        /// The ARN of the bucket.
+        bucket: String,
+        /// What the notification is called; `EventBridge` if it is for the bus.
+        configuration: String,
     },
     /// The destination of a function's outcomes.
     Destination {
@@ -356,6 +363,7 @@ impl Delivery {
         match &self.origin {
             Origin::Target { event_bytes, .. } => *event_bytes,
             Origin::Subscription { .. }
+            | Origin::Notification { .. }
             | Origin::Destination { .. }
             | Origin::DeadLetter { .. } => 0,
         }

@@ -19,7 +19,7 @@ use hearth_environment::driver::Shared;
 use hearth_events::Events;
 use hearth_front::body::BodyRoom;
 use hearth_front::elsewhere::Elsewhere;
-use hearth_front::front::{Front, InsideGateway};
+use hearth_front::front::{Destinations, Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
 use hearth_front::server::Admission;
 use hearth_iam::Iam;
@@ -91,6 +91,7 @@ pub(crate) struct Server {
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
     queues: Arc<Queues>,
+    buckets: Arc<Buckets>,
     store: Sqlite,
     queue: Arc<dyn Queue>,
     /// Connections and environments.
@@ -121,6 +122,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
     let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
     let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
+    let targets = remotes.over(services.targets());
     let Stores { logs, store, queue, time, packages, runtimes, iam, apis, buckets, objects } =
         stores;
 
@@ -142,7 +144,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         rest_apis: apis.rest,
         balancers,
         objects: objects.source,
-        buckets,
+        buckets: Arc::clone(&buckets),
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
@@ -151,6 +153,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
+        targets: destinations(&targets),
+        event_sources: config.s3_events.0.clone(),
         admission: admitted,
         tasks: tasks.clone(),
         connections_max: descriptors.connections() / doors.count(),
@@ -158,7 +162,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), objects.taker, trust);
+    let targets = (targets, objects.taker, trust);
     let events = start_events(config, &front, targets, (&queue, &time, &metrics));
     let http = doors.open(&front);
     Ok(Server {
@@ -170,6 +174,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         sandbox,
         logs,
         queues: services.queues,
+        buckets,
         store,
         queue,
         tasks,
@@ -193,6 +198,8 @@ impl Server {
         self.events.close();
         self.queues.close();
         self.scheduler.close(self.drain).await;
+        // Functions that have just ended may have put objects.
+        self.buckets.close();
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
         let ended = tokio::task::spawn_blocking(move || {
@@ -208,6 +215,7 @@ impl Server {
         }
         let logs = Arc::clone(&self.logs);
         tokio::task::spawn_blocking(move || logs.close()).await.context("flushing the logs")?;
+        self.buckets.finish().await;
         self.queue.close().await;
         self.store.close().await;
         tracing::info!("stopped");
@@ -347,6 +355,8 @@ impl Stores {
     ) -> anyhow::Result<Services> {
         let records = Arc::new(self.store.clone());
         let (queue, time, topics) = (&self.queue, &self.time, directories.topics.clone());
+        self.buckets.start_notifying(Arc::clone(queue), tasks);
+        self.buckets.start_expiring(tasks);
         let parts =
             services::Parts { records, queue, metrics, clock, time, tasks, topics, address };
         Services::open(parts).await
@@ -371,6 +381,11 @@ impl Objects {
         let remote = Arc::new(remote.context("`s3_endpoint` cannot be used")?);
         Ok(Self { source: Arc::clone(&remote) as _, taker: remote as _ })
     }
+}
+
+/// Those who are told of what happens in buckets.
+fn destinations(targets: &Targets) -> Destinations {
+    Destinations { queues: Arc::clone(&targets.queues), topics: Arc::clone(&targets.topics) }
 }
 
 /// The services that are asked in place of our own queues, topics and buses.

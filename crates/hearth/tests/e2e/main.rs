@@ -33,6 +33,8 @@ mod event_buses;
 mod http_apis;
 mod rest_apis;
 mod load_balancers;
+mod uploads;
+mod buckets;
 mod compatibility;
 mod connections;
 mod function_urls;
