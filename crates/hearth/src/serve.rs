@@ -105,21 +105,15 @@ pub(crate) struct Server {
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let descriptors = prepare_process();
-    let elsewhere = targets::elsewhere(config);
-    let trust = trust(config)?;
-    let remotes = remotes(config, &elsewhere, &trust)?;
+    let (elsewhere, trust, remotes) = others(config)?;
     let doors = Doors::bind(config).await?;
     let address = doors.address;
-    let directories = Directories::prepare(&config.data_dir)?;
-    let lock = lock(&directories.run)?;
-    sweep_leftovers(&directories.run);
+    let (directories, lock, host) = take_place(config)?;
 
-    let host = examine(config, &directories.run)?;
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
-    let registry = Arc::new(Registry::default());
-    let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
+    let (registry, metrics) = figures();
     let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
     let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
     let targets = remotes.over(services.targets());
@@ -229,6 +223,23 @@ fn prepare_process() -> Descriptors {
     let _ = fs::write("/proc/self/oom_score_adj", "-900");
     hearth_isolation::linux::give_large_memory_back();
     Descriptors::raised()
+}
+
+/// Takes the data directory, which no other server may use, clears what a killed one left there, and
+/// looks at the host.
+fn take_place(config: &Config) -> anyhow::Result<(Directories, fs::File, Host)> {
+    let directories = Directories::prepare(&config.data_dir)?;
+    let lock = lock(&directories.run)?;
+    sweep_leftovers(&directories.run);
+    let host = examine(config, &directories.run)?;
+    Ok((directories, lock, host))
+}
+
+/// Where figures are kept, and where they are counted.
+fn figures() -> (Arc<Registry>, Arc<dyn Metrics>) {
+    let registry = Arc::new(Registry::default());
+    let metrics = Arc::clone(&registry) as Arc<dyn Metrics>;
+    (registry, metrics)
 }
 
 /// How many files this process may have open. Whoever comes when there are none left must wait, and
@@ -388,10 +399,15 @@ fn destinations(targets: &Targets) -> Destinations {
     Destinations { queues: Arc::clone(&targets.queues), topics: Arc::clone(&targets.topics) }
 }
 
-/// The services that are asked in place of our own queues, topics and buses.
-fn remotes(config: &Config, elsewhere: &Elsewhere, trust: &Trust) -> anyhow::Result<Remotes> {
+/// The services that are asked in place of our own queues, topics and buses, and whom this server
+/// trusts when it asks others.
+fn others(config: &Config) -> anyhow::Result<(Elsewhere, Trust, Remotes)> {
+    let elsewhere = targets::elsewhere(config);
+    let trust = trust(config)?;
     let secret = config.endpoints_secret_access_key.0.as_str();
-    Remotes::at(elsewhere, (config.endpoints_access_key_id.as_str(), secret), trust)
+    let keys = (config.endpoints_access_key_id.as_str(), secret);
+    let remotes = Remotes::at(&elsewhere, keys, &trust)?;
+    Ok((elsewhere, trust, remotes))
 }
 
 /// Whom this server trusts when it asks others over TLS.

@@ -17,9 +17,13 @@ use super::reading::{Found, Slice};
 use super::receiving::{Expected, Keep};
 use super::record::{Content, PartOfObject, PartRecord};
 use super::versions::{Effects, Entry};
+use crate::limits::OBJECT_BYTES_MAX;
 
 /// How often a source is looked for that is replaced just when it is copied.
 const COPY_ATTEMPTS_MAX: usize = 8;
+
+/// AWS: what is larger is copied in parts.
+const SOURCE_TOO_LARGE: &str = "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120";
 
 const COPIED_TO_ITSELF: &str = "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.";
 
@@ -30,6 +34,14 @@ impl Source {
             Conclusion::NotModified | Conclusion::Failed => Err(BucketError::PreconditionFailed),
         }
     }
+}
+
+/// Refuses what is more than one request may copy.
+fn check_size(bytes: u64) -> Result<(), BucketError> {
+    if bytes > OBJECT_BYTES_MAX {
+        return Err(BucketError::InvalidRequest(SOURCE_TOO_LARGE.to_owned()));
+    }
+    Ok(())
 }
 
 impl Buckets {
@@ -75,6 +87,7 @@ impl Buckets {
         for _attempt in 0..COPY_ATTEMPTS_MAX {
             let found = self.find(&source.name).await?;
             source.check(&found)?;
+            check_size(found.object.size)?;
             let has = found.object.checksum.as_ref().map(|checksum| checksum.algorithm);
             if algorithm.is_some() && algorithm != has {
                 return self.copied_anew(source, algorithm).await;
@@ -166,9 +179,14 @@ impl Buckets {
         let choose = |found: &Found, _parts: &[PartOfObject]| {
             source.check(found)?;
             match range {
-                None => Ok((Slice::whole(&found.object), ())),
+                None => {
+                    check_size(found.object.size)?;
+                    Ok((Slice::whole(&found.object), ()))
+                }
                 Some((first, last)) if first <= last && last < found.object.size => {
-                    Ok((Slice { first, length: last - first + 1 }, ()))
+                    let length = last - first + 1;
+                    check_size(length)?;
+                    Ok((Slice { first, length }, ()))
                 }
                 Some(_) => {
                     let size = found.object.size;
@@ -187,5 +205,16 @@ impl Buckets {
         let content = receiving.finish(None).await?;
         let part = self.put_part(upload, number, content).await?;
         Ok((found, part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_larger_than_one_request_may_put_is_not_copied_by_one() {
+        assert!(check_size(OBJECT_BYTES_MAX).is_ok());
+        assert_eq!(check_size(OBJECT_BYTES_MAX + 1).unwrap_err().code(), "InvalidRequest");
     }
 }

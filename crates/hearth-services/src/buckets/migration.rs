@@ -2,8 +2,9 @@
 //!
 //! # Promises
 //!
-//! A record is removed when the shelf has what it said, so that a start that is interrupted is
-//! finished by the next one.
+//! A record is removed when the shelf has what it said. A start that is interrupted in between is
+//! finished by the next one, which writes the same rows once more: a version has the same rank
+//! whenever it is moved.
 
 use hearth_store::records::{Record, RecordKey, Records};
 use hearth_store::shelf::{PartRow, Place, Shelf, UploadRow, Write};
@@ -49,14 +50,10 @@ struct OldObject {
 }
 
 /// Moves objects, uploads and parts.
-pub(super) async fn move_records(
-    records: &dyn Records,
-    shelf: &Shelf,
-    sequencers: &Sequencers,
-) -> Result<(), BucketError> {
+pub(super) async fn move_records(records: &dyn Records, shelf: &Shelf) -> Result<(), BucketError> {
     for kind in [OBJECT, UPLOAD, PART] {
         for old in records.all(kind).await.map_err(BucketError::Store)? {
-            let writes = writes_of(kind, &old, sequencers)?;
+            let writes = writes_of(kind, &old)?;
             shelf.apply(writes).await.map_err(BucketError::Store)?;
             let Record { scope, name, document: _ } = old;
             let key = RecordKey { kind, scope, name };
@@ -66,13 +63,9 @@ pub(super) async fn move_records(
     Ok(())
 }
 
-fn writes_of(
-    kind: &'static str,
-    old: &Record,
-    sequencers: &Sequencers,
-) -> Result<Vec<Write>, BucketError> {
+fn writes_of(kind: &'static str, old: &Record) -> Result<Vec<Write>, BucketError> {
     match kind {
-        OBJECT => Ok(versions(record::read(&old.document)?, sequencers)),
+        OBJECT => Ok(versions(record::read(&old.document)?)),
         UPLOAD => {
             let UploadRecord { id, bucket, key, .. } = record::read(&old.document)?;
             let document = old.document.clone();
@@ -86,10 +79,12 @@ fn writes_of(
     }
 }
 
-fn versions(old: OldRecord, sequencers: &Sequencers) -> Vec<Write> {
+fn versions(old: OldRecord) -> Vec<Write> {
     let place = (old.bucket.as_str(), old.key.as_str());
     let mut writes = Vec::new();
-    // From the oldest on, so that each has a greater rank than the one before.
+    let mut rank = 0;
+    // From the oldest on, so that each has a greater rank than the one before, as if it had been put
+    // when it was: below all that will be put.
     for (age, version) in old.versions.into_iter().enumerate().rev() {
         let OldVersion { id, modified, object, upload } = version;
         let object = object.map(|object| Object {
@@ -102,7 +97,7 @@ fn versions(old: OldRecord, sequencers: &Sequencers) -> Vec<Write> {
             tags: Tags::default(),
         });
         let record = VersionRecord { id, modified, object, upload };
-        let rank = sequencers.next(Timestamp(0)).number();
+        rank = Sequencers::first_of(modified).number().max(rank + 1);
         let row = Entry { rank, record, piece: None }.row(place);
         writes.push(Write::Put(if age == 0 { Place::Newest } else { Place::Older }, row));
     }
@@ -137,13 +132,13 @@ mod tests {
             {"id":"first","modified":1,"object":{
                 "content":"01234567-89ab-cdef-0123-456789abcdef","size":5,"etag":"e",
                 "checksum":null,"metadata":{"headers":{},"user":{"a":"b"}}}}]}"#;
-        for (kind, name, document) in [("bucket", "bucket", bucket), (OBJECT, "bucket/key", object)]
-        {
-            let key = RecordKey { kind, scope: scope.clone(), name: name.to_owned() };
-            store.put(&key, document).await.unwrap();
-        }
+        let key =
+            |kind, name: &str| RecordKey { kind, scope: scope.clone(), name: name.to_owned() };
+        store.put(&key("bucket", "bucket"), bucket).await.unwrap();
 
-        for _start in 0..2 {
+        for _start in 0..3 {
+            // As if the server had been killed before the record was removed.
+            store.put(&key(OBJECT, "bucket/key"), object).await.unwrap();
             let records = Arc::new(store.clone());
             let buckets = Buckets::open(directory.path().join("buckets"), records).await.unwrap();
             let list = List { items_max: 10, ..List::default() };

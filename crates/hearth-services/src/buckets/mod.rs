@@ -156,7 +156,7 @@ impl Buckets {
         let (shelf, greatest, buckets, notifications) = opened.await.map_err(BucketError::Store)?;
         let sequencers = Sequencers::default();
         sequencers.above(greatest);
-        migration::move_records(records.as_ref(), &shelf, &sequencers).await?;
+        migration::move_records(records.as_ref(), &shelf).await?;
         let contents = open_contents(directory, &shelf).await?;
         let of_all: Vec<Arc<BucketRecord>> = buckets.all();
         let doors = of_all.iter().map(|it| (it.name.clone(), Door::new(it.scope.clone())));

@@ -100,8 +100,10 @@ impl Writer {
 
     async fn attempt(&mut self, group: &[Asked]) -> Result<(), StoreError> {
         self.say("BEGIN IMMEDIATE", "begin a transaction").await?;
-        for write in group.iter().flat_map(|asked| &asked.writes) {
-            self.write(write).await?;
+        for asked in group {
+            for write in &asked.writes {
+                self.write(write).await?;
+            }
         }
         let committed = self.say("COMMIT", "commit a transaction").await;
         self.is_doubtful |= committed.is_err();
@@ -132,7 +134,7 @@ impl Writer {
 
     async fn write(&mut self, write: &Write) -> Result<(), StoreError> {
         if let Write::RemoveUpload { id, .. } = write {
-            let parts: Statement<'_'> = sqlx::query("DELETE FROM part WHERE upload = ?1").bind(id);
+            let parts: Statement<'_> = sqlx::query("DELETE FROM part WHERE upload = ?1").bind(id);
             self.execute(parts).await?;
         }
         self.execute(statement(write)).await

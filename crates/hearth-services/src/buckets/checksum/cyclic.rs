@@ -94,8 +94,8 @@ pub(super) fn combine(
     // One bit of zero.
     let mut map: Map = [0; 64];
     map[0] = polynomial.value;
-    for bit in 1..polynomial.bits {
-        map[bit] = 1 << (bit - 1);
+    for (bit, column) in map.iter_mut().enumerate().take(polynomial.bits).skip(1) {
+        *column = 1 << (bit - 1);
     }
     // Eight of them.
     for _doubling in 0..3 {

@@ -147,8 +147,13 @@ impl Sequencers {
         self.last.fetch_max(number, Ordering::AcqRel);
     }
 
+    /// The least that an event of this time can have.
+    pub(in crate::buckets) fn first_of(time: Timestamp) -> Sequencer {
+        Sequencer(time.0.saturating_mul(Self::OF_MILLISECOND))
+    }
+
     pub(in crate::buckets) fn next(&self, now: Timestamp) -> Sequencer {
-        let of_now = now.0.saturating_mul(Self::OF_MILLISECOND);
+        let Sequencer(of_now) = Self::first_of(now);
         let next = |last: u64| last.saturating_add(1).max(of_now);
         let before =
             self.last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(next(last)));

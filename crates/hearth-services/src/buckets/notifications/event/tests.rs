@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use super::super::{EventPattern, KeyFilter, NotificationConfiguration};
 use super::*;
-use crate::buckets::Versioning;
+use crate::buckets::{Settings, Versioning};
 
 fn bucket() -> BucketRecord {
     let account = AccountId::parse("000000000000").unwrap();
     let scope = Scope { account, region: Region::parse("us-east-1").unwrap() };
-    let versioning = Versioning::Enabled;
-    BucketRecord { name: "uploads".to_owned(), scope, created: Timestamp(0), versioning }
+    let (versioning, settings) = (Versioning::Enabled, Settings::default());
+    BucketRecord { name: "uploads".to_owned(), scope, created: Timestamp(0), versioning, settings }
 }
 
 fn occasion() -> Occasion {
