@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::{apigateway, apigatewayv2, events, logs, sqs};
+use hearth_wire::{apigateway, apigatewayv2, events, logs, scheduler, sqs};
 
 use crate::{elb, iam, s3, sns, sts};
 
@@ -215,11 +215,13 @@ fn push_settings(text: &mut String) {
 fn push_other_services(text: &mut String) {
     let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
     let events: Vec<&str> = events::SERVICE.operations.iter().map(|one| one.name).collect();
+    let scheduler: Vec<&str> = scheduler::SERVICE.operations.iter().map(|one| one.name).collect();
     let apis: Vec<&str> = apigatewayv2::SERVICE.operations.iter().map(|one| one.name).collect();
     let rest_apis: Vec<&str> = apigateway::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered, notes) in [
         ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
         ("EventBridge", events.as_slice(), EVENTBRIDGE_NOTES),
+        ("EventBridge Scheduler", scheduler.as_slice(), SCHEDULER_NOTES),
         ("API Gateway, version 2", apis.as_slice(), APIS_NOTES),
         ("API Gateway, version 1", rest_apis.as_slice(), REST_APIS_NOTES),
         ("S3", s3::OFFERED, S3_NOTES),
@@ -314,11 +316,19 @@ const REST_APIS_NOTES: &[&str] = &[
 
 /// What is to be known of event buses.
 const EVENTBRIDGE_NOTES: &[&str] = &[
-    "`PutRule` refuses a `ScheduleExpression`: schedules are not built yet.",
     "`PutTargets` takes functions, queues, topics, event buses and log groups; other targets are refused by name.",
     "Policies of buses (`PutPermission`), roles of rules and targets, and the `DeadLetterConfig` of a bus are kept and have no effect: callers are not authenticated, and nothing is encrypted with keys of their own.",
     "`KmsKeyIdentifier`, `LogConfig` and `EndpointId` are refused.",
     "Wildcards in patterns are taken also where AWS finds them too complex.",
+];
+
+/// What is to be known of schedules.
+const SCHEDULER_NOTES: &[&str] = &[
+    "Targets: functions, queues, topics and event buses, and the universal target `lambda:invoke` with `InvocationType` `Event` or `RequestResponse`. Other targets are refused by name.",
+    "Schedules happen at their second, not at some moment of their minute. What becomes of those that come while no server is running is a setting, `missed_schedules`.",
+    "`RoleArn` and `KmsKeyArn` are kept and have no effect: callers are not authenticated, and nothing is encrypted with keys of their own.",
+    "A window ends where the next occurrence is scheduled, if it would be longer.",
+    "A schedule whose only time is past when it is made never happens, and is deleted if `ActionAfterCompletion` says so.",
 ];
 
 /// What is different in the queues, of which every operation is offered.

@@ -23,6 +23,7 @@ use hearth_services::buckets::Buckets;
 use hearth_services::buses::Buses;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
+use hearth_services::schedules::Schedules;
 use hearth_services::targets::{Publish, SendMessage};
 use hearth_services::topics::Topics;
 use hearth_telemetry::LogStore;
@@ -50,7 +51,7 @@ use crate::server::{Admission, serve_connection};
 use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
     apigateway, apigatewayv2, buses, caller, events, invoke, lambda as lambda_operations,
-    logs as log_operations, own, query, sns, sqs,
+    logs as log_operations, own, query, scheduler, sns, sqs,
 };
 
 /// What the front door answers, most of the time.
@@ -75,6 +76,8 @@ pub struct Front {
     pub balancers: Arc<Balancers>,
     /// Our own event buses.
     pub event_buses: Arc<Buses>,
+    /// Our own schedules.
+    pub schedules: Arc<Schedules>,
     /// Where code comes from that is named by bucket and key.
     pub objects: Arc<dyn ObjectSource>,
     /// Our own topics.
@@ -198,6 +201,9 @@ impl Front {
         }
         if apigateway::is_ours(arrived.head.uri.path()) {
             return whole(apigateway::answer(self, arrived).await);
+        }
+        if scheduler::is_ours(arrived.head.uri.path()) {
+            return whole(scheduler::answer(self, arrived).await);
         }
         let answer = self.rest_json(arrived).await;
         answer.unwrap_or_else(|error| whole(error.render(Protocol::RestJson)))

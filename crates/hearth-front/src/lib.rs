@@ -9,6 +9,7 @@
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ buses       EventBridge
+//!                                                ├─▶ scheduler   EventBridge Scheduler
 //!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
 //!                                                ├─▶ apigateway  REST APIs
 //!                                                ├─▶ query       IAM, STS, SNS and load balancers
@@ -41,6 +42,7 @@ mod sts;
 mod sns;
 mod elb;
 mod buses;
+mod scheduler;
 mod apigatewayv2;
 mod apigateway;
 mod s3;

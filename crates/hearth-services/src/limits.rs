@@ -235,3 +235,21 @@ pub const OUTBOX_ROWS_MAX: usize = 4_096;
 pub const OUTBOX_ROWS_OF_MOVE_MAX: usize = 256;
 /// How long the outbox waits when the queue or the store has failed, before it tries again.
 pub const OUTBOX_PAUSE_MILLIS: u64 = 500;
+
+/// AWS: schedules of one account in one region. Here of all accounts together: they are in memory, with
+/// a kilobyte or so for each.
+pub const SCHEDULES_MAX: usize = 1_000_000;
+/// AWS: groups of schedules of one account in one region.
+pub const SCHEDULE_GROUPS_MAX: usize = 500;
+/// AWS: tags of one group.
+pub const SCHEDULE_GROUP_TAGS_MAX: usize = 50;
+/// AWS: the input of a target.
+pub const SCHEDULE_INPUT_BYTES_MAX: usize = 256 * 1024;
+/// AWS: how long ago the start of a schedule may be when it is given.
+pub const SCHEDULE_START_PAST_MILLIS_MAX: u64 = 5 * 60 * 1_000;
+/// AWS: schedules or groups on one page of a listing.
+pub const SCHEDULE_LIST_ITEMS_MAX: usize = 100;
+/// Schedules that are looked at at a time while some of them are listed.
+pub const SCHEDULES_OF_PAGE_MAX: usize = 256;
+/// Tokens of deletions that are remembered, so that one that is repeated succeeds again.
+pub const SCHEDULE_TOKENS_MAX: usize = 1_000;

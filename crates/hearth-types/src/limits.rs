@@ -164,6 +164,29 @@ pub const EVENTS_OF_PAGE_MAX: usize = 1_000;
 /// Entries that are looked at for one page that shows only some of them.
 pub const EVENTS_LOOKED_AT_MAX: usize = 10_000;
 
+/// AWS: how precise schedules are. What is later than that was missed.
+pub const SCHEDULE_LATE_MS: u64 = 60_000;
+/// How many occurrences of one schedule are made up that were missed, if all of them are.
+pub const SCHEDULE_MISSED_MAX: usize = 100;
+/// How long ago they may have been then.
+pub const SCHEDULE_MISSED_MS_MAX: u64 = 24 * 3_600 * 1_000;
+/// Schedules that happen in one change of the queue, if they are due together.
+pub const SCHEDULES_OF_BATCH_MAX: usize = 1_000;
+/// What they may have together, but for the last of them.
+pub const SCHEDULES_OF_BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long it is remembered in a queue that several servers share that something happened, beyond
+/// its next time: a server that was down asks for the last time only. Clocks differ by less.
+pub const SCHEDULE_REMEMBERED_MS: u64 = 3_600 * 1_000;
+/// The same for what has no next time.
+pub const SCHEDULE_REMEMBERED_LAST_MS: u64 = 31 * 24 * 3_600 * 1_000;
+/// How far the clock may have been set back while the server was down. If it seems to be more, it was
+/// wrong before.
+pub const SCHEDULE_CLOCK_BACK_MS_MAX: u64 = 25 * 3_600 * 1_000;
+/// The longest that is slept until the next schedule, in case somebody sets the clock forward.
+pub const SCHEDULE_SLEEP_SECONDS_MAX: u64 = 60;
+/// Notes of how far schedules have happened that are in the queue before older ones are removed.
+pub const SCHEDULE_MARKS_MAX: usize = 64;
+
 /// AWS: headers of a Runtime API call; an X-Ray error cause alone may have 1 MB.
 pub const RUNTIME_API_HEADER_BYTES_MAX: usize = 1_200_000;
 /// AWS: request line and headers of an API call.

@@ -112,6 +112,8 @@ pub(crate) struct Config {
     pub(crate) event_backoff_ms_min: u64,
     /// The longest that it waits.
     pub(crate) event_backoff_ms_max: u64,
+    /// What becomes of schedules whose time came while no server was running.
+    pub(crate) missed_schedules: MissedSchedules,
     /// How much of one log group is kept on disk.
     pub(crate) log_group_bytes_max: u64,
     /// How fast a streamed answer may pass when its burst is used up; 0 means as fast as it can.
@@ -237,6 +239,18 @@ words! {
         Learned = "learned",
         /// For `idle_seconds`.
         Fixed = "fixed",
+    }
+}
+
+words! {
+    /// What becomes of schedules whose time came while no server was running.
+    MissedSchedules {
+        /// They do not happen.
+        Skip = "skip",
+        /// The last time happens.
+        Once = "once",
+        /// The latest times happen, up to a hundred of each schedule.
+        All = "all",
     }
 }
 
@@ -427,6 +441,7 @@ impl Loading {
             event_retry_ms_second: limits::EVENT_RETRY_MS_SECOND,
             event_backoff_ms_min: limits::EVENT_BACKOFF_MS_MIN,
             event_backoff_ms_max: limits::EVENT_BACKOFF_MS_MAX,
+            missed_schedules: MissedSchedules::Once,
             log_group_bytes_max: limits::LOG_GROUP_BYTES_MAX,
             stream_bytes_per_second: limits::STREAM_BYTES_PER_SECOND_DEFAULT,
             worker_threads: 0,

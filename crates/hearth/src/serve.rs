@@ -117,34 +117,34 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
     let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
     let targets = remotes.over(services.targets());
-    let Stores { logs, store, queue, time, packages, runtimes, iam, apis, buckets, objects } =
-        stores;
+    let (queue, time) = (&stores.queue, &stores.time);
 
     let gateway = Arc::new(InsideGateway::default());
-    let shared = shared(config, (&sandbox, &logs), &gateway, (&clock, &tasks));
+    let shared = shared(config, (&sandbox, &stores.logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let control = open_control(config, &tasks, &scheduler, (&store, packages, &runtimes)).await?;
-    let invoker = invoker(config, (&control, &scheduler), (&queue, &time, &metrics));
+    let control = open_control(config, &tasks, &scheduler, &stores).await?;
+    let invoker = invoker(config, (&control, &scheduler), (queue, time, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
-    let balancers =
-        sites::balancers((&store, &admitted), (&control, &invoker), (&clock, &tasks)).await?;
+    let started = (&control, &invoker);
+    let balancers = sites::balancers((&stores.store, &admitted), started, (&clock, &tasks)).await?;
     let front = Arc::new(Front {
-        sites: sites::sites((&control, &invoker), (&apis, &trust), &balancers),
-        invoker,
+        sites: sites::sites(started, (&stores.apis, &trust), &balancers),
+        invoker: Arc::clone(&invoker),
         scheduler: Arc::clone(&scheduler),
         control,
-        iam,
-        apis: apis.http,
-        rest_apis: apis.rest,
+        iam: stores.iam,
+        apis: stores.apis.http,
+        rest_apis: stores.apis.rest,
         balancers,
-        objects: objects.source,
-        buckets: Arc::clone(&buckets),
+        objects: stores.objects.source,
+        buckets: Arc::clone(&stores.buckets),
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
-        logs: Arc::clone(&logs),
-        metrics: MetricsPage::new(registry, Arc::clone(&queue)),
-        runtimes,
+        schedules: Arc::clone(&services.schedules),
+        logs: Arc::clone(&stores.logs),
+        metrics: MetricsPage::new(registry, Arc::clone(queue)),
+        runtimes: stores.runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
         targets: destinations(&targets),
@@ -156,8 +156,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (targets, objects.taker, trust);
-    let events = start_events(config, &front, targets, (&queue, &time, &metrics));
+    let targets = (targets, &services, stores.objects.taker, trust);
+    let events = start_events(config, &front, targets, (queue, time, &metrics));
     let http = doors.open(&front);
     Ok(Server {
         address,
@@ -166,11 +166,11 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         events,
         scheduler,
         sandbox,
-        logs,
+        logs: stores.logs,
         queues: services.queues,
-        buckets,
-        store,
-        queue,
+        buckets: stores.buckets,
+        store: stores.store,
+        queue: stores.queue,
         tasks,
         drain: Duration::from_secs(config.drain_seconds),
         run: directories.run,
@@ -225,12 +225,9 @@ fn prepare_process() -> Descriptors {
     Descriptors::raised()
 }
 
-/// Takes the data directory, which no other server may use, clears what a killed one left there, and
-/// looks at the host.
+/// Takes the data directory and looks at the host.
 fn take_place(config: &Config) -> anyhow::Result<(Directories, fs::File, Host)> {
-    let directories = Directories::prepare(&config.data_dir)?;
-    let lock = lock(&directories.run)?;
-    sweep_leftovers(&directories.run);
+    let (directories, lock) = Directories::take(&config.data_dir)?;
     let host = examine(config, &directories.run)?;
     Ok((directories, lock, host))
 }
@@ -399,8 +396,8 @@ fn destinations(targets: &Targets) -> Destinations {
     Destinations { queues: Arc::clone(&targets.queues), topics: Arc::clone(&targets.topics) }
 }
 
-/// The services that are asked in place of our own queues, topics and buses, and whom this server
-/// trusts when it asks others.
+/// The services that are asked in place of our own queues, topics and buses: where they are, whom
+/// this server trusts when it asks others, and how it asks these.
 fn others(config: &Config) -> anyhow::Result<(Elsewhere, Trust, Remotes)> {
     let elsewhere = targets::elsewhere(config);
     let trust = trust(config)?;
@@ -431,6 +428,14 @@ struct Directories {
 }
 
 impl Directories {
+    /// Those of this server alone, without what a killed one left.
+    fn take(data: &Path) -> anyhow::Result<(Self, fs::File)> {
+        let directories = Self::prepare(data)?;
+        let lock = lock(&directories.run)?;
+        sweep_leftovers(&directories.run);
+        Ok((directories, lock))
+    }
+
     fn prepare(data: &Path) -> anyhow::Result<Self> {
         let directories = Self {
             run: data.join("run"),
@@ -548,9 +553,9 @@ async fn open_control(
     config: &Config,
     tasks: &Tasks,
     scheduler: &Arc<Scheduler>,
-    kept: (&Sqlite, Arc<Packages>, &Arc<Runtimes>),
+    stores: &Stores,
 ) -> anyhow::Result<Arc<Control>> {
-    let parts = control_parts(config, tasks, scheduler, kept);
+    let parts = control_parts(config, tasks, scheduler, stores);
     let watcher = Arc::new(Watcher(Arc::clone(scheduler)));
     Control::open(parts, watcher).await.context("could not open the functions")
 }
@@ -560,12 +565,12 @@ fn control_parts(
     config: &Config,
     tasks: &Tasks,
     scheduler: &Arc<Scheduler>,
-    (store, packages, runtimes): (&Sqlite, Arc<Packages>, &Arc<Runtimes>),
+    stores: &Stores,
 ) -> Parts {
     Parts {
-        records: Arc::new(store.clone()),
-        packages,
-        runtimes: Arc::clone(runtimes),
+        records: Arc::new(stores.store.clone()),
+        packages: Arc::clone(&stores.packages),
+        runtimes: Arc::clone(&stores.runtimes),
         clock: Arc::new(SystemClock),
         tasks: tasks.clone(),
         transition_min: Duration::from_millis(config.transition_ms_min),
@@ -575,7 +580,7 @@ fn control_parts(
         },
         provisioner: Arc::new(Environments {
             scheduler: Arc::clone(scheduler),
-            runtimes: Arc::clone(runtimes),
+            runtimes: Arc::clone(&stores.runtimes),
         }),
         pollers: Arc::new(NoPollers),
     }
@@ -677,7 +682,7 @@ fn invoker(
 fn start_events(
     config: &Config,
     front: &Front,
-    (targets, buckets, trust): (Targets, Arc<dyn PutObject>, Trust),
+    (targets, services, buckets, trust): (Targets, &Services, Arc<dyn PutObject>, Trust),
     (queue, time, metrics): (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
@@ -687,6 +692,7 @@ fn start_events(
         time,
         logs: &front.logs,
         targets,
+        services,
         buckets,
         trust,
         metrics,

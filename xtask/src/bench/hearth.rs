@@ -75,6 +75,19 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let data = TempDir::with_prefix("hearth-bench-").context("could not make a directory")?;
         link_runtime(tools, runtimes, data.path())?;
+        Self::start_in(tools, data, settings)
+    }
+
+    /// Ends the server and starts it again with the same data. Says how long the start took.
+    pub(crate) fn restarted(self, tools: &Tools) -> anyhow::Result<(Self, Duration)> {
+        let Self { process, address: _, _data: data } = self;
+        drop(process);
+        let begin = now();
+        let server = Self::start_in(tools, data, &[])?;
+        Ok((server, begin.elapsed()))
+    }
+
+    fn start_in(tools: &Tools, data: TempDir, settings: &[&str]) -> anyhow::Result<Self> {
         let log = tools.directory.join("hearth.log");
         let errors = File::create(&log).context("could not make the server's log")?;
         let mut serve = Command::new(&tools.hearth);

@@ -28,6 +28,7 @@ mod started;
 mod uploads;
 mod backlog;
 mod queues;
+mod schedules;
 mod peers;
 mod fixtures;
 mod later;

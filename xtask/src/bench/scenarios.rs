@@ -6,8 +6,8 @@ use super::peers::ministack;
 use super::table::Row;
 use super::tools::Tools;
 use super::{
-    accept, backlog, burst, cold, control, density, growth, neighbour, patterns, queues, started,
-    stream, uploads, warm,
+    accept, backlog, burst, cold, control, density, growth, neighbour, patterns, queues, schedules,
+    started, stream, uploads, warm,
 };
 
 /// One thing to measure.
@@ -41,5 +41,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "upload",      what: "from an upload to the start of the handler",            run: uploads::run },
     Scenario { name: "backlog",     what: "a million waiting events, beside few",                  run: backlog::run },
     Scenario { name: "queues",      what: "messages through send, receive and delete",             run: queues::run },
+    Scenario { name: "schedules",   what: "a hundred thousand schedules: start, rest, punctuality", run: schedules::run },
     Scenario { name: "ministack",   what: "beside an emulator of many services, without Docker",   run: ministack::run },
 ];

@@ -39,7 +39,7 @@ pub(super) async fn create(
     };
     let mut made = RestApi::new(&call.scope, new, call.now())?;
     if let Some(other) = request.clone_from {
-        let other = RestApi::copy_of(&call.api(&other)?, call.now());
+        let other = RestApi::copy_of(&*call.api(&other)?, call.now());
         // What was said about the new one counts.
         made.root = other.root;
         made.resources = other.resources;
@@ -50,7 +50,7 @@ pub(super) async fn create(
 }
 
 pub(super) fn get(call: &Call, request: types::GetRestApiRequest) -> Result<Value, AwsError> {
-    Ok(shown(&call.api(&request.rest_api_id)?))
+    Ok(shown(&*call.api(&request.rest_api_id)?))
 }
 
 pub(super) fn list(call: &Call, request: types::GetRestApisRequest) -> Result<Value, AwsError> {

@@ -125,12 +125,18 @@ impl Call {
     }
 }
 
+/// Whether an input is what the operation takes.
+fn check(operation: Operation, input: &Value) -> Result<(), AwsError> {
+    let violations = validate::violations(operation.description().input, input);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(validate::message(&violations)))
+}
+
 /// Performs an operation. `Null` is the output of one that answers nothing.
 async fn perform(call: &Call, operation: Operation, input: Value) -> Result<Value, AwsError> {
-    let violations = validate::violations(operation.description().input, &input);
-    if !violations.is_empty() {
-        return Err(invalid(validate::message(&violations)));
-    }
+    check(operation, &input)?;
     match operation {
         Operation::CreateRestApi => apis::create(call, read(input)?).await,
         Operation::GetRestApi => apis::get(call, read(input)?),

@@ -51,7 +51,7 @@ pub(super) async fn update(
 ) -> Result<Value, AwsError> {
     let patches = patches(request.patch_operations)?;
     let place = (&call.scope, request.usage_plan_id.as_str());
-    let mut asked = UsagePlan::clone(&call.apis.keys.plan(place.0, place.1)?);
+    let mut asked = UsagePlan::clone(&*call.apis.keys.plan(place.0, place.1)?);
     asked.patch(&patches)?;
     check_stages(call, &asked)?;
     let plan = call.apis.keys.change_plan(place, |plan| plan.patch(&patches)).await?;

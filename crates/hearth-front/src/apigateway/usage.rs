@@ -34,7 +34,7 @@ pub(super) fn get_key(
     if !plan.keys.contains(&request.key_id) {
         return Err(KEY_MISSING.into());
     }
-    Ok(write(&wire(&call.apis.keys.key(&call.scope, &request.key_id)?)))
+    Ok(write(&wire(&*call.apis.keys.key(&call.scope, &request.key_id)?)))
 }
 
 pub(super) fn list_keys(

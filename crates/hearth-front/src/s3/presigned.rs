@@ -82,13 +82,7 @@ fn check_version_2(expires: Option<&str>, now: Timestamp) -> Result<(), S3Error>
 
 fn expired(end: Timestamp, now: Timestamp) -> S3Error {
     let refused = S3Error::new((403, "AccessDenied"), "Request has expired");
-    refused.with_detail("Expires", seconds(end)).with_detail("ServerTime", seconds(now))
-}
-
-/// A time as S3's errors have it: without milliseconds.
-fn seconds(at: Timestamp) -> String {
-    let whole = at.iso();
-    format!("{}Z", whole.get(..19).unwrap_or_default())
+    refused.with_detail("Expires", end.iso_seconds()).with_detail("ServerTime", now.iso_seconds())
 }
 
 /// A time such as `20261123T032035Z`.

@@ -163,8 +163,7 @@ impl Statement {
         }
         let mut whole = Some(true);
         for (operator, keys) in &self.condition {
-            let Some(keys) = keys.as_object() else { return None };
-            for (key, wanted) in keys {
+            for (key, wanted) in keys.as_object()? {
                 let mut known = question.context.iter();
                 let given = known.find(|(known, _)| known.eq_ignore_ascii_case(key));
                 match meets(operator, given.map(|(_, value)| *value), wanted) {

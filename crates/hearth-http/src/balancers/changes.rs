@@ -128,7 +128,7 @@ impl Balancers {
         change: impl FnOnce(&mut Balancer) -> Result<T, BalancerError> + Send,
     ) -> Result<T, BalancerError> {
         let _writing = self.groups.writing().await;
-        let mut changed = Balancer::clone(&self.existing(arn)?);
+        let mut changed = Balancer::clone(&*self.existing(arn)?);
         let done = change(&mut changed)?;
         self.check_groups(&changed)?;
         self.keep(changed).await?;

@@ -185,7 +185,7 @@ impl Balancers {
         change: impl FnOnce(&mut TargetGroup) -> Result<T, BalancerError> + Send,
     ) -> Result<T, BalancerError> {
         let _writing = self.groups.writing().await;
-        let mut changed = TargetGroup::clone(&self.existing_group(arn)?);
+        let mut changed = TargetGroup::clone(&*self.existing_group(arn)?);
         let done = change(&mut changed)?;
         self.keep_group(changed).await?;
         Ok(done)

@@ -371,7 +371,7 @@ fn all<'a>(pairs: &'a [(Cow<'static, str>, String)]) -> BTreeMap<&'a str, Vec<&'
     all
 }
 
-fn nonempty<'a, T>(map: BTreeMap<&'a str, T>) -> Option<BTreeMap<&'a str, T>> {
+fn nonempty<T>(map: BTreeMap<&str, T>) -> Option<BTreeMap<&str, T>> {
     (!map.is_empty()).then_some(map)
 }
 

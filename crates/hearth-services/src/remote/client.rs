@@ -130,8 +130,10 @@ struct Kept {
 /// A connection.
 struct Line {
     sender: SendRequest<Full<Bytes>>,
-    connection: Pin<Box<http1::Connection<TokioIo<Box<dyn Wire>>, Full<Bytes>>>>,
+    connection: Pin<Box<Connection>>,
 }
+
+type Connection = http1::Connection<TokioIo<Box<dyn Wire>>, Full<Bytes>>;
 
 /// What a connection is made on: a socket, or TLS on one.
 trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}

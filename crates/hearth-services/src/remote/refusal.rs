@@ -96,7 +96,8 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let status = StatusCode::from_u16(status).unwrap();
-        Answer { status, body: Some(body.as_bytes().to_vec()) }
+        let body = Some(body.as_bytes().to_vec());
+        Answer { status, headers: hyper::HeaderMap::new(), body }
     }
 
     #[test]

@@ -161,8 +161,8 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_handed_on_whatever_its_status_is() {
         let played = Played::start([Reply::of(404, "not here")]).await;
-        let answer = Web::new(Trust::default()).ask(get(format!("{}/a?b", played.endpoint())));
-        let answer = answer.await.unwrap();
+        let web = Web::new(Trust::default());
+        let answer = web.ask(get(format!("{}/a?b", played.endpoint()))).await.unwrap();
         assert_eq!((answer.status, answer.body.as_slice()), (404, b"not here".as_slice()));
         let heard = &played.heard()[0];
         assert_eq!((heard.method.as_str(), heard.path.as_str()), ("PUT", "/a?b"));
@@ -178,6 +178,7 @@ mod tests {
         let answer = web.ask(get("ftp://a".to_owned())).await;
         assert!(matches!(answer, Err(WebError::Malformed { .. })), "{answer:?}");
     }
+
     #[test]
     fn addresses_of_this_machine() {
         #[rustfmt::skip]

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use hearth_types::names::{AccountId, Region};
 
-use super::{Auth, Config, Keep, Listener, MemoryCommitment, PREFIX, S3Events, Secret};
+use super::{
+    Auth, Config, Keep, Listener, MemoryCommitment, MissedSchedules, PREFIX, S3Events, Secret,
+};
 
 /// One thing that can be set.
 pub(crate) struct Setting {
@@ -68,6 +70,7 @@ settings! {
     event_retry_ms_second, str::parse,       plain, "how long an event waits after the second one";
     event_backoff_ms_min,  str::parse,       plain, "how long an event or a delivery waits that was not taken; doubled each time";
     event_backoff_ms_max,  str::parse,       plain, "the longest that it waits then";
+    missed_schedules,      MissedSchedules::parse, plain, "schedules whose time came while no server was running: `skip` them, let the last time happen `once`, or `all` of the latest";
     log_group_bytes_max,   str::parse,       plain, "how much of one log group is kept on disk";
     stream_bytes_per_second, str::parse,     plain, "how fast a streamed answer may pass after its first 6 MiB; 0 means as fast as it can";
     worker_threads,        str::parse,       plain, "threads of the server; 0 means one for two processors";

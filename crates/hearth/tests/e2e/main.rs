@@ -30,6 +30,7 @@ mod rust_sdk;
 mod operations;
 mod topics;
 mod event_buses;
+mod schedules;
 mod http_apis;
 mod rest_apis;
 mod load_balancers;

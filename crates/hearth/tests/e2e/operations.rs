@@ -72,6 +72,8 @@ scripts! {
     event_buses,          &[];
     event_patterns,       &[];
     event_targets,        &[];
+    scheduler,            &[];
+    schedule_targets,     QUICK;
     sqs,                  &[];
     http_apis_control,    &[];
     http_apis,            &[];

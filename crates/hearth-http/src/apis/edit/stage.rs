@@ -190,9 +190,10 @@ impl Api {
             }
             stage.route_settings.insert(key, settings);
         }
-        let mut all = stage.route_settings.values().chain([&stage.default_settings]);
-        if all.any(|settings| settings.rate.is_some_and(|rate| !(rate >= 0.0 && rate.is_finite())))
-        {
+        let is_wrong = |settings: &RouteSettings| {
+            settings.rate.is_some_and(|rate| !(rate >= 0.0 && rate.is_finite()))
+        };
+        if is_wrong(&stage.default_settings) || stage.route_settings.values().any(is_wrong) {
             return Err(ApiError::invalid("ThrottlingRateLimit must be a number from 0 on"));
         }
         if let Some(tags) = change.tags {

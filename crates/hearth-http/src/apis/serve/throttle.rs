@@ -56,10 +56,11 @@ fn rate(settings: &RouteSettings) -> Option<Rate> {
     if settings.rate.is_none() && settings.burst.is_none() {
         return None;
     }
+    let rate_default = u64::from(BURST_DEFAULT) * 20;
     let burst = settings.burst.unwrap_or(BURST_DEFAULT);
     Some(Rate {
         capacity: u64::from(burst),
-        per_ten_seconds: settings.rate.map_or(u64::from(BURST_DEFAULT) * 20, per_ten_seconds),
+        per_ten_seconds: settings.rate.map_or(rate_default, per_ten_seconds),
     })
 }
 

@@ -10,7 +10,6 @@ use super::authorizer::NewAuthorizer;
 use super::integration::NewIntegration;
 use super::method::NewMethod;
 use super::stage::NewStage;
-use super::*;
 
 const FUNCTION: &str = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:000000000000:function:f/invocations";
 const NOW: Timestamp = Timestamp(5);

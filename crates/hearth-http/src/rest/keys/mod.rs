@@ -72,8 +72,8 @@ impl Keys {
         let plans = Collection::open("usage-plan", Arc::clone(&records)).await?;
         let kept: Collection<Usage> = Collection::open("api-usage", records).await?;
         let values = keys.all().iter().map(|key| (value_of(key), key.id.clone())).collect();
-        let counted = kept.all().iter().map(|usage| {
-            let counter = Counter { usage: Usage::clone(usage), is_awaited: false };
+        let counted = kept.all().into_iter().map(|usage| {
+            let counter = Counter { usage: Usage::clone(&usage), is_awaited: false };
             ((usage.plan.clone(), usage.key.clone()), counter)
         });
         let counted = Mutex::new(counted.collect());
@@ -137,7 +137,7 @@ impl Keys {
         change: impl FnOnce(&mut ApiKey) -> Result<(), RestError> + Send,
     ) -> Result<Arc<ApiKey>, RestError> {
         let _writing = self.plans.writing().await;
-        let mut key = ApiKey::clone(&self.key(scope, id)?);
+        let mut key = ApiKey::clone(&*self.key(scope, id)?);
         change(&mut key)?;
         key.updated = self.now();
         self.keep_key(key).await

@@ -238,7 +238,7 @@ pub(super) fn to_event_bus(happened: &Happened<'_>) -> Posting {
         // With an id and a time of its own, which stay however often it is tried.
         passed_on: Some(PassedOn {
             id: Uuid::new_v4().to_string(),
-            time: seconds(happened.at),
+            time: happened.at.iso_seconds(),
             account: account.to_string(),
             region: region.to_string(),
             buses: 0,
@@ -275,12 +275,6 @@ fn delivered(
 
 fn arn_of(bucket: &BucketRecord) -> String {
     format!("arn:aws:s3:::{}", bucket.name)
-}
-
-/// The time of an event on a bus has no parts of seconds.
-fn seconds(at: Timestamp) -> String {
-    let whole = at.iso();
-    whole.split_once('.').map_or_else(|| whole.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
 fn text_of(document: &impl Serialize) -> String {
