@@ -221,6 +221,8 @@ fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
             };
             (metric, name.as_str())
         }
+        // AWS counts none of those.
+        Origin::Notification { .. } => return None,
         Origin::Schedule { group, .. } => {
             let metric = match (leg, step) {
                 (Leg::First, Step::Tried) => Metric::InvocationAttemptCount,

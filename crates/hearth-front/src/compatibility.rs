@@ -224,7 +224,7 @@ fn push_other_services(text: &mut String) {
         ("EventBridge Scheduler", scheduler.as_slice(), SCHEDULER_NOTES),
         ("API Gateway, version 2", apis.as_slice(), APIS_NOTES),
         ("API Gateway, version 1", rest_apis.as_slice(), REST_APIS_NOTES),
-        ("S3", s3::OFFERED, NO_NOTES),
+        ("S3", s3::OFFERED, S3_NOTES),
         ("IAM", iam::OFFERED, NO_NOTES),
         ("STS", sts::OFFERED, NO_NOTES),
         ("SNS", sns::OFFERED, SNS_NOTES),
@@ -249,6 +249,22 @@ fn push_other_services(text: &mut String) {
 }
 
 const NO_NOTES: &[&str] = &[];
+
+/// What is to be known of buckets.
+const S3_NOTES: &[&str] = &[
+    "Which cases are tested, and what is left out and why, stands in [s3.md](s3.md).",
+    "Signatures are not checked, neither of requests nor of forms; times of presigned requests and policies of forms are.",
+    "`PutBucketPolicy` and `PutPublicAccessBlock` are kept and shown, and have no effect beside that a bucket with `BlockPublicPolicy` takes no public policy: callers are not authenticated.",
+    "`PutBucketEncryption` takes `AES256` alone, which every bucket and object has on AWS; nothing is encrypted. Other keys are refused.",
+    "`PutBucketAcl` and `PutObjectAcl` take lists that leave everything to the bucket's owner; others are refused as AWS refuses them for `BucketOwnerEnforced`, which is the only `ObjectOwnership`.",
+    "`PutBucketLogging` and `PutBucketRequestPayment` take what is so without them: no logging, and the owner pays.",
+    "`PutBucketLifecycleConfiguration` refuses transitions: there is one storage class. What has expired is removed within an hour of its midnight.",
+    "Uploads in parts that are not finished are forgotten after 7 days, whatever the rules say.",
+    "`CopyObject` of an object that was put in parts keeps its parts and its ETag; AWS makes one part of them.",
+    "Notifications: functions, queues, topics and the event bus are told of `ObjectCreated`, `ObjectRemoved`, `ObjectTagging` and `LifecycleExpiration`. The other events of S3 may be named and do not happen, because there is nothing that they could happen to.",
+    "The policy of a function, a queue or a topic decides whether a bucket may name it, and is not asked again when an event is delivered. Conditions with numbers, dates and addresses are not understood: a statement that allows does not apply with one, a statement that denies does.",
+    "With `events_endpoint`, events of buckets do not reach the bus there if it is AWS's, which takes nothing from others under the name `aws.s3`.",
+];
 
 /// What is to be known of topics beside the names of operations.
 const SNS_NOTES: &[&str] = &[

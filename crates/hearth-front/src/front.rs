@@ -24,6 +24,7 @@ use hearth_services::buses::Buses;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
 use hearth_services::schedules::Schedules;
+use hearth_services::targets::{Publish, SendMessage};
 use hearth_services::topics::Topics;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
@@ -45,6 +46,7 @@ use crate::error::{AwsError, Protocol};
 use crate::invoke_stream::{self, EventStream};
 use crate::metrics::MetricsPage;
 use crate::s3::{self, ObjectBody};
+use crate::s3_events::{self, EventSources};
 use crate::server::{Admission, serve_connection};
 use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
@@ -98,6 +100,10 @@ pub struct Front {
     pub sites: Sites,
     /// The services that are served by others.
     pub elsewhere: Elsewhere,
+    /// Who takes messages, wherever it is.
+    pub targets: Destinations,
+    /// Stores elsewhere that post their events.
+    pub event_sources: EventSources,
     /// Whether new work is taken.
     pub admission: watch::Receiver<Admission>,
     /// The owner of changes, which outlive the connection that asked for them.
@@ -108,10 +114,21 @@ pub struct Front {
     pub body_room: BodyRoom,
 }
 
+/// Who takes messages for queues and topics: our own, or others in their place.
+#[derive(Debug, Clone)]
+pub struct Destinations {
+    /// For queues.
+    pub queues: Arc<dyn SendMessage>,
+    /// For topics.
+    pub topics: Arc<dyn Publish>,
+}
+
 /// A request whose body has not been read.
 pub(crate) struct Arrived {
     pub(crate) id: RequestId,
     pub(crate) scope: Scope,
+    /// Who asks. Functions, which have no network but this server, are at its own address.
+    pub(crate) from: IpAddr,
     pub(crate) head: request::Parts,
     pub(crate) body: Incoming,
 }
@@ -139,8 +156,8 @@ impl Front {
         }
         let id = RequestId::random();
         let scope = caller::scope(&head.headers, &self.scope);
-        let arrived = Arrived { id, scope, head, body };
-        let mut answer = if s3::is_s3(&arrived.head) {
+        let arrived = Arrived { id, scope, from: carrier.from, head, body };
+        let mut answer = if s3::is_s3(&arrived.head, &self.buckets) {
             s3::answer(self, arrived).await.map(Either::Left)
         } else {
             self.route(arrived).await
@@ -153,6 +170,9 @@ impl Front {
     async fn route(self: &Arc<Self>, arrived: Arrived) -> Response<AnyBody> {
         if events::is_ours(arrived.head.uri.path()) {
             return whole(events::answer(self, arrived).await);
+        }
+        if s3_events::is_ours(arrived.head.uri.path()) {
+            return whole(s3_events::answer(self, arrived).await);
         }
         if arrived.head.uri.path().starts_with(own::PREFIX) {
             return whole(own::answer(self, &arrived).await);

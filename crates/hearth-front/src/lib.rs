@@ -15,6 +15,7 @@
 //!                                                ├─▶ query       IAM, STS, SNS and load balancers
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
+//!                                                ├─▶ s3_events   events of stores elsewhere
 //!                                                ├─▶ events      events that wait or were given up
 //!                                                └─▶ own         health, status, metrics, packages
 //!                       error ◀── everything that is refused, as AWS words it
@@ -45,6 +46,7 @@ mod scheduler;
 mod apigatewayv2;
 mod apigateway;
 mod s3;
+pub mod s3_events;
 mod sqs;
 mod logs;
 mod events;

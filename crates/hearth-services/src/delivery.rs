@@ -1,8 +1,8 @@
 //! Deliveries: what one service hands to another, durably and later.
 //!
-//! A topic that was published to, a rule that matched and a function that has finished make
-//! deliveries. Each waits in the durable queue, in a lane of its own origin, until `hearth-events`
-//! has carried it out, or has given it up and sent it to its dead-letter queue.
+//! A topic that was published to, a rule that matched, an object that was put and a function that has
+//! finished make deliveries. Each waits in the durable queue, in a lane of its own origin, until
+//! `hearth-events` has carried it out, or has given it up and sent it to its dead-letter queue.
 //!
 //! # Promises
 //!
@@ -67,6 +67,13 @@ pub enum Origin {
         /// is another one and there is a dead-letter queue, which gets the event.
         #[serde(default)]
         event_bytes: usize,
+    },
+    /// A notification of a bucket.
+    Notification {
+        /// The ARN of the bucket.
+        bucket: String,
+        /// What the notification is called; `EventBridge` if it is for the bus.
+        configuration: String,
     },
     /// A schedule. What is known of each attempt is put into the payload.
     Schedule {
@@ -384,6 +391,7 @@ impl Delivery {
             ),
             Origin::Target { .. }
             | Origin::Subscription { .. }
+            | Origin::Notification { .. }
             | Origin::Destination { .. }
             | Origin::DeadLetter { .. } => body,
         }
@@ -393,6 +401,7 @@ impl Delivery {
         match &self.origin {
             Origin::Target { event_bytes, .. } => *event_bytes,
             Origin::Subscription { .. }
+            | Origin::Notification { .. }
             | Origin::Schedule { .. }
             | Origin::Destination { .. }
             | Origin::DeadLetter { .. } => 0,

@@ -23,6 +23,7 @@ pub mod remote;
 pub mod queues;
 pub mod delivery;
 pub mod targets;
+pub mod grants;
 pub mod topics;
 pub mod patterns;
 pub mod schedules;

@@ -19,6 +19,7 @@
 //! No global: the struct is passed down, in parts. No reload: a change needs a restart.
 
 mod settings;
+mod s3_events;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use hearth_types::limits;
 use hearth_types::names::{AccountId, Region};
 use tracing::level_filters::LevelFilter;
 
+pub(crate) use self::s3_events::S3Events;
 pub(crate) use self::settings::{SETTINGS, Setting};
 
 /// The port at which tools look for a local AWS.
@@ -134,6 +136,8 @@ pub(crate) struct Config {
     pub(crate) s3_access_key_id: String,
     /// Its secret.
     pub(crate) s3_secret_access_key: Secret,
+    /// Stores elsewhere that may post events, with their tokens.
+    pub(crate) s3_events: S3Events,
     /// What speaks SQS in place of Hearth's own queues; empty for those.
     pub(crate) sqs_endpoint: String,
     /// What speaks SNS in place of Hearth's own topics; empty for those.
@@ -449,6 +453,7 @@ impl Loading {
             s3_endpoint: String::new(),
             s3_access_key_id: String::new(),
             s3_secret_access_key: Secret::default(),
+            s3_events: S3Events::default(),
             sqs_endpoint: String::new(),
             sns_endpoint: String::new(),
             events_endpoint: String::new(),
@@ -472,6 +477,10 @@ impl Loading {
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
                 toml::Value::Boolean(truth) => truth.to_string(),
+                toml::Value::Table(table) if settings::is_table(&key) => {
+                    serde_json::to_string(&table)
+                        .with_context(|| format!("could not understand `{key}` in `{shown}`"))?
+                }
                 toml::Value::Float(_)
                 | toml::Value::Datetime(_)
                 | toml::Value::Array(_)
@@ -527,8 +536,13 @@ impl Loading {
 
     fn set(&mut self, setting: &Setting, text: &str, origin: Origin) -> anyhow::Result<()> {
         let key = setting.key;
-        (setting.read)(&mut self.config, text)
-            .map_err(|why| anyhow!("`{key}` cannot be `{text}` ({origin}): {why}"))?;
+        (setting.read)(&mut self.config, text).map_err(|why| {
+            if settings::is_table(key) {
+                // There are tokens in it.
+                return anyhow!("`{key}` cannot be used ({origin}): {why}");
+            }
+            anyhow!("`{key}` cannot be `{text}` ({origin}): {why}")
+        })?;
         self.origins.0.insert(key, origin);
         Ok(())
     }

@@ -19,7 +19,7 @@ use hearth_environment::driver::Shared;
 use hearth_events::Events;
 use hearth_front::body::BodyRoom;
 use hearth_front::elsewhere::Elsewhere;
-use hearth_front::front::{Front, InsideGateway};
+use hearth_front::front::{Destinations, Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
 use hearth_front::server::Admission;
 use hearth_iam::Iam;
@@ -91,6 +91,7 @@ pub(crate) struct Server {
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
     queues: Arc<Queues>,
+    buckets: Arc<Buckets>,
     store: Sqlite,
     queue: Arc<dyn Queue>,
     /// Connections and environments.
@@ -107,16 +108,15 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let (elsewhere, trust, remotes) = others(config)?;
     let doors = Doors::bind(config).await?;
     let address = doors.address;
-    let (directories, lock) = Directories::take(&config.data_dir)?;
+    let (directories, lock, host) = take_place(config)?;
 
-    let host = examine(config, &directories.run)?;
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
-    let registry = Arc::new(Registry::default());
-    let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
+    let (registry, metrics) = figures();
     let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
     let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
+    let targets = remotes.over(services.targets());
     let (queue, time) = (&stores.queue, &stores.time);
 
     let gateway = Arc::new(InsideGateway::default());
@@ -137,7 +137,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         rest_apis: stores.apis.rest,
         balancers,
         objects: stores.objects.source,
-        buckets: stores.buckets,
+        buckets: Arc::clone(&stores.buckets),
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
@@ -147,6 +147,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         runtimes: stores.runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
+        targets: destinations(&targets),
+        event_sources: config.s3_events.0.clone(),
         admission: admitted,
         tasks: tasks.clone(),
         connections_max: descriptors.connections() / doors.count(),
@@ -154,7 +156,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), &services, stores.objects.taker, trust);
+    let targets = (targets, &services, stores.objects.taker, trust);
     let events = start_events(config, &front, targets, (queue, time, &metrics));
     let http = doors.open(&front);
     Ok(Server {
@@ -166,6 +168,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         sandbox,
         logs: stores.logs,
         queues: services.queues,
+        buckets: stores.buckets,
         store: stores.store,
         queue: stores.queue,
         tasks,
@@ -189,6 +192,8 @@ impl Server {
         self.events.close();
         self.queues.close();
         self.scheduler.close(self.drain).await;
+        // Functions that have just ended may have put objects.
+        self.buckets.close();
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
         let ended = tokio::task::spawn_blocking(move || {
@@ -204,6 +209,7 @@ impl Server {
         }
         let logs = Arc::clone(&self.logs);
         tokio::task::spawn_blocking(move || logs.close()).await.context("flushing the logs")?;
+        self.buckets.finish().await;
         self.queue.close().await;
         self.store.close().await;
         tracing::info!("stopped");
@@ -217,6 +223,20 @@ fn prepare_process() -> Descriptors {
     let _ = fs::write("/proc/self/oom_score_adj", "-900");
     hearth_isolation::linux::give_large_memory_back();
     Descriptors::raised()
+}
+
+/// Takes the data directory and looks at the host.
+fn take_place(config: &Config) -> anyhow::Result<(Directories, fs::File, Host)> {
+    let (directories, lock) = Directories::take(&config.data_dir)?;
+    let host = examine(config, &directories.run)?;
+    Ok((directories, lock, host))
+}
+
+/// Where figures are kept, and where they are counted.
+fn figures() -> (Arc<Registry>, Arc<dyn Metrics>) {
+    let registry = Arc::new(Registry::default());
+    let metrics = Arc::clone(&registry) as Arc<dyn Metrics>;
+    (registry, metrics)
 }
 
 /// How many files this process may have open. Whoever comes when there are none left must wait, and
@@ -343,6 +363,8 @@ impl Stores {
     ) -> anyhow::Result<Services> {
         let records = Arc::new(self.store.clone());
         let (queue, time, topics) = (&self.queue, &self.time, directories.topics.clone());
+        self.buckets.start_notifying(Arc::clone(queue), tasks);
+        self.buckets.start_expiring(tasks);
         let parts =
             services::Parts { records, queue, metrics, clock, time, tasks, topics, address };
         Services::open(parts).await
@@ -367,6 +389,11 @@ impl Objects {
         let remote = Arc::new(remote.context("`s3_endpoint` cannot be used")?);
         Ok(Self { source: Arc::clone(&remote) as _, taker: remote as _ })
     }
+}
+
+/// Those who are told of what happens in buckets.
+fn destinations(targets: &Targets) -> Destinations {
+    Destinations { queues: Arc::clone(&targets.queues), topics: Arc::clone(&targets.topics) }
 }
 
 /// The services that are asked in place of our own queues, topics and buses: where they are, whom

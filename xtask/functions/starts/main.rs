@@ -1,7 +1,8 @@
 //! A Lambda function that says when it starts, or holds on, without any library: for
 //! `cargo xtask bench`.
 //!
-//! An event with `"say":"ID"` makes it print `started ID NANOSECONDS`, by the clock of the day. With
+//! An event with `"say":"ID"`, or the record of an object with the key `ID`, makes it print
+//! `started ID NANOSECONDS`, by the clock of the day. With
 //! the variable `HOLD_SECONDS` it holds each event for that long. Otherwise it does nothing.
 
 use std::env;
@@ -20,7 +21,10 @@ fn main() -> io::Result<()> {
         let (id, event) = runtime.ask("GET", "next", "")?;
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
         let id = id.ok_or_else(|| io::Error::other("the event has no request id"))?;
-        if let Some((_, behind)) = event.split_once("\"say\":\"") {
+        let said = event.split_once("\"say\":\"");
+        // The record of an object that was uploaded.
+        let said = said.or_else(|| event.split_once("\"object\":{\"key\":\""));
+        if let Some((_, behind)) = said {
             let name = behind.split('"').next().unwrap_or_default();
             println!("started {name} {}", started.as_nanos());
         }

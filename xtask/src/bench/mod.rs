@@ -25,6 +25,7 @@ mod control;
 mod patterns;
 mod accept;
 mod started;
+mod uploads;
 mod backlog;
 mod queues;
 mod schedules;

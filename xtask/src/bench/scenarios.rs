@@ -7,7 +7,7 @@ use super::table::Row;
 use super::tools::Tools;
 use super::{
     accept, backlog, burst, cold, control, density, growth, neighbour, patterns, queues, schedules,
-    started, stream, warm,
+    started, stream, uploads, warm,
 };
 
 /// One thing to measure.
@@ -38,6 +38,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "patterns",    what: "events against a thousand rules, on one processor",     run: patterns::run },
     Scenario { name: "accept",      what: "durable 202s, beside SQLite and RabbitMQ",              run: accept::run },
     Scenario { name: "handler-start", what: "from a 202 to the start of the handler",              run: started::run },
+    Scenario { name: "upload",      what: "from an upload to the start of the handler",            run: uploads::run },
     Scenario { name: "backlog",     what: "a million waiting events, beside few",                  run: backlog::run },
     Scenario { name: "queues",      what: "messages through send, receive and delete",             run: queues::run },
     Scenario { name: "schedules",   what: "a hundred thousand schedules: start, rest, punctuality", run: schedules::run },

@@ -18,14 +18,15 @@ use super::table::{Row, both};
 use super::tools::Tools;
 use crate::now;
 
-const NAME: &str = "starts";
+/// The function that says when it starts.
+pub(super) const NAME: &str = "starts";
 /// Events of one round.
 const EVENTS: usize = 100;
 /// Between two events: long enough that the environment is frozen again, as on an idle system.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 /// How long the last lines of the log may take.
-const LOGGED_MAX: Duration = Duration::from_secs(30);
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const LOGGED_MAX: Duration = Duration::from_secs(30);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Runs the whole scenario.
 pub(super) fn run(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
@@ -83,7 +84,10 @@ fn measure(connection: &mut Connection, round: usize) -> anyhow::Result<Round> {
 }
 
 /// When the handlers of a round started, by the ids of their events.
-fn lines(connection: &mut Connection, round: usize) -> anyhow::Result<HashMap<String, Duration>> {
+pub(super) fn lines(
+    connection: &mut Connection,
+    round: usize,
+) -> anyhow::Result<HashMap<String, Duration>> {
     let request = Request {
         method: "POST",
         path: "/".to_owned(),
@@ -111,7 +115,7 @@ fn line(message: &str) -> Option<(String, Duration)> {
 
 /// The time of day, which the function asks for as well.
 #[expect(clippy::disallowed_methods, reason = "two processes compare what they read")]
-fn since_epoch() -> Duration {
+pub(super) fn since_epoch() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 

@@ -217,6 +217,22 @@ fn each_failure_and_what_follows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_notification_of_a_bucket_is_handed_over_or_given_up_and_counted_nowhere() {
+    let running = start();
+    for arn in [TARGET, "arn:missing"] {
+        let origin = Origin::Notification {
+            bucket: "arn:aws:s3:::b".to_owned(),
+            configuration: "one".to_owned(),
+        };
+        let delivery = Delivery { origin, dead_letter: None, ..of_target(arn) };
+        running.put(&delivery, ("arn:aws:s3:::b q", None), "event").await;
+        running.emptied().await;
+    }
+    assert_eq!(running.taken(), [(TARGET.to_owned(), "event".to_owned())]);
+    assert!(running.counted().is_empty(), "AWS has no figures for them");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_refused_goes_to_the_dead_letter_queue_at_once_with_the_reason() {
     let running = start();
     running.put(&of_target("arn:missing"), ("l", None), "event").await;

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use hearth_types::names::{AccountId, Region};
 
-use super::{Auth, Config, Keep, Listener, MemoryCommitment, MissedSchedules, PREFIX, Secret};
+use super::{
+    Auth, Config, Keep, Listener, MemoryCommitment, MissedSchedules, PREFIX, S3Events, Secret,
+};
 
 /// One thing that can be set.
 pub(crate) struct Setting {
@@ -80,6 +82,7 @@ settings! {
     s3_endpoint,           str::parse,       plain, "S3-compatible endpoint that code comes from and records for buckets go to, such as http://127.0.0.1:9000; empty for Hearth's own buckets";
     s3_access_key_id,      str::parse,       plain, "access key for `s3_endpoint`";
     s3_secret_access_key,  Secret::parse,    plain, "secret key for `s3_endpoint`; give it in the file or as a variable";
+    s3_events,             S3Events::parse,  plain, "stores elsewhere that may post their events: for each name a `token` and a `function`, or several; give it as tables `[s3_events.NAME]` in the file";
     sqs_endpoint,          str::parse,       plain, "endpoint that speaks SQS, such as http://127.0.0.1:9324, in place of Hearth's own queues; empty for those";
     sns_endpoint,          str::parse,       plain, "endpoint that speaks SNS, in place of Hearth's own topics; empty for those";
     events_endpoint,       str::parse,       plain, "endpoint that speaks EventBridge, in place of Hearth's own event buses; empty for those";
@@ -92,6 +95,11 @@ settings! {
 /// The setting of a name.
 pub(super) fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// Whether a setting is a table in the file, and JSON elsewhere.
+pub(super) fn is_table(key: &str) -> bool {
+    key == "s3_events"
 }
 
 /// The name that needs the fewest letters changed to be the given one.

@@ -34,6 +34,8 @@ mod schedules;
 mod http_apis;
 mod rest_apis;
 mod load_balancers;
+mod uploads;
+mod buckets;
 mod compatibility;
 mod connections;
 mod function_urls;
