@@ -11,6 +11,7 @@
 //!                                                ├─▶ buses       EventBridge
 //!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
 //!                                                ├─▶ apigateway  REST APIs
+//!                                                ├─▶ connections  what is sent to WebSockets
 //!                                                ├─▶ query       IAM, STS, SNS and load balancers
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
@@ -42,6 +43,7 @@ mod elb;
 mod buses;
 mod apigatewayv2;
 mod apigateway;
+mod connections;
 mod s3;
 mod sqs;
 mod logs;

@@ -22,6 +22,7 @@ use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
 use hearth_front::server::Admission;
+use hearth_http::sockets::Sockets;
 use hearth_iam::Iam;
 use hearth_invoke::{Invoker, Parts as InvokerParts, admission};
 use hearth_isolation::cgroups::Hierarchies;
@@ -87,6 +88,7 @@ pub(crate) struct Server {
     http: Option<String>,
     admission: watch::Sender<Admission>,
     events: Events,
+    sockets: Arc<Sockets>,
     scheduler: Arc<Scheduler>,
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
@@ -132,8 +134,9 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let (admission, admitted) = watch::channel(Admission::Open);
     let balancers =
         sites::balancers((&store, &admitted), (&control, &invoker), (&clock, &tasks)).await?;
+    let sockets = sites::sockets((&control, &invoker), &apis, descriptors.sockets());
     let front = Arc::new(Front {
-        sites: sites::sites((&control, &invoker), (&apis, &trust), &balancers),
+        sites: sites::sites((&control, &invoker), (&apis, &trust), (&balancers, &sockets)),
         invoker,
         scheduler: Arc::clone(&scheduler),
         control,
@@ -141,6 +144,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         apis: apis.http,
         rest_apis: apis.rest,
         balancers,
+        sockets: Arc::clone(&sockets),
         objects: objects.source,
         buckets,
         queues: Arc::clone(&services.queues),
@@ -166,6 +170,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         http,
         admission,
         events,
+        sockets,
         scheduler,
         sandbox,
         logs,
@@ -192,6 +197,9 @@ impl Server {
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
         self.events.close();
         self.queues.close();
+        // While functions can still run: they hear of the end of each connection.
+        let goodbye = Duration::from_secs(limits::SOCKETS_CLOSE_SECONDS_MAX);
+        self.sockets.close(goodbye.min(self.drain)).await;
         self.scheduler.close(self.drain).await;
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
@@ -250,8 +258,14 @@ impl Descriptors {
         (self.0 / 4).clamp(1, limits::CONNECTIONS_MAX)
     }
 
+    /// WebSockets, which are open for hours.
+    fn sockets(self) -> usize {
+        (self.0 / 8).clamp(1, limits::SOCKETS_MAX)
+    }
+
     fn environments(self) -> usize {
-        let left = self.0.saturating_sub(self.connections() + Self::OWN);
+        let taken = self.connections() + self.sockets() + Self::OWN;
+        let left = self.0.saturating_sub(taken);
         (left / Self::PER_ENVIRONMENT).max(1)
     }
 }
