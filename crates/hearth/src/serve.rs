@@ -22,7 +22,6 @@ use hearth_front::elsewhere::Elsewhere;
 use hearth_front::front::{Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
 use hearth_front::server::Admission;
-use hearth_http::sockets::Sockets;
 use hearth_iam::Iam;
 use hearth_invoke::{Invoker, Parts as InvokerParts, admission};
 use hearth_isolation::cgroups::Hierarchies;
@@ -88,11 +87,8 @@ pub(crate) struct Server {
     http: Option<String>,
     admission: watch::Sender<Admission>,
     events: Events,
-    sockets: Arc<Sockets>,
-    scheduler: Arc<Scheduler>,
+    front: Arc<Front>,
     sandbox: Arc<Sandbox>,
-    logs: Arc<LogStore>,
-    queues: Arc<Queues>,
     store: Sqlite,
     queue: Arc<dyn Queue>,
     /// Connections and environments.
@@ -138,19 +134,19 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let front = Arc::new(Front {
         sites: sites::sites((&control, &invoker), (&apis, &trust), (&balancers, &sockets)),
         invoker,
-        scheduler: Arc::clone(&scheduler),
+        scheduler,
         control,
         iam,
         apis: apis.http,
         rest_apis: apis.rest,
         balancers,
-        sockets: Arc::clone(&sockets),
+        sockets,
         objects: objects.source,
         buckets,
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
-        logs: Arc::clone(&logs),
+        logs,
         metrics: MetricsPage::new(registry, Arc::clone(&queue)),
         runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
@@ -170,11 +166,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         http,
         admission,
         events,
-        sockets,
-        scheduler,
+        front,
         sandbox,
-        logs,
-        queues: services.queues,
         store,
         queue,
         tasks,
@@ -196,11 +189,11 @@ impl Server {
         let _ = self.admission.send(Admission::Draining);
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
         self.events.close();
-        self.queues.close();
+        self.front.queues.close();
         // While functions can still run: they hear of the end of each connection.
         let goodbye = Duration::from_secs(limits::SOCKETS_CLOSE_SECONDS_MAX);
-        self.sockets.close(goodbye.min(self.drain)).await;
-        self.scheduler.close(self.drain).await;
+        self.front.sockets.close(goodbye.min(self.drain)).await;
+        self.front.scheduler.close(self.drain).await;
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
         let ended = tokio::task::spawn_blocking(move || {
@@ -214,7 +207,7 @@ impl Server {
         if tokio::time::timeout(grace, self.tasks.finished()).await.is_err() {
             tracing::warn!(tasks = self.tasks.running(), "not everything ended in time");
         }
-        let logs = Arc::clone(&self.logs);
+        let logs = Arc::clone(&self.front.logs);
         tokio::task::spawn_blocking(move || logs.close()).await.context("flushing the logs")?;
         self.queue.close().await;
         self.store.close().await;

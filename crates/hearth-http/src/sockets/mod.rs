@@ -242,3 +242,6 @@ impl Sockets {
 pub fn accept_key(key: &str) -> String {
     derive_accept_key(key.as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,7 @@ enum End {
 }
 
 /// What came from a client.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Came {
     Message(Utf8Bytes),
     Nothing,

@@ -32,6 +32,7 @@ mod topics;
 mod event_buses;
 mod http_apis;
 mod rest_apis;
+mod websockets;
 mod load_balancers;
 mod compatibility;
 mod connections;
