@@ -7,7 +7,9 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::{apigateway, apigatewayv2, events, logs, scheduler, sqs};
+use hearth_wire::{
+    apigateway, apigatewaymanagementapi, apigatewayv2, events, logs, scheduler, sqs,
+};
 
 use crate::{elb, iam, s3, sns, sts};
 
@@ -217,12 +219,15 @@ fn push_other_services(text: &mut String) {
     let events: Vec<&str> = events::SERVICE.operations.iter().map(|one| one.name).collect();
     let scheduler: Vec<&str> = scheduler::SERVICE.operations.iter().map(|one| one.name).collect();
     let apis: Vec<&str> = apigatewayv2::SERVICE.operations.iter().map(|one| one.name).collect();
+    let connections = apigatewaymanagementapi::SERVICE.operations;
+    let connections: Vec<&str> = connections.iter().map(|one| one.name).collect();
     let rest_apis: Vec<&str> = apigateway::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered, notes) in [
         ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
         ("EventBridge", events.as_slice(), EVENTBRIDGE_NOTES),
         ("EventBridge Scheduler", scheduler.as_slice(), SCHEDULER_NOTES),
         ("API Gateway, version 2", apis.as_slice(), APIS_NOTES),
+        ("API Gateway, connections of WebSocket APIs", connections.as_slice(), CONNECTIONS_NOTES),
         ("API Gateway, version 1", rest_apis.as_slice(), REST_APIS_NOTES),
         ("S3", s3::OFFERED, S3_NOTES),
         ("IAM", iam::OFFERED, NO_NOTES),
@@ -289,7 +294,7 @@ const ELB_NOTES: &[&str] = &[
 
 /// What is to be known of HTTP and WebSocket APIs.
 const APIS_NOTES: &[&str] = &[
-    "HTTP APIs are served; of WebSocket APIs the records are kept, and nobody answers their clients yet.",
+    "A WebSocket API is reached at `ws://`, or at `wss://` where TLS is served. Inside functions the `domainName` of an event leads nowhere: [the guide](guides/websocket-apis.md#from-outside) says what does. Ids of connections do not survive a restart.",
     "Routes with the authorization type `AWS_IAM` are refused, because callers are not authenticated; so are `ApiKeyRequired`, models and request parameters of routes.",
     "Integrations are `AWS_PROXY` with a function and, for HTTP APIs, `HTTP_PROXY`. VPC links, services of AWS (`IntegrationSubtype`), `MOCK`, mapping of parameters, templates and `TlsConfig` are refused.",
     "Roles (`CredentialsArn`, `AuthorizerCredentialsArn`) are kept. With one, the function's policy does not have to let API Gateway in; what the role may do is not looked at.",
@@ -298,6 +303,12 @@ const APIS_NOTES: &[&str] = &[
     "`ImportApi` and `ReimportApi` take OpenAPI 3.0 in JSON, not in YAML.",
     "An issuer of tokens may be asked over `http://` if it is on this machine. Issuers are asked when the first token comes, not when the authorizer is created.",
     "The rate of an account is not limited; stages and routes have the limits that they are given.",
+];
+
+/// What is to be known of the connections of WebSocket APIs.
+const CONNECTIONS_NOTES: &[&str] = &[
+    "Callers are not authenticated: whoever reaches the API's door and knows the id of a connection may send to it. At the door for functions alone (`http`) nobody may.",
+    "A connection is found below its stage, or, at the path `/@connections/ID`, by its id alone.",
 ];
 
 /// What is to be known of REST APIs.

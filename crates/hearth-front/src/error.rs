@@ -181,6 +181,14 @@ impl AwsError {
         Self { status, whose: None, ..Self::new(name, message) }
     }
 
+    /// An error of the management of connections, whose statuses are its own.
+    pub(crate) fn of_connections(name: &'static str, message: impl Into<String>) -> Self {
+        let shapes = &hearth_wire::apigatewaymanagementapi::ERRORS;
+        let status = shapes.iter().find(|error| error.name == name);
+        let status = status.map_or(400, |shape| shape.status);
+        Self { status, whose: None, ..Self::new(name, message) }
+    }
+
     /// The same error under the name that a service has for it.
     pub(crate) fn named(self, name: &'static str) -> Self {
         Self { name, ..self }

@@ -15,6 +15,7 @@ use hearth_http::balancers::Balancers;
 use hearth_http::request::Scheme;
 use hearth_http::rest::RestApis;
 use hearth_http::site::Sites;
+use hearth_http::sockets::Sockets;
 use hearth_iam::Iam;
 use hearth_invoke::Invoker;
 use hearth_runtimes::Runtimes;
@@ -41,6 +42,7 @@ use hyper::{Request, Response};
 use tokio::sync::{oneshot, watch};
 
 use crate::body::{self, BodyRoom, Held};
+use crate::connections::Managed;
 use crate::elsewhere::Elsewhere;
 use crate::error::{AwsError, Protocol};
 use crate::invoke_stream::{self, EventStream};
@@ -50,8 +52,8 @@ use crate::s3_events::{self, EventSources};
 use crate::server::{Admission, serve_connection};
 use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
-    apigateway, apigatewayv2, buses, caller, events, invoke, lambda as lambda_operations,
-    logs as log_operations, own, query, scheduler, sns, sqs,
+    apigateway, apigatewayv2, buses, caller, connections, events, invoke,
+    lambda as lambda_operations, logs as log_operations, own, query, scheduler, sns, sqs,
 };
 
 /// What the front door answers, most of the time.
@@ -74,6 +76,8 @@ pub struct Front {
     pub rest_apis: Arc<RestApis>,
     /// Load balancers.
     pub balancers: Arc<Balancers>,
+    /// Connections of WebSocket APIs.
+    pub sockets: Arc<Sockets>,
     /// Our own event buses.
     pub event_buses: Arc<Buses>,
     /// Our own schedules.
@@ -151,13 +155,19 @@ impl Front {
         carrier: Carrier,
     ) -> Result<Response<AnyBody>, Infallible> {
         let (head, body) = request.into_parts();
+        let mut managed = None;
         if let Some(found) = traffic::find(&self.sites, &head) {
-            return Ok(traffic::answer(self, found, (head, body), carrier).await);
+            managed = Managed::of(&found);
+            if managed.is_none() {
+                return Ok(traffic::answer(self, found, (head, body), carrier).await);
+            }
         }
         let id = RequestId::random();
         let scope = caller::scope(&head.headers, &self.scope);
         let arrived = Arrived { id, scope, from: carrier.from, head, body };
-        let mut answer = if s3::is_s3(&arrived.head, &self.buckets) {
+        let mut answer = if let Some(managed) = managed {
+            whole(connections::answer(self, &managed, arrived).await)
+        } else if s3::is_s3(&arrived.head, &self.buckets) {
             s3::answer(self, arrived).await.map(Either::Left)
         } else {
             self.route(arrived).await
@@ -176,6 +186,9 @@ impl Front {
         }
         if arrived.head.uri.path().starts_with(own::PREFIX) {
             return whole(own::answer(self, &arrived).await);
+        }
+        if let Some(managed) = Managed::anywhere(arrived.head.uri.path()) {
+            return whole(connections::answer(self, &managed, arrived).await);
         }
         if sns::is_certificate(&arrived) {
             return whole(sns::certificate(self, &arrived).await);

@@ -12,6 +12,7 @@
 //!                                                ├─▶ scheduler   EventBridge Scheduler
 //!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
 //!                                                ├─▶ apigateway  REST APIs
+//!                                                ├─▶ connections  what is sent to WebSockets
 //!                                                ├─▶ query       IAM, STS, SNS and load balancers
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
@@ -45,6 +46,7 @@ mod buses;
 mod scheduler;
 mod apigatewayv2;
 mod apigateway;
+mod connections;
 mod s3;
 pub mod s3_events;
 mod sqs;

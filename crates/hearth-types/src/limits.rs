@@ -204,6 +204,36 @@ pub const TRAFFIC_PING_SECONDS: u64 = 30;
 /// How long one request on such a connection may take, its response included: several times as long as
 /// a function may run.
 pub const TRAFFIC_REQUEST_SECONDS_MAX: u64 = 3_600;
+/// AWS: the largest frame of a WebSocket, both ways.
+pub const SOCKET_FRAME_BYTES_MAX: usize = 32 * 1024;
+/// AWS: the largest message of a WebSocket, both ways.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 128 * 1024;
+/// AWS: how long a WebSocket stays open on which there are no messages.
+pub const SOCKET_IDLE_MILLIS_MAX: u64 = 10 * 60 * 1_000;
+/// AWS: how long a WebSocket stays open at all.
+pub const SOCKET_LIFE_MILLIS_MAX: u64 = 2 * 3_600 * 1_000;
+/// WebSockets at a time, if there are descriptors enough. Each costs some kilobytes here and in the
+/// kernel while nothing happens on it.
+pub const SOCKETS_MAX: usize = 20_000;
+/// What is read from a WebSocket at a time. The buffer is there also while nothing happens, and many
+/// connections are like that; messages are short, and long ones get a buffer of their own.
+pub const SOCKET_READ_BYTES: usize = 1_024;
+/// Messages of one WebSocket that are worked on at a time. With more, it is not read any further.
+pub const SOCKET_MESSAGES_RUNNING_MAX: usize = 16;
+/// Messages that may wait for the client of one WebSocket.
+pub const SOCKET_BACKLOG_MESSAGES_MAX: usize = 128;
+/// What these may have together: a few of the largest.
+pub const SOCKET_BACKLOG_BYTES_MAX: usize = 512 * 1024;
+/// What messages may have together that wait for the clients of all WebSockets.
+pub const SOCKETS_BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How long a client may take for one message before it is given up: the largest then comes with
+/// some 4 KB in a second.
+pub const SOCKET_WRITE_SECONDS_MAX: u64 = 30;
+/// How long a client may take to say goodbye.
+pub const SOCKET_GOODBYE_SECONDS_MAX: u64 = 2;
+/// How long `$disconnect` may take for the connections that are open when the server stops: it must
+/// not keep everything else from ending.
+pub const SOCKETS_CLOSE_SECONDS_MAX: u64 = 5;
 /// AWS: how far the time of a signature may be from ours.
 pub const SIGNATURE_SKEW_SECONDS_MAX: u64 = 900;
 /// AWS: how long a signed address may be valid.
@@ -388,3 +418,6 @@ const _: () = assert!(TELEMETRY_TIMEOUT_MILLIS_MIN < TELEMETRY_TIMEOUT_MILLIS_DE
 // A flooding environment must be able to hand over at least one event.
 const _: () = assert!(LOG_PENDING_BYTES_MAX > LOG_EVENT_BYTES_MAX);
 const _: () = assert!(TRAFFIC_REQUEST_SECONDS_MAX > TIMEOUT_SECONDS_MAX as u64);
+const _: () = assert!(SOCKET_FRAME_BYTES_MAX <= SOCKET_MESSAGE_BYTES_MAX);
+const _: () = assert!(SOCKET_MESSAGE_BYTES_MAX <= SOCKET_BACKLOG_BYTES_MAX);
+const _: () = assert!(SOCKET_IDLE_MILLIS_MAX < SOCKET_LIFE_MILLIS_MAX);

@@ -87,11 +87,8 @@ pub(crate) struct Server {
     http: Option<String>,
     admission: watch::Sender<Admission>,
     events: Events,
-    scheduler: Arc<Scheduler>,
+    front: Arc<Front>,
     sandbox: Arc<Sandbox>,
-    logs: Arc<LogStore>,
-    queues: Arc<Queues>,
-    buckets: Arc<Buckets>,
     store: Sqlite,
     queue: Arc<dyn Queue>,
     /// Connections and environments.
@@ -127,8 +124,9 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let (admission, admitted) = watch::channel(Admission::Open);
     let started = (&control, &invoker);
     let balancers = sites::balancers((&stores.store, &admitted), started, (&clock, &tasks)).await?;
+    let sockets = sites::sockets(started, &stores.apis, descriptors.sockets());
     let front = Arc::new(Front {
-        sites: sites::sites(started, (&stores.apis, &trust), &balancers),
+        sites: sites::sites(started, (&stores.apis, &trust), (&balancers, &sockets)),
         invoker: Arc::clone(&invoker),
         scheduler: Arc::clone(&scheduler),
         control,
@@ -136,13 +134,14 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         apis: stores.apis.http,
         rest_apis: stores.apis.rest,
         balancers,
+        sockets,
         objects: stores.objects.source,
-        buckets: Arc::clone(&stores.buckets),
+        buckets: stores.buckets,
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
         schedules: Arc::clone(&services.schedules),
-        logs: Arc::clone(&stores.logs),
+        logs: stores.logs,
         metrics: MetricsPage::new(registry, Arc::clone(queue)),
         runtimes: stores.runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
@@ -164,11 +163,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         http,
         admission,
         events,
-        scheduler,
+        front,
         sandbox,
-        logs: stores.logs,
-        queues: services.queues,
-        buckets: stores.buckets,
         store: stores.store,
         queue: stores.queue,
         tasks,
@@ -190,10 +186,13 @@ impl Server {
         let _ = self.admission.send(Admission::Draining);
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
         self.events.close();
-        self.queues.close();
-        self.scheduler.close(self.drain).await;
+        self.front.queues.close();
+        // While functions can still run: they hear of the end of each connection.
+        let goodbye = Duration::from_secs(limits::SOCKETS_CLOSE_SECONDS_MAX);
+        self.front.sockets.close(goodbye.min(self.drain)).await;
+        self.front.scheduler.close(self.drain).await;
         // Functions that have just ended may have put objects.
-        self.buckets.close();
+        self.front.buckets.close();
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
         let ended = tokio::task::spawn_blocking(move || {
@@ -207,9 +206,9 @@ impl Server {
         if tokio::time::timeout(grace, self.tasks.finished()).await.is_err() {
             tracing::warn!(tasks = self.tasks.running(), "not everything ended in time");
         }
-        let logs = Arc::clone(&self.logs);
+        let logs = Arc::clone(&self.front.logs);
         tokio::task::spawn_blocking(move || logs.close()).await.context("flushing the logs")?;
-        self.buckets.finish().await;
+        self.front.buckets.finish().await;
         self.queue.close().await;
         self.store.close().await;
         tracing::info!("stopped");
@@ -266,8 +265,14 @@ impl Descriptors {
         (self.0 / 4).clamp(1, limits::CONNECTIONS_MAX)
     }
 
+    /// WebSockets, which are open for hours.
+    fn sockets(self) -> usize {
+        (self.0 / 8).clamp(1, limits::SOCKETS_MAX)
+    }
+
     fn environments(self) -> usize {
-        let left = self.0.saturating_sub(self.connections() + Self::OWN);
+        let taken = self.connections() + self.sockets() + Self::OWN;
+        let left = self.0.saturating_sub(taken);
         (left / Self::PER_ENVIRONMENT).max(1)
     }
 }

@@ -33,6 +33,7 @@ mod event_buses;
 mod schedules;
 mod http_apis;
 mod rest_apis;
+mod websockets;
 mod load_balancers;
 mod uploads;
 mod buckets;

@@ -77,6 +77,7 @@ scripts! {
     sqs,                  &[];
     http_apis_control,    &[];
     http_apis,            &[];
+    websockets,           &[];
     rest_apis_control,    &[];
     rest_apis,            &[];
     load_balancers,       &[];
