@@ -36,7 +36,6 @@ use hearth_scheduler::driver::Scheduler;
 use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
-use hearth_services::queues::Queues;
 use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_services::remote::tls::Trust;
 use hearth_services::targets::PutObject;

@@ -1,6 +1,7 @@
 //! What can happen to an object, by S3's names.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What happened to an object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,8 +68,7 @@ const PATTERNS: &[&str] = &[
 ];
 
 /// Which events are meant: one of the names that S3 knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventPattern(&'static str);
 
 impl EventKind {
@@ -207,17 +207,18 @@ impl EventPattern {
     }
 }
 
-impl TryFrom<String> for EventPattern {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text).ok_or_else(|| format!("`{text}` is not an event of S3"))
+impl Serialize for EventPattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
     }
 }
 
-impl From<EventPattern> for String {
-    fn from(pattern: EventPattern) -> Self {
-        pattern.0.to_owned()
+// Not derived: that would ask whatever is read to live as long as the names.
+impl<'de> Deserialize<'de> for EventPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let unknown = || D::Error::custom(format_args!("`{text}` is not an event of S3"));
+        Self::parse(&text).ok_or_else(unknown)
     }
 }
 
