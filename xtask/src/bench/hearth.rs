@@ -48,7 +48,9 @@ pub(crate) struct Server {
     // Dropped in this order: the directory goes when nobody uses it any more.
     process: Process,
     pub(crate) address: SocketAddr,
-    _data: TempDir,
+    /// From its start to the line that says where it listens.
+    pub(crate) started_in: Duration,
+    data: TempDir,
 }
 
 /// A function to create.
@@ -78,13 +80,11 @@ impl Server {
         Self::start_in(tools, data, settings)
     }
 
-    /// Ends the server and starts it again with the same data. Says how long the start took.
-    pub(crate) fn restarted(self, tools: &Tools) -> anyhow::Result<(Self, Duration)> {
-        let Self { process, address: _, _data: data } = self;
+    /// Stops it, and starts it again with what it has kept.
+    pub(crate) fn restart(self, tools: &Tools, settings: &[&str]) -> anyhow::Result<Self> {
+        let Self { process, data, .. } = self;
         drop(process);
-        let begin = now();
-        let server = Self::start_in(tools, data, &[])?;
-        Ok((server, begin.elapsed()))
+        Self::start_in(tools, data, settings)
     }
 
     fn start_in(tools: &Tools, data: TempDir, settings: &[&str]) -> anyhow::Result<Self> {
@@ -94,12 +94,13 @@ impl Server {
         serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
         serve.args(settings.iter().flat_map(|setting| ["--set", *setting]));
         serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+        let start = now();
         let mut process = Process::start(&mut serve)?;
         let stdout = process.take_stdout().context("the server has no output")?;
         let Ok(address) = listening_on(stdout).recv_timeout(START_MAX) else {
             bail!("the server did not start; it said:\n{}", end_of(&log));
         };
-        Ok(Self { process, address, _data: data })
+        Ok(Self { process, address, started_in: start.elapsed(), data })
     }
 
     pub(crate) fn id(&self) -> u32 {
