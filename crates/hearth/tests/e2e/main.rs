@@ -14,6 +14,7 @@ mod http;
 mod tools;
 mod functions;
 mod host;
+mod sites;
 mod reports;
 
 mod lifecycle;
@@ -40,6 +41,10 @@ mod buckets;
 mod compatibility;
 mod connections;
 mod function_urls;
+mod frameworks;
+mod cross_origin;
+mod http_bad_input;
+mod http_shapes;
 mod walls;
 mod shells;
 mod weaker;
