@@ -156,10 +156,9 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     front.control.start_provisioned();
     let targets = (targets, &services, stores.objects.taker, trust);
     let events = start_events(config, &front, targets, (queue, time, &metrics));
-    let http = doors.open(&front);
     Ok(Server {
         address,
-        http,
+        http: doors.open(&front),
         admission,
         events,
         front,

@@ -40,9 +40,9 @@ pub(super) fn run(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
     server.rest()?;
 
     let invoke = load_on(&server, NAME, 1);
-    let padded = Load { requests: padded(seen[0]), ..invoke.clone() };
+    let padded = Load { requests: padded(seen[0]), ..invoke };
     let [api, balancer, url, rest] =
-        paths.map(|path| Load { requests: Requests::invocation(path), ..invoke.clone() });
+        paths.map(|path| Load { requests: Requests::invocation(path), ..invoke });
     let [invoke, padded, api, balancer, url, rest] =
         in_turn(rounds, [invoke, padded, api, balancer, url, rest]);
 

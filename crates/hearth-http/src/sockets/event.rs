@@ -17,7 +17,7 @@ use super::connection::Connection;
 use super::id;
 use super::lifetime::Closing;
 use super::scene::{CONNECT, DISCONNECT, Scene};
-use crate::event::v1::{Maker, spelling};
+use crate::event::v1::{Maker, nonempty, spelling};
 use crate::event::{query_pairs, request_time};
 use crate::request::Request;
 
@@ -253,10 +253,6 @@ impl<'a> Parts<'a> {
         }
         all
     }
-}
-
-fn nonempty<'a, T>(map: BTreeMap<&'a str, T>) -> Option<BTreeMap<&'a str, T>> {
-    (!map.is_empty()).then_some(map)
 }
 
 /// How the name of a header stands in an event: those of the handshake and our own as AWS writes

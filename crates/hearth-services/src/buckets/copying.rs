@@ -122,10 +122,10 @@ impl Buckets {
     async fn again(&self, entry: &Entry, content: Content) -> io::Result<NewBytes> {
         let gone = || io::Error::from(io::ErrorKind::NotFound);
         match content {
-            Content::Inline(_) => Ok(NewBytes::InMemory(entry.piece.clone().ok_or_else(gone)?)),
+            Content::Inline(_) => Ok(NewBytes::Memory(entry.piece.clone().ok_or_else(gone)?)),
             Content::File(id) => {
                 let places = self.contents.again(vec![id]).await?;
-                Ok(NewBytes::InFile(places.into_iter().next().ok_or_else(gone)?))
+                Ok(NewBytes::File(places.into_iter().next().ok_or_else(gone)?))
             }
             Content::Parts { .. } => {
                 let parts = self.parts_of(entry, content).await.map_err(|error| {
@@ -139,7 +139,7 @@ impl Buckets {
                     ..part
                 };
                 let parts = parts.into_iter().zip(&places).map(copied).collect();
-                Ok(NewBytes::InParts(parts, places))
+                Ok(NewBytes::Parts(parts, places))
             }
         }
     }

@@ -315,8 +315,13 @@ impl Buckets {
     ) -> Result<Vec<Candidate>, BucketError> {
         let older = |row| Candidate { row, is_latest: false };
         if let Some((key, rank)) = within {
+            // If those before it were deleted meanwhile, the next one may have become the newest.
+            let newest = self.newest(bucket, key).await?.filter(|newest| newest.rank < *rank);
+            let newest = newest.map(|newest| newest.row((bucket, key.as_str())));
+            let newest = newest.map(|row| Candidate { row, is_latest: true });
             let rows = self.shelf.versions_below((bucket, key.as_str()), *rank, list.batch()).await;
-            return Ok(rows.map_err(BucketError::Store)?.into_iter().map(older).collect());
+            let rows = rows.map_err(BucketError::Store)?.into_iter().map(older);
+            return Ok(newest.into_iter().chain(rows).collect());
         }
         let rows = self.shelf.versions(bucket, start, list.batch()).await;
         let mut found: Vec<Candidate> = Vec::new();

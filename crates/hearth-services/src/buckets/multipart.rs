@@ -166,7 +166,7 @@ impl Buckets {
     ) -> Result<PartRecord, BucketError> {
         check_number(number)?;
         let NewContent { held, size, etag, checksum } = content;
-        let Held::InFile(place) = held else {
+        let Held::File(place) = held else {
             let text = "The bytes of a part were not received as such.";
             return Err(BucketError::InvalidRequest(text.to_owned()));
         };
@@ -245,7 +245,7 @@ impl Buckets {
             |it: &&PartRecord| parts.binary_search_by_key(&it.number, |part| part.number).is_err();
         let unused = arrived.iter().filter(is_unused);
         let new = NewVersion {
-            held: NewBytes::InParts(of_object.collect(), Vec::new()),
+            held: NewBytes::Parts(of_object.collect(), Vec::new()),
             size,
             etag,
             checksum,

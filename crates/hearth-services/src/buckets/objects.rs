@@ -144,10 +144,10 @@ pub(super) struct NewVersion {
 /// Where the bytes of a new version are.
 #[derive(Debug)]
 pub(super) enum NewBytes {
-    InMemory(Bytes),
-    InFile(Unkept),
+    Memory(Bytes),
+    File(Unkept),
     /// In the files of parts. Those that a record speaks of already are not unkept.
-    InParts(Vec<PartOfObject>, Vec<Unkept>),
+    Parts(Vec<PartOfObject>, Vec<Unkept>),
 }
 
 impl From<NewContent> for NewVersion {
@@ -155,8 +155,8 @@ impl From<NewContent> for NewVersion {
         let NewContent { held, size, etag, checksum } = content;
         Self {
             held: match held {
-                Held::InMemory(bytes) => NewBytes::InMemory(bytes),
-                Held::InFile(place) => NewBytes::InFile(place),
+                Held::Memory(bytes) => NewBytes::Memory(bytes),
+                Held::File(place) => NewBytes::File(place),
             },
             size,
             etag,
@@ -172,11 +172,11 @@ impl NewBytes {
     /// What a record says of them, what is kept beside it under this number, and what becomes kept.
     fn place(self, number: u64) -> (Content, Option<Write>, Vec<Unkept>) {
         match self {
-            Self::InMemory(bytes) => {
+            Self::Memory(bytes) => {
                 (Content::Inline(number), Some(Write::PutPiece(number, bytes)), Vec::new())
             }
-            Self::InFile(place) => (Content::File(place.id), None, vec![place]),
-            Self::InParts(parts, places) => {
+            Self::File(place) => (Content::File(place.id), None, vec![place]),
+            Self::Parts(parts, places) => {
                 let manifest = Bytes::from(record::written(&parts));
                 let parts = u16::try_from(parts.len()).unwrap_or(u16::MAX);
                 let content = Content::Parts { manifest: number, parts };

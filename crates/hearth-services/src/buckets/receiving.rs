@@ -97,8 +97,8 @@ pub struct NewContent {
 /// Where content is that no record speaks of yet.
 #[derive(Debug)]
 pub(super) enum Held {
-    InMemory(Bytes),
-    InFile(Unkept),
+    Memory(Bytes),
+    File(Unkept),
 }
 
 impl Receiving {
@@ -147,7 +147,7 @@ impl Receiving {
             writing.digests.update(&chunk);
             let Writing { digests, .. } = *writing;
             let (etag, checksum) = digests.finish(trailing)?;
-            let held = Held::InMemory(Bytes::from(chunk));
+            let held = Held::Memory(Bytes::from(chunk));
             return Ok(NewContent { held, size, etag, checksum: Some(checksum) });
         }
         let written = blocking(move || writing.write(&chunk)).await;
@@ -157,7 +157,7 @@ impl Receiving {
             file.as_ref().map_or(Ok(()), fs::File::sync_all)?;
             place.settle()
         });
-        let held = Held::InFile(settled.await.map_err(during())?);
+        let held = Held::File(settled.await.map_err(during())?);
         Ok(NewContent { held, size, etag, checksum: Some(checksum) })
     }
 

@@ -200,7 +200,8 @@ impl UploadRecord {
     /// The checksum that its parts and its object have.
     #[must_use]
     pub fn checksum(&self) -> (Algorithm, ChecksumKind) {
-        self.checksum.unwrap_or((Algorithm::DEFAULT, Algorithm::DEFAULT.kind_of_uploads()))
+        let default = || (Algorithm::DEFAULT, Algorithm::DEFAULT.kind_of_uploads());
+        self.checksum.unwrap_or_else(default)
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use self::Credentials::{Included, Omitted};
 use crate::functions::serves;
 use crate::harness::Server;
-use crate::http::{Answer, Request};
+use crate::http::Answer;
 use crate::sites::{self, Front};
 
 /// Headers of a response that every page may see.

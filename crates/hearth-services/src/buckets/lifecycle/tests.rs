@@ -1,3 +1,5 @@
+//! What a lifecycle configuration may say, and what it means for an object.
+
 use proptest::prelude::*;
 
 use super::super::checksum::ChecksumKind;
