@@ -149,8 +149,9 @@ impl Buckets {
             );
             return Err(BucketError::InvalidRequest(text));
         }
-        let algorithm = given.or(Some(algorithm));
-        Ok(self.contents.receive(Expected { algorithm, ..expected }, Keep::InFile))
+        // Whatever a part comes with: the object gets the checksum of the upload.
+        let (algorithm, also) = (given.or(Some(algorithm)), Some(algorithm));
+        Ok(self.contents.receive(Expected { algorithm, also, ..expected }, Keep::InFile))
     }
 
     /// Keeps a part whose bytes have arrived, in place of the one of the same number.
@@ -165,7 +166,7 @@ impl Buckets {
         content: NewContent,
     ) -> Result<PartRecord, BucketError> {
         check_number(number)?;
-        let NewContent { held, size, etag, checksum } = content;
+        let NewContent { held, size, etag, checksum, also } = content;
         let Held::File(place) = held else {
             let text = "The bytes of a part were not received as such.";
             return Err(BucketError::InvalidRequest(text.to_owned()));
@@ -177,7 +178,7 @@ impl Buckets {
             before.map(|row| record::read(&row.document)).transpose()?;
         let modified = self.clock.now();
         let (upload, content) = (record.id, place.id);
-        let part = PartRecord { upload, number, content, size, etag, modified, checksum };
+        let part = PartRecord { upload, number, content, size, etag, modified, checksum, also };
         let document = record::written(&part);
         let row = PartRow { upload: part.upload.clone(), number, document };
         // A store that fails may have the record nevertheless.
@@ -399,8 +400,9 @@ fn whole_checksum(
     let of_parts: Option<Vec<(&Checksum, u64)>> = parts
         .iter()
         .map(|part| {
-            let checksum = part.checksum.as_ref();
-            checksum.filter(|it| it.algorithm == algorithm).map(|checksum| (checksum, part.size))
+            let mut checksums = part.checksum.iter().chain(&part.also);
+            let checksum = checksums.find(|it| it.algorithm == algorithm)?;
+            Some((checksum, part.size))
         })
         .collect();
     let found = of_parts.and_then(|of_parts| Checksum::of_parts(algorithm, kind, &of_parts));
@@ -449,6 +451,7 @@ mod tests {
             etag: format!("{number:032x}"),
             modified: Timestamp(0),
             checksum: None,
+            also: None,
         }
     }
 

@@ -152,7 +152,7 @@ pub(super) enum NewBytes {
 
 impl From<NewContent> for NewVersion {
     fn from(content: NewContent) -> Self {
-        let NewContent { held, size, etag, checksum } = content;
+        let NewContent { held, size, etag, checksum, also: _ } = content;
         Self {
             held: match held {
                 Held::Memory(bytes) => NewBytes::Memory(bytes),

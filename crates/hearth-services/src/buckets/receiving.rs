@@ -39,6 +39,8 @@ pub struct Expected {
     pub checksum: Option<Checksum>,
     /// The algorithm of a checksum that comes behind them, or that is wished for.
     pub algorithm: Option<Algorithm>,
+    /// The algorithm of another checksum that is wished for.
+    pub also: Option<Algorithm>,
 }
 
 /// Where bytes are kept that have arrived.
@@ -82,7 +84,15 @@ struct Digests {
     md5: Md5,
     sha256: Option<Sha256>,
     checksum: Running,
+    also: Option<Running>,
     expected: Expected,
+}
+
+/// What was made of bytes.
+struct Found {
+    etag: String,
+    checksum: Checksum,
+    also: Option<Checksum>,
 }
 
 /// Content that has arrived whole, and that no record speaks of yet.
@@ -92,6 +102,7 @@ pub struct NewContent {
     pub(super) size: u64,
     pub(super) etag: String,
     pub(super) checksum: Option<Checksum>,
+    pub(super) also: Option<Checksum>,
 }
 
 /// Where content is that no record speaks of yet.
@@ -146,19 +157,19 @@ impl Receiving {
         if is_small && keep == Keep::Anywhere {
             writing.digests.update(&chunk);
             let Writing { digests, .. } = *writing;
-            let (etag, checksum) = digests.finish(trailing)?;
+            let Found { etag, checksum, also } = digests.finish(trailing)?;
             let held = Held::Memory(Bytes::from(chunk));
-            return Ok(NewContent { held, size, etag, checksum: Some(checksum) });
+            return Ok(NewContent { held, size, etag, checksum: Some(checksum), also });
         }
         let written = blocking(move || writing.write(&chunk)).await;
         let Writing { file, place, digests } = *written.map_err(during())?;
-        let (etag, checksum) = digests.finish(trailing)?;
+        let Found { etag, checksum, also } = digests.finish(trailing)?;
         let settled = blocking(move || {
             file.as_ref().map_or(Ok(()), fs::File::sync_all)?;
             place.settle()
         });
         let held = Held::File(settled.await.map_err(during())?);
-        Ok(NewContent { held, size, etag, checksum: Some(checksum) })
+        Ok(NewContent { held, size, etag, checksum: Some(checksum), also })
     }
 
     /// Waits until the chunk before is written.
@@ -198,6 +209,7 @@ impl Digests {
             md5: Md5::new(),
             sha256: expected.sha256.is_some().then(Sha256::new),
             checksum: Running::new(algorithm),
+            also: expected.also.filter(|also| *also != algorithm).map(Running::new),
             expected,
         }
     }
@@ -208,11 +220,14 @@ impl Digests {
             sha256.update(bytes);
         }
         self.checksum.update(bytes);
+        if let Some(also) = &mut self.also {
+            also.update(bytes);
+        }
     }
 
-    /// The ETag and the checksum, if nothing else was expected.
-    fn finish(self, trailing: Option<&Checksum>) -> Result<(String, Checksum), BucketError> {
-        let Self { md5, sha256, checksum, expected } = self;
+    /// What was found, if nothing else was expected.
+    fn finish(self, trailing: Option<&Checksum>) -> Result<Found, BucketError> {
+        let Self { md5, sha256, checksum, also, expected } = self;
         let md5: [u8; 16] = md5.finalize().into();
         if expected.md5.is_some_and(|expected| expected != md5) {
             let text = "The Content-MD5 you specified did not match what we received.";
@@ -226,7 +241,7 @@ impl Digests {
         for given in expected.checksum.as_ref().into_iter().chain(trailing) {
             compare(given, Some(&checksum))?;
         }
-        Ok((hex(&md5), checksum))
+        Ok(Found { etag: hex(&md5), checksum, also: also.map(Running::finish) })
     }
 }
 

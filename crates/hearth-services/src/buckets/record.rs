@@ -222,6 +222,9 @@ pub struct PartRecord {
     pub modified: Timestamp,
     /// The checksum that it came with.
     pub checksum: Option<Checksum>,
+    /// The checksum of its upload, if it came with another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also: Option<Checksum>,
 }
 
 /// A record as the shelf keeps it.

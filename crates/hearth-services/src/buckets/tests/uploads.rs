@@ -134,6 +134,24 @@ async fn an_upload_says_which_checksums_its_parts_have() {
 }
 
 #[tokio::test]
+async fn an_upload_without_a_checksum_gets_the_default_whatever_its_parts_come_with() {
+    let (_directory, buckets) = with_bucket().await;
+    let begun = upload(&buckets, "key").await;
+    let expected = Expected { algorithm: Some(Algorithm::Crc32), ..Expected::default() };
+    let mut receiving = buckets.receive_part(&begun, expected).await.unwrap();
+    receiving.write(b"123456789").await.unwrap();
+    let content = receiving.finish(None).await.unwrap();
+    let part = buckets.put_part(&begun, 1, content).await.unwrap();
+    assert_eq!(part.checksum.unwrap().algorithm, Algorithm::Crc32);
+    let complete = Complete { parts: vec![(1, part.etag)], ..Complete::default() };
+    let stored = buckets.complete_upload(&begun, complete).await.unwrap();
+    let checksum = stored.checksum.unwrap();
+    // The check value of CRC-64/NVME.
+    assert_eq!((checksum.algorithm, checksum.value.as_str()), (Algorithm::DEFAULT, "rosUhgp5mIg="));
+    assert_eq!(stored.checksum_kind, ChecksumKind::FullObject);
+}
+
+#[tokio::test]
 async fn uploads_are_listed_in_pages() {
     let (_directory, buckets) = with_bucket().await;
     let mut expected = Vec::new();
