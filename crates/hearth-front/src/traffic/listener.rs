@@ -94,6 +94,8 @@ impl Door {
     ) -> io::Result<()> {
         let patience = Duration::from_secs(limits::HEADER_READ_SECONDS_MAX);
         let from = from.ip().to_canonical();
+        // Below TLS, which takes what is written to it before the client does.
+        let stream = Impatient::new(stream);
         let Some(config) = &self.tls else {
             let carrier = Carrier { scheme: Scheme::Http, port, from };
             let (spoken, stream) = timeout(patience, replayed::listen(stream)).await??;
@@ -106,6 +108,8 @@ impl Door {
             Some(b"h2") => Spoken::Two,
             Some(_) | None => Spoken::One,
         };
+        // The server of HTTP/2 would wait for ever for what a client begins with.
+        let (_begun, stream) = timeout(patience, replayed::listen(stream)).await??;
         Box::pin(self.speak(spoken, stream, (carrier, admission))).await
     }
 
@@ -126,7 +130,7 @@ impl Door {
                 Ok::<_, Infallible>(answer)
             }
         });
-        let stream = TokioIo::new(Impatient::new(stream));
+        let stream = TokioIo::new(stream);
         let ended = match spoken {
             Spoken::One => {
                 let connection = one().serve_connection(stream, service).with_upgrades();
