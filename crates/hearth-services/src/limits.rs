@@ -76,8 +76,8 @@ pub const CALL_CONNECTIONS_MAX: usize = 64;
 /// deliveries on their way. With fewer, endpoints that do not answer would have the others' time run
 /// out while they wait for a connection, and use up their retries.
 pub const POST_CONNECTIONS_MAX: usize = hearth_types::limits::DELIVERIES_RUNNING_MAX;
-/// Connections at a time to endpoints that APIs pass requests on to, and to issuers of tokens. Each
-/// request has one; more wait for their turn.
+/// Connections at a time to endpoints that APIs pass requests on to, and as many to issuers of tokens.
+/// Each request has one; more wait for their turn.
 pub const WEB_CONNECTIONS_MAX: usize = 256;
 /// Connections that are kept for the next request.
 pub const KEPT_CONNECTIONS_MAX: usize = 16;

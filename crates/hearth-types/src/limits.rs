@@ -196,6 +196,9 @@ pub const TRAFFIC_HEADER_BYTES_MAX: usize = 64 * 1024;
 /// Headers of such a request. Browsers send some twenty, and proxies add a few; the HTTP server has
 /// room for no more, unless it is to take some from the heap for every request.
 pub const TRAFFIC_HEADERS_MAX: usize = 100;
+/// Headers of a response that a function gives such a request. AWS bounds their bytes, by which a
+/// function has room for a few hundred; and a map of headers ends at some 24,000, with a panic.
+pub const TRAFFIC_RESPONSE_HEADERS_MAX: usize = 1_000;
 /// Requests at a time on one connection of HTTP/2.
 pub const TRAFFIC_STREAMS_MAX: u32 = 128;
 /// How often a connection of HTTP/2 is asked whether its client is still there, and how long that one

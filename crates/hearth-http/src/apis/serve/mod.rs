@@ -71,8 +71,10 @@ pub struct Parts {
     pub control: Arc<Control>,
     /// What runs functions.
     pub functions: Functions,
-    /// What asks endpoints and issuers.
+    /// What asks endpoints.
     pub web: Arc<Web>,
+    /// What asks issuers. Endpoints that do not answer are not in its way.
+    pub issuers: Arc<Web>,
 }
 
 /// All HTTP APIs.
@@ -126,13 +128,13 @@ impl ApiSite {
     /// The site of these APIs.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { apis, control, functions, web } = parts;
+        let Parts { apis, control, functions, web, issuers } = parts;
         Self {
             apis,
             control,
             functions,
-            keys: Keys::new(Arc::clone(&web) as _),
             web,
+            keys: Keys::new(issuers),
             throttle: Throttle::default(),
             remembered: Remembered::default(),
             served: Mutex::default(),
