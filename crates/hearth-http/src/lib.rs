@@ -22,6 +22,7 @@ pub mod functions;
 pub mod answer;
 pub mod authorizer;
 pub mod cors;
+mod throttle;
 pub mod response;
 pub mod urls;
 pub mod jwt;

@@ -51,8 +51,9 @@ pub const HEADERS_BYTES_MAX: usize = 10_240;
 pub const BURST_DEFAULT: u32 = 5_000;
 /// Deployments that are kept prepared for requests. More are prepared again.
 pub const SERVED_MAX: usize = 1_000;
-/// Buckets of requests that are remembered: one for each route of a stage that has a bound. With
-/// more, those that were not used for longest are filled again.
+/// Buckets of requests that are remembered, for each kind of API: one for each route or method of a
+/// stage that has a bound, and one for each key and plan. With more, those that were not used for
+/// longest are filled again.
 pub const BUCKETS_MAX: usize = 10_000;
 /// How long the description of an issuer, or its keys, may take to be fetched. AWS says so of each.
 pub const KEYS_FETCH_SECONDS_MAX: u64 = 2;

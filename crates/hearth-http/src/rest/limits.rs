@@ -64,9 +64,6 @@ pub const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;
 pub const RESPONSE_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// AWS: a template of a mock integration.
 pub const TEMPLATE_BYTES_MAX: usize = 300 * 1024;
-/// Buckets of requests that are remembered: one for each key and plan, and one for each method of a
-/// stage that has a bound. With more, those that were not used for longest are filled again.
-pub const BUCKETS_MAX: usize = 10_000;
 /// AWS: how large a document may be that an API is imported from.
 pub const DOCUMENT_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// AWS: what one page of a listing has if nothing else is said.
