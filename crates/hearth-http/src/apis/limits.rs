@@ -37,9 +37,11 @@ pub const AUTHORIZER_TTL_SECONDS_MAX: u32 = 3_600;
 pub const AUTHORIZER_TTL_SECONDS_DEFAULT: u32 = 300;
 /// AWS: how long the function of an authorizer may take.
 pub const AUTHORIZER_MILLIS_MAX: u64 = 10_000;
-/// Answers of authorizers that are remembered, of all APIs together. One takes up to a few
-/// kilobytes, because AWS bounds the context of an answer by the size of headers.
+/// Answers of authorizers that are remembered, of all HTTP APIs together, and of all REST APIs.
 pub const AUTHORIZED_MAX: usize = 10_000;
+/// An answer that is remembered, as JSON: more than any has that says what a caller may. A longer one
+/// is asked for again, so that the memory for all of them is bounded.
+pub const AUTHORIZED_BYTES_MAX: usize = 8 * 1024;
 /// AWS: a request to an API, body and all.
 pub const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// AWS: an answer through an API.

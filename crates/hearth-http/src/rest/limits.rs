@@ -53,8 +53,6 @@ pub const AUTHORIZER_TTL_SECONDS_MAX: u32 = 3_600;
 pub const AUTHORIZER_TTL_SECONDS_DEFAULT: u32 = 300;
 /// AWS: how long the function of an authorizer may take.
 pub const AUTHORIZER_MILLIS_MAX: u32 = 29_000;
-/// Answers of authorizers that are remembered, of all REST APIs together. One takes a few kilobytes.
-pub const AUTHORIZED_MAX: usize = 10_000;
 /// How far an expression is followed that backtracks: more than any that validates a token needs, and
 /// a few milliseconds of work.
 pub const EXPRESSION_STEPS_MAX: usize = 100_000;

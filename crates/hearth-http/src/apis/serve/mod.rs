@@ -24,7 +24,6 @@
 mod said;
 mod passing;
 mod authorize;
-mod remembered;
 mod function;
 mod endpoint;
 
@@ -38,8 +37,8 @@ use bytes::Bytes;
 use hearth_control::control::Control;
 use hearth_services::remote::web::{Web, WebRequest};
 
+use self::authorize::Verdict;
 use self::passing::Passing;
-use self::remembered::Remembered;
 use self::said::Said;
 use super::Apis;
 use super::limits::{HEADERS_BYTES_MAX, REQUEST_BYTES_MAX, SERVED_MAX};
@@ -48,6 +47,7 @@ use super::record::{
     Stage,
 };
 use super::route_key::Table;
+use crate::authorizer::remembered::Remembered;
 use crate::cors::{Rules, is_preflight};
 use crate::event::v1::extended_id;
 use crate::functions::{Call, Functions};
@@ -82,7 +82,7 @@ pub struct ApiSite {
     web: Arc<Web>,
     keys: Keys,
     throttle: Throttle,
-    remembered: Remembered,
+    remembered: Remembered<Verdict>,
     /// What deployments serve, prepared for requests, by the ids of APIs and deployments. What a
     /// deployment has frozen never changes.
     served: Mutex<HashMap<(String, String), Arc<Served>>>,

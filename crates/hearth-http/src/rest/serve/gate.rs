@@ -17,11 +17,12 @@ use super::super::keys::Admitted;
 use super::super::limits;
 use super::super::record::{Authorization, Authorizer, AuthorizerKind, KeySource};
 use super::RestSite;
-use super::authorize::{self, Identity, Source};
+use super::authorize::{self, Source};
 use super::passing::{Client, Passing, Told};
 use super::said::Said;
 use crate::authorizer::answer::{self, Answer};
 use crate::authorizer::policy::{Kind, Policy, Question, Verdict};
+use crate::authorizer::remembered::{Asked, Place};
 use crate::functions::{Call, Failure};
 use crate::request::Scheme;
 use crate::throttle::{self, Throttle, TooMany};
@@ -105,18 +106,17 @@ impl RestSite {
         authorizer: &Authorizer,
     ) -> Result<Arc<Answer>, Said> {
         let values = identity(passing, authorizer)?;
-        let identity = Identity {
-            api: passing.api.id.clone(),
-            stage: passing.stage.name.clone(),
-            authorizer: authorizer.id.clone(),
-            values,
+        let place = Place {
+            api: &passing.api.id,
+            stage: &passing.stage.name,
+            deployment: &passing.snapshot.deployment,
+            authorizer: &authorizer.id,
         };
-        let now = passing.request.time;
-        let keeps = authorizer.ttl_seconds > 0;
-        if keeps && let Some(known) = self.apis.authorized.get(&identity, now) {
+        let asked = Asked::of(place, &values);
+        if let Some(known) = self.apis.authorized.get(&asked) {
             return Ok(known);
         }
-        let event = match (authorizer.kind, identity.values.as_slice()) {
+        let event = match (authorizer.kind, values.as_slice()) {
             (AuthorizerKind::Token, [token]) => passing.token_event(token),
             (AuthorizerKind::Token | AuthorizerKind::Request, _) => passing.request_event(),
         };
@@ -138,10 +138,8 @@ impl RestSite {
             Said::AuthorizerBroken
         })?;
         let answer = Arc::new(answer);
-        if keeps {
-            let until = now.plus_millis(u64::from(authorizer.ttl_seconds) * 1_000);
-            self.apis.authorized.keep(identity, Arc::clone(&answer), (now, until));
-        }
+        let size = (ran.payload.len(), authorizer.ttl_seconds);
+        self.apis.authorized.put(asked, &answer, size);
         Ok(answer)
     }
 
