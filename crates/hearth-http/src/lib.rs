@@ -23,6 +23,7 @@ pub mod answer;
 pub mod authorizer;
 pub mod cors;
 mod throttle;
+mod endpoint;
 pub mod response;
 pub mod urls;
 pub mod jwt;
