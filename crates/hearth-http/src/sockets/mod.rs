@@ -62,8 +62,8 @@ use self::connection::Connection;
 use self::lifetime::Closing;
 use self::outbox::{NotTaken, Room};
 use crate::apis::Apis;
-use crate::apis::serve::throttle::Throttle;
 use crate::functions::Functions;
+use crate::throttle::Throttle;
 
 /// What the service of all connections is made of.
 #[derive(Debug)]
