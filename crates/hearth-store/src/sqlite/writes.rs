@@ -20,8 +20,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use sqlx::Sqlite;
 use sqlx::sqlite::{SqliteArguments, SqlitePool};
+use sqlx::{Connection as _, Sqlite, SqliteConnection};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
@@ -124,7 +124,19 @@ async fn write_all(pool: &SqlitePool, group: Vec<Asked>) {
 }
 
 async fn together(pool: &SqlitePool, group: &[Asked]) -> Result<(), StoreError> {
-    let begun = pool.begin_with("BEGIN IMMEDIATE").await;
+    let acquired = pool.acquire().await;
+    let mut connection = acquired.map_err(StoreError::during("begin a transaction"))?;
+    let done = transaction(&mut connection, group).await;
+    if done.is_err() {
+        // SQLite takes back some transactions by itself, and then the connection counts one too many
+        // and begins no other. The next change gets a new connection.
+        connection.close_on_drop();
+    }
+    done
+}
+
+async fn transaction(connection: &mut SqliteConnection, group: &[Asked]) -> Result<(), StoreError> {
+    let begun = connection.begin_with("BEGIN IMMEDIATE").await;
     // It is rolled back if it is dropped.
     let mut transaction = begun.map_err(StoreError::during("begin a transaction"))?;
     for asked in group {
