@@ -239,6 +239,9 @@ pub const OUTBOX_PAUSE_MILLIS: u64 = 500;
 /// AWS: schedules of one account in one region. Here of all accounts together: they are in memory, with
 /// a kilobyte or so for each.
 pub const SCHEDULES_MAX: usize = 1_000_000;
+/// Changes of schedules that wait for each other although they need not: they share one of so many
+/// locks.
+pub const SCHEDULE_LOCKS: usize = 1_024;
 /// AWS: groups of schedules of one account in one region.
 pub const SCHEDULE_GROUPS_MAX: usize = 500;
 /// AWS: tags of one group.

@@ -174,6 +174,8 @@ pub const SCHEDULE_MISSED_MS_MAX: u64 = 24 * 3_600 * 1_000;
 pub const SCHEDULES_OF_BATCH_MAX: usize = 1_000;
 /// What they may have together, but for the last of them.
 pub const SCHEDULES_OF_BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Schedules that are over and deleted at a time, so that their writes share a sync.
+pub const SCHEDULE_TELLERS_MAX: usize = 64;
 /// How long it is remembered in a queue that several servers share that something happened, beyond
 /// its next time: a server that was down asks for the last time only. Clocks differ by less.
 pub const SCHEDULE_REMEMBERED_MS: u64 = 3_600 * 1_000;
