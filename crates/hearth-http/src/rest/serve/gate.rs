@@ -28,8 +28,6 @@ use crate::request::Scheme;
 
 /// What a client shows as its key.
 const KEY_HEADER: &str = "x-api-key";
-/// How a function says that it does not know the client.
-const UNAUTHORIZED: &str = "Unauthorized";
 
 impl RestSite {
     /// Lets a request through, with what is known of its client, or says why not.
@@ -239,11 +237,10 @@ fn within_plan(
 
 /// What is said when the function of an authorizer fails.
 fn failed(api: &str, why: &Failure) -> Said {
-    if let Failure::Failed(description) = why {
-        let description = serde_json::from_slice::<Value>(description).unwrap_or(Value::Null);
-        if description["errorMessage"] == UNAUTHORIZED {
-            return Said::Unauthorized;
-        }
+    if let Failure::Failed(description) = why
+        && answer::is_unauthorized(description)
+    {
+        return Said::Unauthorized;
     }
     tracing::info!(api, %why, "an authorizer did not answer");
     match why {
