@@ -216,8 +216,12 @@ pub const SOCKET_LIFE_MILLIS_MAX: u64 = 2 * 3_600 * 1_000;
 /// kernel while nothing happens on it.
 pub const SOCKETS_MAX: usize = 20_000;
 /// What is read from a WebSocket at a time. The buffer is there also while nothing happens, and many
-/// connections are like that; messages are short, and long ones get a buffer of their own.
+/// connections are like that; messages are short. A long one makes the buffer larger until a few short
+/// ones have come behind it.
 pub const SOCKET_READ_BYTES: usize = 1_024;
+/// The largest frame of a WebSocket that is sent through its buffer, which stays as large as what once
+/// was in it; larger frames go past it. Twice that may wait there: answers to pings, and a frame.
+pub const SOCKET_WRITE_BYTES_MAX: usize = 1_024;
 /// Messages of one WebSocket that are worked on at a time. With more, it is not read any further.
 pub const SOCKET_MESSAGES_RUNNING_MAX: usize = 16;
 /// Messages that may wait for the client of one WebSocket.

@@ -106,6 +106,31 @@ async fn messages_go_both_ways() {
     assert_eq!(end, End::Theirs(Closing { code: 1000, reason: "bye".into() }));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_message_is_sent_behind_answers_to_pings_that_the_client_does_not_take() {
+    // With their answers, several times as much as there is room for on the way.
+    const PINGS: usize = 2_000;
+    let (end, ()) = serve(async |mut client, connection, _listener| {
+        for _ping in 0..PINGS {
+            client.send(Message::Ping(Bytes::from_static(&[b'p'; 125]))).await.unwrap();
+        }
+        let long = "x".repeat(SOCKET_MESSAGE_BYTES_MAX);
+        connection.outbox.put(Bytes::copy_from_slice(long.as_bytes())).unwrap();
+        let got = loop {
+            let message = client.next().await.unwrap().unwrap();
+            if message.is_text() {
+                break message;
+            }
+            assert!(message.is_pong(), "{message:?}");
+        };
+        assert_eq!(got.into_text().unwrap().as_str(), long);
+        client.close(None).await.unwrap();
+        told(&mut client).await;
+    })
+    .await;
+    assert_eq!(end, End::Theirs(Closing::NOTHING_SAID));
+}
+
 #[test]
 fn a_long_message_is_sent_in_frames() {
     #[rustfmt::skip]
