@@ -228,7 +228,8 @@ pub const SOCKET_MESSAGES_RUNNING_MAX: usize = 16;
 pub const SOCKET_BACKLOG_MESSAGES_MAX: usize = 128;
 /// What these may have together: a few of the largest.
 pub const SOCKET_BACKLOG_BYTES_MAX: usize = 512 * 1024;
-/// What messages may have together that wait for the clients of all WebSockets.
+/// What messages may have together that wait for the clients of all WebSockets; and, for themselves,
+/// those that functions work on, with their events.
 pub const SOCKETS_BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a client may take for one message before it is given up: the largest then comes with
 /// some 4 KB in a second.
