@@ -221,15 +221,20 @@ pub const SOCKET_LIFE_MILLIS_MAX: u64 = 2 * 3_600 * 1_000;
 /// kernel while nothing happens on it.
 pub const SOCKETS_MAX: usize = 20_000;
 /// What is read from a WebSocket at a time. The buffer is there also while nothing happens, and many
-/// connections are like that; messages are short, and long ones get a buffer of their own.
+/// connections are like that; messages are short. A long one makes the buffer larger until a few short
+/// ones have come behind it.
 pub const SOCKET_READ_BYTES: usize = 1_024;
+/// The largest frame of a WebSocket that is sent through its buffer, which stays as large as what once
+/// was in it; larger frames go past it. Twice that may wait there: answers to pings, and a frame.
+pub const SOCKET_WRITE_BYTES_MAX: usize = 1_024;
 /// Messages of one WebSocket that are worked on at a time. With more, it is not read any further.
 pub const SOCKET_MESSAGES_RUNNING_MAX: usize = 16;
 /// Messages that may wait for the client of one WebSocket.
 pub const SOCKET_BACKLOG_MESSAGES_MAX: usize = 128;
 /// What these may have together: a few of the largest.
 pub const SOCKET_BACKLOG_BYTES_MAX: usize = 512 * 1024;
-/// What messages may have together that wait for the clients of all WebSockets.
+/// What messages may have together that wait for the clients of all WebSockets; and, for themselves,
+/// those that functions work on, with their events.
 pub const SOCKETS_BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a client may take for one message before it is given up: the largest then comes with
 /// some 4 KB in a second.

@@ -29,8 +29,6 @@ use crate::throttle::{self, Throttle, TooMany};
 
 /// What a client shows as its key.
 const KEY_HEADER: &str = "x-api-key";
-/// How a function says that it does not know the client.
-const UNAUTHORIZED: &str = "Unauthorized";
 
 impl RestSite {
     /// Lets a request through, with what is known of its client, or says why not.
@@ -234,11 +232,10 @@ fn rate(per_second: Option<f64>, burst: Option<i32>) -> Option<Rate> {
 
 /// What is said when the function of an authorizer fails.
 fn failed(api: &str, why: &Failure) -> Said {
-    if let Failure::Failed(description) = why {
-        let description = serde_json::from_slice::<Value>(description).unwrap_or(Value::Null);
-        if description["errorMessage"] == UNAUTHORIZED {
-            return Said::Unauthorized;
-        }
+    if let Failure::Failed(description) = why
+        && answer::is_unauthorized(description)
+    {
+        return Said::Unauthorized;
     }
     tracing::info!(api, %why, "an authorizer did not answer");
     match why {
