@@ -5,6 +5,7 @@
 //!          ◀── remote    of any S3-compatible endpoint
 //!  targets ◀── remote    queues, topics and buses of any endpoint, and HTTP endpoints
 //!          ◀── queues, topics, buses   our own, in records and in the durable queue
+//!  streams      our own, in records and in files of each shard
 //! ```
 //!
 //! What is published to a topic or a bus waits in the durable queue, as deliveries. [`delivery`] is what one service hands to another, [`targets`] are those who take it; [`patterns`]
@@ -24,4 +25,5 @@ pub mod targets;
 pub mod topics;
 pub mod patterns;
 pub mod buses;
+pub mod streams;
 pub mod limits;

@@ -95,6 +95,16 @@ metrics! {
     InvocationsSentToDlq, "AWS/Events", "RuleName", Count;
     /// Events that could not be sent to the dead-letter queue of their target.
     InvocationsFailedToBeSentToDlq, "AWS/Events", "RuleName", Count;
+    /// Records that were put into a stream.
+    IncomingRecords, "AWS/Kinesis", "StreamName", Count;
+    /// Their bytes, with their partition keys.
+    IncomingBytes, "AWS/Kinesis", "StreamName", Count;
+    /// Records that were read from a stream.
+    OutgoingRecords, "AWS/Kinesis", "StreamName", Count;
+    /// Their bytes.
+    OutgoingBytes, "AWS/Kinesis", "StreamName", Count;
+    /// Records that a stream did not take because its shards are written to too fast.
+    WriteProvisionedThroughputExceeded, "AWS/Kinesis", "StreamName", Count;
 }
 
 /// Counts.
