@@ -23,6 +23,7 @@ use hearth_services::buckets::Buckets;
 use hearth_services::buses::Buses;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
+use hearth_services::streams::Streams;
 use hearth_services::topics::Topics;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
@@ -47,7 +48,7 @@ use crate::s3::{self, ObjectBody};
 use crate::server::{Admission, serve_connection};
 use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
-    apigateway, apigatewayv2, buses, caller, events, invoke, lambda as lambda_operations,
+    apigateway, apigatewayv2, buses, caller, events, invoke, kinesis, lambda as lambda_operations,
     logs as log_operations, own, query, sns, sqs,
 };
 
@@ -79,6 +80,8 @@ pub struct Front {
     pub topics: Arc<Topics>,
     /// Our own queues.
     pub queues: Arc<Queues>,
+    /// Our own streams.
+    pub streams: Arc<Streams>,
     /// What runs functions.
     pub invoker: Arc<Invoker>,
     /// What has their environments.
@@ -164,6 +167,13 @@ impl Front {
         let is_draining = *self.admission.borrow() == Admission::Draining;
         if let Some(target) = target {
             let service = JsonService::of(&target);
+            if service == JsonService::Streams {
+                return if is_draining {
+                    whole(kinesis::draining(&arrived))
+                } else {
+                    kinesis::answer(self, arrived, &target).await
+                };
+            }
             return whole(if is_draining {
                 service.draining()
             } else {
@@ -250,7 +260,8 @@ impl Front {
                 let answer = self.logs(arrived, target).await;
                 answer.unwrap_or_else(|error| error.render(Protocol::AwsJson))
             }
-            JsonService::Unknown => {
+            // Those have answers that are not all there at once, and go another way.
+            JsonService::Streams | JsonService::Unknown => {
                 AwsError::unknown_path("POST", target).render(Protocol::AwsJson)
             }
         }
@@ -282,6 +293,7 @@ enum JsonService {
     Buses,
     Logs,
     Queues,
+    Streams,
     Unknown,
 }
 
@@ -295,6 +307,8 @@ impl JsonService {
             Self::Queues
         } else if prefix == hearth_wire::events::SERVICE.target_prefix {
             Self::Buses
+        } else if prefix == hearth_wire::kinesis::SERVICE.target_prefix {
+            Self::Streams
         } else {
             Self::Unknown
         }
@@ -304,7 +318,7 @@ impl JsonService {
     fn draining(self) -> Answer {
         match self {
             Self::Queues => sqs::draining_json(),
-            Self::Buses | Self::Logs | Self::Unknown => {
+            Self::Buses | Self::Logs | Self::Streams | Self::Unknown => {
                 AwsError::draining().render(Protocol::AwsJson)
             }
         }
@@ -370,6 +384,7 @@ mod tests {
             ("Logs_20140328.GetLogEvents", JsonService::Logs),
             ("AmazonSQS.SendMessage",      JsonService::Queues),
             ("AWSEvents.PutEvents",        JsonService::Buses),
+            ("Kinesis_20131202.PutRecord", JsonService::Streams),
             ("AmazonSQS",                  JsonService::Unknown),
             ("DynamoDB_20120810.GetItem",  JsonService::Unknown),
             ("",                           JsonService::Unknown),

@@ -9,6 +9,7 @@
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ buses       EventBridge
+//!                                                ├─▶ kinesis     streams, in JSON and in CBOR
 //!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
 //!                                                ├─▶ apigateway  REST APIs
 //!                                                ├─▶ query       IAM, STS, SNS and load balancers
@@ -44,6 +45,7 @@ mod apigatewayv2;
 mod apigateway;
 mod s3;
 mod sqs;
+mod kinesis;
 mod logs;
 mod events;
 mod own;

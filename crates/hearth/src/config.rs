@@ -138,6 +138,10 @@ pub(crate) struct Config {
     pub(crate) sns_endpoint: String,
     /// What speaks EventBridge in place of Hearth's own event buses; empty for those.
     pub(crate) events_endpoint: String,
+    /// How many records a shard takes in a second; 0 means any number.
+    pub(crate) kinesis_records_per_second: u64,
+    /// How many of their bytes; 0 means any number.
+    pub(crate) kinesis_bytes_per_second: u64,
     /// The access key for those three.
     pub(crate) endpoints_access_key_id: String,
     /// Its secret.
@@ -437,6 +441,8 @@ impl Loading {
             sqs_endpoint: String::new(),
             sns_endpoint: String::new(),
             events_endpoint: String::new(),
+            kinesis_records_per_second: 0,
+            kinesis_bytes_per_second: 0,
             endpoints_access_key_id: String::new(),
             endpoints_secret_access_key: Secret::default(),
             tls_ca_file: String::new(),

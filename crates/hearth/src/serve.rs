@@ -39,6 +39,7 @@ use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
 use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_services::remote::tls::Trust;
+use hearth_services::streams::{Streams, WriteLimits};
 use hearth_services::targets::PutObject;
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
@@ -91,6 +92,7 @@ pub(crate) struct Server {
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
     queues: Arc<Queues>,
+    streams: Arc<Streams>,
     store: Sqlite,
     queue: Arc<dyn Queue>,
     /// Connections and environments.
@@ -117,8 +119,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let registry = Arc::new(Registry::default());
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
     let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
-    let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
-    let (queue, time) = (&stores.queue, &stores.time);
+    let services = stores.services(config, (&directories, address), (&metrics, &clock, &tasks));
+    let (services, queue, time) = (services.await?, &stores.queue, &stores.time);
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &stores.logs), &gateway, (&clock, &tasks));
@@ -140,6 +142,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         objects: stores.objects.source,
         buckets: stores.buckets,
         queues: Arc::clone(&services.queues),
+        streams: Arc::clone(&services.streams),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
         logs: Arc::clone(&stores.logs),
@@ -166,6 +169,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         sandbox,
         logs: stores.logs,
         queues: services.queues,
+        streams: services.streams,
         store: stores.store,
         queue: stores.queue,
         tasks,
@@ -188,6 +192,7 @@ impl Server {
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
         self.events.close();
         self.queues.close();
+        self.streams.close();
         self.scheduler.close(self.drain).await;
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
@@ -337,14 +342,25 @@ impl Stores {
     /// The embedded event services. They keep a key in a directory, and link to an address.
     async fn services(
         &self,
+        config: &Config,
         (directories, address): (&Directories, SocketAddr),
-        metrics: &Arc<dyn Metrics>,
-        (clock, tasks): (&Arc<dyn Clock>, &Tasks),
+        (metrics, clock, tasks): (&Arc<dyn Metrics>, &Arc<dyn Clock>, &Tasks),
     ) -> anyhow::Result<Services> {
-        let records = Arc::new(self.store.clone());
-        let (queue, time, topics) = (&self.queue, &self.time, directories.topics.clone());
-        let parts =
-            services::Parts { records, queue, metrics, clock, time, tasks, topics, address };
+        let parts = services::Parts {
+            records: Arc::new(self.store.clone()),
+            queue: &self.queue,
+            metrics,
+            clock,
+            time: &self.time,
+            tasks,
+            topics: directories.topics.clone(),
+            streams: directories.streams.clone(),
+            limits: WriteLimits {
+                records_per_second: config.kinesis_records_per_second,
+                bytes_per_second: config.kinesis_bytes_per_second,
+            },
+            address,
+        };
         Services::open(parts).await
     }
 }
@@ -394,6 +410,7 @@ struct Directories {
     packages: PathBuf,
     buckets: PathBuf,
     topics: PathBuf,
+    streams: PathBuf,
     runtimes: PathBuf,
     database: PathBuf,
     queue: PathBuf,
@@ -407,12 +424,18 @@ impl Directories {
             packages: data.join("packages"),
             buckets: data.join("buckets"),
             topics: data.join("topics"),
+            streams: data.join("streams"),
             runtimes: runtimes_directory(data),
             database: data.join("hearth.db"),
             queue: data.join("queue.db"),
         };
-        let made =
-            [&directories.run, &directories.logs, &directories.packages, &directories.buckets];
+        let made = [
+            &directories.run,
+            &directories.logs,
+            &directories.packages,
+            &directories.buckets,
+            &directories.streams,
+        ];
         // What is in there is everybody's code and variables, so it is for nobody else to read.
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);

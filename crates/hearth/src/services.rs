@@ -1,4 +1,4 @@
-//! Opens the embedded event services: queues, topics, event buses.
+//! Opens the embedded event services: queues, topics, event buses, streams.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use hearth_services::buses::{self, Buses};
 use hearth_services::queues::{self, Queues};
+use hearth_services::streams::{self, Streams, WriteLimits};
 use hearth_services::topics::{TopicParts, Topics};
 use hearth_store::queue::Queue;
 use hearth_store::records::Records;
@@ -23,6 +24,7 @@ pub(crate) struct Services {
     pub(crate) queues: Arc<Queues>,
     pub(crate) topics: Arc<Topics>,
     pub(crate) buses: Arc<Buses>,
+    pub(crate) streams: Arc<Streams>,
 }
 
 /// What they are made of.
@@ -35,13 +37,18 @@ pub(crate) struct Parts<'a> {
     pub(crate) tasks: &'a Tasks,
     /// Where the key is kept that notifications are signed with.
     pub(crate) topics: PathBuf,
+    /// Where the records of streams are.
+    pub(crate) streams: PathBuf,
+    /// How fast a shard of a stream may be written to.
+    pub(crate) limits: WriteLimits,
     /// Where this server listens.
     pub(crate) address: SocketAddr,
 }
 
 impl Services {
     pub(crate) async fn open(parts: Parts<'_>) -> anyhow::Result<Self> {
-        let Parts { records, queue, metrics, clock, time, tasks, topics, address } = parts;
+        let Parts { records, queue, metrics, clock, time, tasks, topics, streams, limits, address } =
+            parts;
         let queues = Queues::open(queues::Parts {
             records: Arc::clone(&records),
             engine: Arc::clone(queue),
@@ -57,6 +64,14 @@ impl Services {
             directory: topics,
             endpoint: own_endpoint(address),
         });
+        let streams = Streams::open(streams::Parts {
+            records: Arc::clone(&records),
+            directory: streams,
+            clock: Arc::clone(time) as _,
+            metrics: Arc::clone(metrics),
+            tasks: tasks.clone(),
+            limits,
+        });
         let buses = Buses::open(buses::Parts {
             records,
             queue: Arc::clone(queue),
@@ -67,6 +82,7 @@ impl Services {
             queues: queues.await.context("could not open the queues")?,
             topics: Arc::new(topics.await.context("could not open the topics")?),
             buses: Arc::new(buses.await.context("could not open the event buses")?),
+            streams: streams.await.context("could not open the streams")?,
         })
     }
 

@@ -7,6 +7,7 @@ use hearth_types::names::Scope;
 use hearth_types::time::Timestamp;
 
 use super::error::StreamError;
+use super::get::shard_of;
 use super::hash::HashKey;
 use super::names::{ShardId, StreamName};
 use super::quotas::{
@@ -14,6 +15,7 @@ use super::quotas::{
     RETENTION_HOURS_DEFAULT, RETENTION_HOURS_MAX, SHARDS_MAX, TAGS_MAX,
 };
 use super::record::{Mode, StreamRecord};
+use super::retention::removed;
 use super::{Streams, in_background};
 
 /// Tags by their keys.
@@ -88,10 +90,7 @@ impl Streams {
         self.streams.remove(&name.scope, &name.name).await.map_err(StreamError::store)?;
         self.close_shards(&stream);
         let directory = self.directory.join(stream.generation.simple().to_string());
-        let removed = in_background("delete", move || match std::fs::remove_dir_all(directory) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
-        });
+        let removed = in_background("delete", move || removed(&directory));
         if let Err(error) = removed.await {
             // Nobody can reach them any more; they are removed later.
             tracing::warn!(%error, stream = name.name, "records of a deleted stream were left");
@@ -349,7 +348,8 @@ impl Streams {
     }
 
     fn shard_id(&self, name: &StreamName, shard: &str) -> Result<ShardId, StreamError> {
-        super::get::shard_of(&*self.stream(name)?, shard).map(|shard| shard.id)
+        let stream = self.stream(name)?;
+        shard_of(&stream, shard).map(|shard| shard.id)
     }
 
     fn check_room(&self, scope: &Scope, more: u32) -> Result<(), StreamError> {

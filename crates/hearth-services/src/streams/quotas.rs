@@ -16,7 +16,7 @@ pub const READ_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// together with one record more.
 pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
 /// AWS: hours for which records are kept by default.
-pub const RETENTION_HOURS_DEFAULT: u32 = 24;
+pub(super) const RETENTION_HOURS_DEFAULT: u32 = 24;
 /// AWS: the longest, a year.
 pub const RETENTION_HOURS_MAX: u32 = 8_760;
 /// AWS: shards of a stream on demand when it is made.

@@ -110,7 +110,8 @@ fn directories(directory: &Path) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn removed(directory: &Path) -> std::io::Result<()> {
+/// Removes a directory with all that is in it. There need not be one.
+pub(super) fn removed(directory: &Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         removed => removed,
