@@ -17,7 +17,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hearth_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+use crate::json::Json;
 
 /// The place of a record in its shard: a decimal number of any length. Those of one shard grow.
 ///
@@ -209,7 +210,7 @@ pub trait ShardSource: Send + Sync + fmt::Debug {
 
     /// What the filters of a mapping look at: the record with its data as they can be matched. For
     /// Kinesis that is `data`, decoded, JSON if it is JSON; for a table's stream the record itself.
-    fn filtered(&self, record: &ShardRecord) -> Value;
+    fn filtered(&self, record: &ShardRecord) -> Json;
 }
 
 #[cfg(test)]
