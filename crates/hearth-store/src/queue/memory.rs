@@ -339,6 +339,10 @@ impl State {
                 }
             }
             Fate::Extend { until } => row.due = *until,
+            Fate::Note { until, head } => {
+                row.due = *until;
+                row.head.clone_from(head);
+            }
         }
         Settled::Done
     }

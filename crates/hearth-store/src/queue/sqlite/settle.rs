@@ -102,6 +102,10 @@ impl Entries {
                 }
             }
             Fate::Extend { until } => entry.due = *until,
+            Fate::Note { until, head } => {
+                entry.due = *until;
+                entry.head = Some(head.clone());
+            }
         }
         self.changed.insert(id);
         Settled::Done
@@ -148,6 +152,8 @@ mod tests {
             (settle(1, 2, Fate::Remove), Settled::Done),
             (settle(1, 2, back()), Settled::Done),
             (settle(1, 2, Fate::Extend { until: Timestamp(900) }), Settled::Done),
+            (settle(1, 2, Fate::Note { until: NOW, head: "{}".to_owned() }), Settled::Done),
+            (settle(1, 1, Fate::Note { until: NOW, head: "{}".to_owned() }), Settled::Stale),
             (settle(1, 1, Fate::Remove), Settled::Stale),
             (settle(2, 2, Fate::Remove), Settled::Done),
             (settle(2, 2, back()), Settled::Done),
