@@ -1,0 +1,7 @@
+//! Streams: shards, each read in order.
+//!
+//! ```text
+//!  ShardSource ──▶ reader ──▶ core ──▶ function
+//! ```
+
+pub mod source;
