@@ -371,8 +371,11 @@ pub const SHARD_LOOK_MILLIS: u64 = 2_000;
 /// Shards of one mapping that one server reads. AWS has no such number; a task and a checkpoint stand
 /// for each.
 pub const SHARDS_READ_MAX: usize = 1_000;
-/// How often the shards of a stream are listed when it does not tell that they have changed.
+/// How often the shards of a stream are listed that does not tell when they have changed.
 pub const SHARDS_LIST_SECONDS: u64 = 10;
+/// How often a stream is looked at that tells, and where nobody else takes shards: for nothing but
+/// shards that have ended and are not listed any more.
+pub const SHARDS_UNTOLD_SECONDS: u64 = 600;
 /// AWS: reads of a shard of DynamoDB are so long apart.
 pub const DYNAMODB_READ_MILLIS: u64 = 250;
 /// AWS: records of one read of a shard of DynamoDB.

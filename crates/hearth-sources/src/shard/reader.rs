@@ -46,6 +46,10 @@ use crate::shard::source::{
 
 /// What AWS calls every failure of a function.
 const UNHANDLED: &str = "Unhandled";
+/// How far the clock of a table's stream may be behind ours, the fraction of its seconds included.
+const CLOCKS_DIFFER_MILLIS_MAX: u64 = 5_000;
+/// How often it is tried to let go of a shard.
+const LET_GO_ATTEMPTS_MAX: u32 = 5;
 
 /// What all readers of one mapping share.
 #[derive(Debug)]
@@ -135,16 +139,18 @@ impl ShardReader {
     pub(super) fn new(common: Arc<Common>, held: Held) -> Self {
         let family = common.source.family();
         let start = position(held.checkpoint.start, family);
+        let mut since = since(held.checkpoint.start, family);
         let first = match (held.checkpoint.position(), held.checkpoint.start) {
             (Some(behind), _) => behind,
             // A table's stream cannot be asked for a time. Nobody has read it before, so the present is
             // what was meant.
             (None, Start::Latest(_)) if held.is_new() && family == Family::DynamoDb => {
+                since = None;
                 Position::Latest
             }
             (None, _) => start.clone(),
         };
-        let rules = Rules { since: since(held.checkpoint.start, family), ..common.rules.clone() };
+        let rules = Rules { since, ..common.rules.clone() };
         let core = Core::new(Arc::new(rules), held.checkpoint.clone());
         let extended_at = common.time.now();
         let at = At::Position(first);
@@ -320,9 +326,13 @@ impl ShardReader {
     async fn let_go(&mut self) {
         let Save { checkpoint, dropped } = self.core.leave();
         let shard = self.shard().to_owned();
-        let (puts, _told) = told(&self.common, &shard, &dropped);
-        if let Err(error) = self.common.leases.let_go(&self.held, &checkpoint, puts).await {
-            tracing::warn!(shard, %error, "a shard is free only when its lease has run out");
+        for _attempt in 0..LET_GO_ATTEMPTS_MAX {
+            let (puts, _told) = told(&self.common, &shard, &dropped);
+            match self.common.leases.let_go(&self.held, &checkpoint, puts).await {
+                Ok(_ours_or_lost) => return,
+                Err(error) => tracing::warn!(shard, %error, "a shard could not be let go of"),
+            }
+            tokio::time::sleep(Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN)).await;
         }
     }
 }
@@ -377,7 +387,7 @@ impl ShardReader {
 
     fn fail(&mut self, error: SourceError) {
         self.core.lose_sight();
-        let again = || self.core.read_to().map_or(self.start.clone(), Position::After);
+        let again = || self.core.read_to().map_or_else(|| self.start.clone(), Position::After);
         match &error {
             SourceError::Expired => {
                 self.at = At::Position(again());
@@ -493,7 +503,8 @@ fn position(start: Start, family: Family) -> Position {
     }
 }
 
-/// Records from before are not wanted. The streams of tables know times by the second.
+/// Records from before are not wanted. The streams of tables know times by the second, and by a clock
+/// that need not be ours: rather some records too many than one too few.
 fn since(start: Start, family: Family) -> Option<Timestamp> {
     let at = match start {
         Start::TrimHorizon => return None,
@@ -501,6 +512,6 @@ fn since(start: Start, family: Family) -> Option<Timestamp> {
     };
     Some(match family {
         Family::Kinesis => at,
-        Family::DynamoDb => Timestamp(at.0 - at.0 % 1_000),
+        Family::DynamoDb => Timestamp(at.0.saturating_sub(CLOCKS_DIFFER_MILLIS_MAX)),
     })
 }

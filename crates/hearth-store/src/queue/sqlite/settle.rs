@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) due: Timestamp,
     /// What its head becomes, if that changes.
     pub(super) head: Option<String>,
+    /// Whether somebody else may be able to lease it sooner than before.
+    pub(super) sooner: bool,
 }
 
 /// The entries that a group of batches wants to settle.
@@ -97,12 +99,17 @@ impl Entries {
             Fate::Return { due, head } => {
                 entry.leased = false;
                 entry.due = *due;
+                entry.sooner = true;
                 if head.is_some() {
                     entry.head.clone_from(head);
                 }
             }
-            Fate::Extend { until } => entry.due = *until,
+            Fate::Extend { until } => {
+                entry.sooner |= *until < entry.due;
+                entry.due = *until;
+            }
             Fate::Note { until, head } => {
+                entry.sooner |= *until < entry.due;
                 entry.due = *until;
                 entry.head = Some(head.clone());
             }
@@ -128,6 +135,7 @@ mod tests {
             leased: true,
             due: Timestamp(150),
             head: None,
+            sooner: false,
         };
         let run_out = Entry { due: NOW, ..entry.clone() };
         let waiting = Entry { leased: false, ..entry.clone() };
