@@ -88,6 +88,12 @@ impl<R> Gathering<R> {
         Ok(())
     }
 
+    /// The records that it has so far.
+    #[must_use]
+    pub fn records(&self) -> &[R] {
+        &self.records
+    }
+
     /// How many more records it may have.
     #[must_use]
     pub fn room(&self) -> usize {

@@ -24,10 +24,16 @@
 //! The records of mappings and their rules: those are `hearth-control`'s. Running functions: that is
 //! `hearth-invoke`'s. The wire: that is `hearth-front`'s.
 
+mod supervisor;
+mod board;
 pub mod reader;
+pub mod queue;
 pub mod filter;
 pub mod json;
 pub mod batch;
 pub mod function;
 pub mod response;
 pub mod progress;
+
+pub use board::Board;
+pub use supervisor::{Parts, Sources};

@@ -165,6 +165,13 @@ impl Progress {
         rest.result_at = Some(at);
     }
 
+    /// Says that a batch did not go well: AWS's words for the result, and what was wrong in truth.
+    pub fn went_wrong(&self, result: &str, why: &str, at: Timestamp) {
+        let why = if why.is_empty() { result } else { why };
+        self.processed(Processed::Problem(why.to_owned()), at);
+        self.lock().result = Some(Processed::Problem(result.to_owned()));
+    }
+
     /// Says how old the newest record of a batch was when it was read.
     pub fn read_at_age(&self, millis: u64) {
         self.metrics.observe(Metric::IteratorAge, &self.function, millis);

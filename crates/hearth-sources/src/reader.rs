@@ -9,6 +9,7 @@ use hearth_control::mapping::Mapping;
 use hearth_control::mapping::source::{Source, SourceKind};
 use tokio::sync::watch;
 
+use crate::function::RunFunction;
 use crate::progress::Progress;
 
 /// Reads sources of a family.
@@ -35,6 +36,8 @@ pub trait Reader: Send + Sync + Debug {
 pub struct Work {
     /// The mapping.
     pub mapping: Arc<Mapping>,
+    /// Who runs its function.
+    pub functions: Arc<dyn RunFunction>,
     /// Where to say what was done.
     pub progress: Arc<Progress>,
     /// When to stop.

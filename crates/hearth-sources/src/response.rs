@@ -10,6 +10,8 @@
 //!
 //! One that is named twice has failed once.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 /// What an answer says.
@@ -32,6 +34,7 @@ impl Report {
             Err(why) => return Self::Unusable(why),
         };
         let mut failed: Vec<String> = Vec::new();
+        let mut seen: HashSet<String> = HashSet::new();
         for identifier in identifiers {
             let Value::String(identifier) = identifier else {
                 return Self::Unusable(format!("itemIdentifier {identifier} is not a text"));
@@ -39,7 +42,7 @@ impl Report {
             if !is_known(&identifier) {
                 return Self::Unusable(format!("no record has the itemIdentifier `{identifier}`"));
             }
-            if !failed.contains(&identifier) {
+            if seen.insert(identifier.clone()) {
                 failed.push(identifier);
             }
         }
