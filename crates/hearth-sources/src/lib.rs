@@ -5,6 +5,9 @@
 //!      │ starts and stops
 //!      ▼
 //!  reader ──▶ queue     SQS: one task for each mapping, many batches at a time
+//!      ├────▶ shard     streams: one task for each shard, batches in the order of their keys
+//!      │        │ dynamodb            the streams of tables
+//!      │        └ checkpoint, lease   where reading has come to, and who reads
 //!      │
 //!      ├─ filter, batch       which records, and how many of them together
 //!      ├─ function            runs the function for a batch
@@ -28,6 +31,10 @@ mod supervisor;
 mod board;
 pub mod reader;
 pub mod queue;
+pub mod shard;
+pub mod dynamodb;
+pub mod checkpoint;
+pub mod lease;
 pub mod filter;
 pub mod json;
 pub mod batch;

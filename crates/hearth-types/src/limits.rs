@@ -380,6 +380,9 @@ pub const SHARDS_UNTOLD_SECONDS: u64 = 600;
 pub const DYNAMODB_READ_MILLIS: u64 = 250;
 /// AWS: records of one read of a shard of DynamoDB.
 pub const DYNAMODB_READ_RECORDS_MAX: usize = 1_000;
+/// What an answer of DynamoDB Streams may have: AWS's 1 MB of records, whose images are twice there and
+/// whose binary parts are Base64, with room.
+pub const DYNAMODB_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The longest wait before a stream is asked again that did not answer.
 pub const SOURCE_RETRY_MILLIS_MAX: u64 = 5_000;
 /// The first such wait.

@@ -409,3 +409,6 @@ impl Core {
         Save { checkpoint: self.checkpoint.clone(), dropped }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,8 +19,8 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,7 +39,6 @@ use tokio::sync::Notify;
 use crate::batch::BatchLimits;
 use crate::checkpoint::{Phase, Start};
 use crate::filter::Filters;
-use crate::function::RunFunction;
 use crate::lease::{Held, Leases};
 use crate::progress::Processed;
 use crate::reader::{Ended, Reader, Work};
@@ -77,10 +76,6 @@ pub trait OpenStream: Send + Sync + Debug {
 pub struct Parts {
     /// Where streams are found.
     pub streams: Vec<Arc<dyn OpenStream>>,
-    /// The mappings.
-    pub control: Arc<Control>,
-    /// What runs functions.
-    pub functions: Arc<dyn RunFunction>,
     /// Where checkpoints and leases are kept.
     pub leases: Arc<Leases>,
     /// The time that the queue goes by.
@@ -93,33 +88,42 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Streams {
     parts: Parts,
+    /// Who knows the mappings. It holds whoever holds this.
+    control: OnceLock<Weak<Control>>,
 }
 
 impl Streams {
-    /// What reads streams. It forgets checkpoints of mappings that were removed while nobody could.
+    /// What reads streams.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self { parts, control: OnceLock::new() })
+    }
+
+    /// Says who knows the mappings, and forgets the checkpoints of those that are gone. Until then,
+    /// nothing is forgotten.
     ///
     /// # Errors
     ///
     /// If the store of the checkpoints failed.
-    pub async fn open(parts: Parts) -> Result<Self, StoreError> {
-        if !parts.leases.is_shared() {
-            let known: HashSet<String> = parts
-                .control
-                .all_mappings()
-                .iter()
-                .map(|mapping| parts.leases.lane(mapping).name)
-                .collect();
-            let mut after: Option<String> = None;
-            loop {
-                let lanes = parts.leases.lanes(after.as_deref()).await?;
-                let Some(last) = lanes.last() else { break };
-                after = Some(last.name.clone());
-                for lane in lanes.iter().filter(|lane| !known.contains(&lane.name)) {
-                    parts.leases.forget(lane).await?;
-                }
+    pub async fn attend(&self, control: &Arc<Control>) -> Result<(), StoreError> {
+        let leases = &self.parts.leases;
+        // Said twice, it stays as it was.
+        let _ = self.control.set(Arc::downgrade(control));
+        if leases.is_shared() {
+            // What nobody knows here may be another server's.
+            return Ok(());
+        }
+        let all = control.all_mappings();
+        let known: HashSet<String> = all.iter().map(|mapping| leases.lane(mapping).name).collect();
+        let mut after: Option<String> = None;
+        loop {
+            let lanes = leases.lanes(after.as_deref()).await?;
+            let Some(last) = lanes.last() else { return Ok(()) };
+            after = Some(last.name.clone());
+            for lane in lanes.iter().filter(|lane| !known.contains(&lane.name)) {
+                leases.forget(lane).await?;
             }
         }
-        Ok(Self { parts })
     }
 
     fn opener(&self, kind: SourceKind) -> Option<&Arc<dyn OpenStream>> {
@@ -140,7 +144,7 @@ impl Streams {
             rules: rules(&mapping.configuration),
             filters: filters.map_err(|error| error.to_string())?,
             source,
-            functions: Arc::clone(&self.parts.functions),
+            functions: Arc::clone(&work.functions),
             leases: Arc::clone(&self.parts.leases),
             progress: Arc::clone(&work.progress),
             time: Arc::clone(&self.parts.time),
@@ -151,10 +155,11 @@ impl Streams {
 
     /// Forgets the checkpoints of a mapping that goes, once nobody here reads it any more.
     fn forget_later(&self, common: Arc<Common>, reading: Arc<Reading>) {
-        let control = Arc::clone(&self.parts.control);
+        let control = self.control.get().cloned().unwrap_or_default();
         let work = async move {
             reading.finished().await;
             let mapping = &common.mapping;
+            let Some(control) = control.upgrade() else { return };
             let found = control.mapping(&mapping.function.scope, mapping.id.as_str());
             if found.is_ok_and(|found| found.state != State::Deleting) {
                 return;

@@ -84,6 +84,9 @@ settings! {
     events_endpoint,       str::parse,       plain, "endpoint that speaks EventBridge, in place of Hearth's own event buses; empty for those";
     endpoints_access_key_id, str::parse,     plain, "access key for `sqs_endpoint`, `sns_endpoint` and `events_endpoint`";
     endpoints_secret_access_key, Secret::parse, plain, "secret key for those three; give it in the file or as a variable";
+    sources_dynamodb_endpoint, str::parse,   plain, "endpoint of DynamoDB Streams that event source mappings read, such as http://127.0.0.1:8000; empty for none";
+    sources_dynamodb_access_key_id, str::parse, plain, "access key for that endpoint; empty if requests are not signed";
+    sources_dynamodb_secret_access_key, Secret::parse, plain, "secret key for it; give it in the file or as a variable";
     tls_ca_file,           str::parse,       plain, "file of certificates (PEM) of authorities that are trusted beside those of the machine when others are asked over TLS; empty for none";
     queue,                 Secret::parse,    plain, "PostgreSQL database that keeps what waits, postgres://user:password@host:port/database; empty for the data directory";
 }
