@@ -283,7 +283,10 @@ mod tests {
             parents: parents.iter().map(|one| (*one).to_owned()).collect(),
             is_closed,
         };
-        assert_eq!(shards, [shard("shardId-1", &[], true), shard("shardId-2", &["shardId-1"], false)]);
+        assert_eq!(
+            shards,
+            [shard("shardId-1", &[], true), shard("shardId-2", &["shardId-1"], false)]
+        );
     }
 
     #[test]

@@ -20,7 +20,8 @@ impl Change {
         let mut arrived = Timestamp::default();
         let (mut number, mut key) = (String::new(), String::new());
         if let Some(change) = change {
-            arrived = change.get_mut("ApproximateCreationDateTime").map(in_seconds).unwrap_or_default();
+            arrived =
+                change.get_mut("ApproximateCreationDateTime").map(in_seconds).unwrap_or_default();
             number = text(change.get("SequenceNumber"));
             // Names are in order, so it is the same text for the same item.
             key = change.get("Keys").map(Value::to_string).unwrap_or_default();

@@ -270,7 +270,8 @@ impl Core {
             let due = if lane.has_begun() { Some(lane.not_before()) } else { self.due_of(lane) };
             due.map(|due| due.max(lane.not_before()))
         });
-        let lags = self.lags_since.map(|since| since.plus_millis(limits::CHECKPOINT_LAG_MILLIS_MAX));
+        let lags =
+            self.lags_since.map(|since| since.plus_millis(limits::CHECKPOINT_LAG_MILLIS_MAX));
         of_lanes.chain(lags).min()
     }
 

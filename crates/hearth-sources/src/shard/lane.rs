@@ -241,7 +241,8 @@ impl Lane {
         }
         while old > 0 {
             // What was run together is told of together.
-            let part = self.parts.front().cloned().unwrap_or(Part { records: old, ..Part::default() });
+            let part =
+                self.parts.front().cloned().unwrap_or(Part { records: old, ..Part::default() });
             let count = part.records.min(old);
             self.give_up(count, Condition::RecordAgeExceeded, &part);
             old -= count;
@@ -312,7 +313,9 @@ impl Lane {
         }
         let places: OnceCell<HashMap<&str, usize>> = OnceCell::new();
         let place = |identifier: &str| {
-            let all = || self.running().zip(0..).map(|(one, place)| (one.sequence_number.as_str(), place));
+            let all = || {
+                self.running().zip(0..).map(|(one, place)| (one.sequence_number.as_str(), place))
+            };
             places.get_or_init(|| all().collect()).get(identifier).copied()
         };
         match Report::read(answer, |identifier| place(identifier).is_some()) {

@@ -103,10 +103,8 @@ mod tests {
         let mut later = stream();
         later.push(shard("f", &["b"], false));
         assert_eq!(to_begin(&later, &first, latest), []);
-        let ended: Vec<Checkpoint> = first
-            .into_iter()
-            .map(|one| Checkpoint { phase: Phase::Ended, ..one })
-            .collect();
+        let ended: Vec<Checkpoint> =
+            first.into_iter().map(|one| Checkpoint { phase: Phase::Ended, ..one }).collect();
         assert_eq!(to_begin(&later, &ended, latest), [Checkpoint::new("f", Start::TrimHorizon)]);
     }
 

@@ -293,9 +293,9 @@ impl ShardReader {
         }
         if common.leases.is_shared() && now >= self.extension_due() {
             self.extended_at = now;
-            return Some(Box::pin(async move {
-                common.leases.extend(&held).await.map(Kept::Extended)
-            }));
+            return Some(Box::pin(
+                async move { common.leases.extend(&held).await.map(Kept::Extended) },
+            ));
         }
         None
     }
@@ -436,11 +436,7 @@ async fn keep(common: &Common, held: &Held, save: Save) -> Result<Kept, StoreErr
 }
 
 /// The entries that tell of records that were given up, and of how many records.
-fn told(
-    common: &Common,
-    shard: &str,
-    dropped: &[Dropped],
-) -> (Vec<NewEntry>, usize) {
+fn told(common: &Common, shard: &str, dropped: &[Dropped]) -> (Vec<NewEntry>, usize) {
     let (place, now) = (common.place(shard), common.time.of_day());
     let mut records = 0;
     let mut puts = Vec::new();

@@ -25,10 +25,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hearth_control::control::Control;
+use hearth_control::mapping::Mapping;
 use hearth_control::mapping::settings::{Configuration, StartingPosition};
 use hearth_control::mapping::source::{Source, SourceKind};
 use hearth_control::mapping::state::State;
-use hearth_control::mapping::Mapping;
 use hearth_store::error::StoreError;
 use hearth_store::queue::Lane;
 use hearth_types::limits;

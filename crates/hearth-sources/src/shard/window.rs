@@ -119,7 +119,10 @@ mod tests {
     #[test]
     fn windows_are_counted_from_1970() {
         let window = begin(Timestamp(1_607_497_475_000), 120_000);
-        assert_eq!((window.start, window.end), (Timestamp(1_607_497_440_000), Timestamp(1_607_497_560_000)));
+        assert_eq!(
+            (window.start, window.end),
+            (Timestamp(1_607_497_440_000), Timestamp(1_607_497_560_000))
+        );
         assert_eq!(begin(window.end, 120_000).start, window.end);
     }
 
