@@ -65,6 +65,22 @@ metrics! {
     DestinationDeliveryFailures, "AWS/Lambda", "FunctionName", Count;
     /// Invocations that were stopped because their function invoked itself in a loop.
     RecursiveInvocationsDropped, "AWS/Lambda", "FunctionName", Count;
+    /// Records that an event source mapping has read.
+    PolledEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Records that the filters of a mapping have kept back.
+    FilteredOutEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Records that a mapping has run its function for.
+    InvokedEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Records for which that has failed.
+    FailedInvokeEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Records that a mapping has given up.
+    DroppedEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Records that a mapping has handed to its destination for failures.
+    OnFailureDestinationDeliveredEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Messages that a mapping has deleted from their queue.
+    DeletedEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// How old the newest record of a batch of a stream was when it was read.
+    IteratorAge, "AWS/Lambda", "FunctionName", Duration;
     /// Messages that were put into a queue.
     NumberOfMessagesSent, "AWS/SQS", "QueueName", Count;
     /// Messages that were handed out by a queue.

@@ -1,0 +1,112 @@
+//! Where messages come from: our own queues, or those of another service with the same protocol.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hearth_services::queues::{Poll, QueueError, QueueName, Queues, Received};
+
+/// Queues that can be read.
+#[async_trait]
+pub trait QueueSource: Send + Sync + Debug {
+    /// For how many seconds a message of a queue stays with whoever receives it.
+    async fn visibility_seconds(&self, queue: &QueueName) -> Result<u32, Trouble>;
+
+    /// Begins to read a queue.
+    async fn open(&self, queue: &QueueName) -> Result<Box<dyn OpenQueue>, Trouble>;
+}
+
+/// A queue that is being read.
+#[async_trait]
+pub trait OpenQueue: Send + Sync + Debug {
+    /// Ends when it may pay to take. May be dropped at any moment.
+    async fn arrival(&self) -> Result<(), Trouble>;
+
+    /// Takes up to so many messages. There may be none. To be awaited to its end.
+    async fn take(&self, messages: usize) -> Result<Vec<Received>, Trouble>;
+
+    /// Deletes messages by their receipt handles. Returns how many were there to be deleted.
+    async fn delete(&self, handles: &[String]) -> Result<usize, Trouble>;
+
+    /// Keeps messages from others for so many seconds from now on; with none they are given back.
+    /// Those that are not here any more are left out.
+    async fn keep(&self, handles: &[String], seconds: u32) -> Result<(), Trouble>;
+}
+
+/// Why a queue was not read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// There is no such queue. The text has AWS's words for who wanted to receive.
+    #[error(
+        "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue does not exist."
+    )]
+    Missing,
+    /// It is not allowed, or not possible for this queue.
+    #[error("Error occurred while ReceiveMessage. SQS Error Code: {code}. SQS Error Message: {message}")]
+    Refused {
+        /// AWS's name of the error.
+        code: String,
+        /// What was said.
+        message: String,
+    },
+    /// It did not work, and may another time.
+    #[error("the queue cannot be reached now: {0}")]
+    Failed(String),
+}
+
+/// Our own queues.
+#[derive(Debug, Clone)]
+pub struct EmbeddedQueues(pub Arc<Queues>);
+
+#[derive(Debug)]
+struct Embedded {
+    queues: Arc<Queues>,
+    name: QueueName,
+    poll: Poll,
+}
+
+#[async_trait]
+impl QueueSource for EmbeddedQueues {
+    async fn visibility_seconds(&self, queue: &QueueName) -> Result<u32, Trouble> {
+        self.0.visibility_seconds(queue).map_err(trouble)
+    }
+
+    async fn open(&self, queue: &QueueName) -> Result<Box<dyn OpenQueue>, Trouble> {
+        let poll = self.0.poll(queue).map_err(trouble)?;
+        Ok(Box::new(Embedded { queues: Arc::clone(&self.0), name: queue.clone(), poll }))
+    }
+}
+
+#[async_trait]
+impl OpenQueue for Embedded {
+    async fn arrival(&self) -> Result<(), Trouble> {
+        self.poll.arrival().await.map_err(trouble)
+    }
+
+    async fn take(&self, messages: usize) -> Result<Vec<Received>, Trouble> {
+        self.poll.take(messages).await.map_err(trouble)
+    }
+
+    async fn delete(&self, handles: &[String]) -> Result<usize, Trouble> {
+        let results = self.queues.delete_messages(&self.name, handles).await.map_err(trouble)?;
+        Ok(results.into_iter().filter(Result::is_ok).count())
+    }
+
+    async fn keep(&self, handles: &[String], seconds: u32) -> Result<(), Trouble> {
+        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+        let changes: Vec<(String, i32)> =
+            handles.iter().map(|handle| (handle.clone(), seconds)).collect();
+        self.queues.change_visibility(&self.name, &changes).await.map(drop).map_err(trouble)
+    }
+}
+
+fn trouble(error: QueueError) -> Trouble {
+    match error {
+        QueueError::QueueDoesNotExist => Trouble::Missing,
+        QueueError::Store(source) => Trouble::Failed(source.to_string()),
+        refused if refused.is_refusal() => {
+            Trouble::Refused { code: refused.code().to_owned(), message: refused.to_string() }
+        }
+        other => Trouble::Failed(other.to_string()),
+    }
+}
