@@ -33,6 +33,7 @@ pub mod reader;
 pub mod queue;
 pub mod shard;
 pub mod dynamodb;
+pub mod kinesis;
 pub mod checkpoint;
 pub mod lease;
 pub mod filter;

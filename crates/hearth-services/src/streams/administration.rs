@@ -89,6 +89,7 @@ impl Streams {
         }
         self.streams.remove(&name.scope, &name.name).await.map_err(StreamError::store)?;
         self.close_shards(&stream);
+        self.changed();
         let directory = self.directory.join(stream.generation.simple().to_string());
         let removed = in_background("delete", move || removed(&directory));
         if let Err(error) = removed.await {
@@ -194,6 +195,7 @@ impl Streams {
         for shard in after.shards.iter().filter(|shard| !shard.is_open()) {
             self.log(&after, shard).await?.close();
         }
+        self.changed();
         Ok(was)
     }
 
@@ -343,8 +345,9 @@ impl Streams {
 
     async fn keep(&self, record: StreamRecord) -> Result<(), StreamError> {
         let (scope, name) = (record.scope.clone(), record.name.clone());
-        let kept = self.streams.put(&scope, &name, record).await;
-        kept.map(drop).map_err(StreamError::store)
+        self.streams.put(&scope, &name, record).await.map_err(StreamError::store)?;
+        self.changed();
+        Ok(())
     }
 
     fn shard_id(&self, name: &StreamName, shard: &str) -> Result<ShardId, StreamError> {

@@ -86,7 +86,7 @@ impl Streams {
                 Some(next.text(&stream))
             }
         };
-        let millis_behind = page.behind.map_or(0, |at| given.millis_since(at));
+        let millis_behind = self.millis_behind(&page);
         Ok(Read { stream, shard, page, next, millis_behind })
     }
 

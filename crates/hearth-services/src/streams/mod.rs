@@ -119,6 +119,8 @@ pub struct Streams {
     /// Those that were used since the start.
     shards: Mutex<HashMap<(Uuid, ShardId), Arc<Shard>>>,
     subscribers: Subscribers,
+    /// How often a stream was changed.
+    changes: watch::Sender<u64>,
     running: watch::Sender<Running>,
 }
 
@@ -155,6 +157,7 @@ impl Streams {
             limits,
             shards: Mutex::default(),
             subscribers: Subscribers::default(),
+            changes: watch::Sender::new(0),
             running: watch::Sender::new(Running::Open),
         });
         let watcher = Arc::clone(&streams);
@@ -196,9 +199,28 @@ impl Streams {
         Ok(self.log(&stream, shard).await?.news())
     }
 
+    /// How often a stream was made, changed or deleted, now and later: whoever waits for other shards
+    /// waits for a change of it.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// How far behind all records those of a page are that was just read.
+    #[must_use]
+    pub fn millis_behind(&self, page: &Page) -> u64 {
+        page.behind.map_or(0, |at| self.now().millis_since(at))
+    }
+
     /// What time it is for records.
-    fn now(&self) -> Timestamp {
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Tells those who wait for a change of a stream.
+    fn changed(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// A shard, whether it was used before or not.

@@ -209,7 +209,7 @@ impl Subscription {
         let stream = self.streams.stream(&self.stream.full_name())?;
         let is_over = page.phase == Phase::Closed;
         let children = stream.children_of(self.shard.id).filter(|_| is_over).cloned().collect();
-        let millis_behind = page.behind.map_or(0, |at| self.streams.now().millis_since(at));
+        let millis_behind = self.streams.millis_behind(&page);
         Ok(Pushed { page, continued: self.continued.clone(), millis_behind, children })
     }
 
