@@ -207,9 +207,8 @@ impl ShardSource for OwnStream {
         let (Some(shard), Ok(from)) = (shard, place(cursor)) else { return };
         match self.streams.news(&self.opened.full_name(), shard).await {
             Ok(mut news) => {
-                let come = |news: &streams::News| {
-                    news.next > from.index || news.phase == Phase::Closed
-                };
+                let come =
+                    |news: &streams::News| news.next > from.index || news.phase == Phase::Closed;
                 // If the shard is gone, whoever reads it finds out.
                 let _ = news.wait_for(come).await;
             }
@@ -299,7 +298,9 @@ fn seen_by_filters(event: Json) -> Json {
     let mut seen = Vec::new();
     for (name, value) in fields {
         match value {
-            Json::Object(inner) if name == "kinesis" => seen.extend(inner.into_iter().filter_map(decoded)),
+            Json::Object(inner) if name == "kinesis" => {
+                seen.extend(inner.into_iter().filter_map(decoded))
+            }
             other => seen.push((name, other)),
         }
     }
@@ -395,8 +396,7 @@ mod tests {
 
     async fn put(streams: &Streams, name: &StreamName, key: &str, data: &'static str) {
         let data = Bytes::from_static(data.as_bytes());
-        let record =
-            NewRecord { partition_key: key.to_owned(), explicit_hash_key: None, data };
+        let record = NewRecord { partition_key: key.to_owned(), explicit_hash_key: None, data };
         streams.put_one(name, record).await.unwrap();
     }
 
