@@ -133,8 +133,8 @@ async fn damage_in_the_middle_costs_the_rest_of_its_file_only() {
     world.put(NOW.plus_millis(HOUR), &["d"]).await;
     let file = world.files().remove(0);
     let mut bytes = fs::read(&file).unwrap();
-    let second = bytes.iter().position(|byte| *byte == b'b').unwrap();
-    bytes[second] = b'x';
+    let second = bytes.windows(4).position(|part| part == b"keyb").unwrap();
+    bytes[second + 3] = b'x';
     fs::write(&file, bytes).unwrap();
     assert_eq!(world.texts(Cursor::default()), ["a", "d"]);
 }
