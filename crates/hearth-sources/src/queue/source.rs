@@ -42,7 +42,9 @@ pub enum Trouble {
     )]
     Missing,
     /// It is not allowed, or not possible for this queue.
-    #[error("Error occurred while ReceiveMessage. SQS Error Code: {code}. SQS Error Message: {message}")]
+    #[error(
+        "Error occurred while ReceiveMessage. SQS Error Code: {code}. SQS Error Message: {message}"
+    )]
     Refused {
         /// AWS's name of the error.
         code: String,
@@ -101,12 +103,12 @@ impl OpenQueue for Embedded {
 }
 
 fn trouble(error: QueueError) -> Trouble {
-    match error {
-        QueueError::QueueDoesNotExist => Trouble::Missing,
-        QueueError::Store(source) => Trouble::Failed(source.to_string()),
-        refused if refused.is_refusal() => {
-            Trouble::Refused { code: refused.code().to_owned(), message: refused.to_string() }
-        }
-        other => Trouble::Failed(other.to_string()),
+    if matches!(error, QueueError::QueueDoesNotExist) {
+        return Trouble::Missing;
     }
+    if error.is_refusal() {
+        return Trouble::Refused { code: error.code().to_owned(), message: error.to_string() };
+    }
+    let cause = std::error::Error::source(&error).map(ToString::to_string);
+    Trouble::Failed(cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")))
 }
