@@ -47,6 +47,7 @@ mod sqs;
 mod logs;
 mod events;
 mod own;
+mod sources;
 mod status;
 pub mod metrics;
 mod error;
