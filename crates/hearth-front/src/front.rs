@@ -25,6 +25,7 @@ use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
 use hearth_services::streams::Streams;
 use hearth_services::topics::Topics;
+use hearth_sources::progress::Book;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
@@ -90,6 +91,8 @@ pub struct Front {
     pub logs: Arc<LogStore>,
     /// The figures.
     pub metrics: MetricsPage,
+    /// What has been done for event source mappings.
+    pub mappings: Arc<Book>,
     /// The runtimes.
     pub runtimes: Arc<Runtimes>,
     /// The account and region of callers who name none.

@@ -49,6 +49,7 @@ mod kinesis;
 mod logs;
 mod events;
 mod own;
+mod sources;
 mod status;
 pub mod metrics;
 mod error;

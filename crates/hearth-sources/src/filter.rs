@@ -62,10 +62,9 @@ impl Filters {
 fn matches(pattern: &Json, found: Option<&Json>) -> bool {
     match pattern {
         Json::Object(fields) => match found {
-            // A list of objects stands for each of them.
-            Some(Json::List(items)) => {
-                matches_object(fields, None)
-                    || items.iter().any(|item| matches(pattern, Some(item)))
+            // A list of objects stands for each of them, and one without for nothing.
+            Some(Json::List(items)) if items.iter().any(|item| matches!(item, Json::Object(_))) => {
+                items.iter().any(|item| matches(pattern, Some(item)))
             }
             other => matches_object(fields, other),
         },
@@ -146,8 +145,7 @@ fn compares(operator: &str, operand: &Json, value: &Json) -> bool {
 
 fn in_range(terms: &[Json], value: &Json) -> bool {
     let Some(value) = number(value) else { return false };
-    let mut terms = terms.chunks_exact(2);
-    let all = terms.all(|term| match term {
+    terms.chunks_exact(2).all(|term| match term {
         [Json::Text(operator), limit] => {
             number(limit).is_some_and(|limit| match operator.as_str() {
                 // Both come from the same reader, so what is written alike is alike.
@@ -160,8 +158,7 @@ fn in_range(terms: &[Json], value: &Json) -> bool {
             })
         }
         _ => false,
-    });
-    all
+    })
 }
 
 /// The number, with one zero.
@@ -234,6 +231,8 @@ mod tests {
             (r#"{"a": ["x"]}"#,                                     r#"{"a": ["w", "x"]}"#,           true),
             (r#"{"a": ["x"]}"#,                                     r#"{"a": []}"#,                   false),
             (r#"{"a": {"b": ["x"]}}"#,                              r#"{"a": [{"b": 1}, {"b": "x"}]}"#, true),
+            (r#"{"a": {"b": [{"exists": false}]}}"#,                r#"{"a": [{"b": 1}]}"#,           false),
+            (r#"{"a": {"b": [{"exists": false}]}}"#,                r#"{"a": [1]}"#,                  true),
             // Choices.
             (r#"{"$or": [{"a": ["x"]}, {"b": ["y"]}]}"#,            r#"{"b": "y"}"#,                  true),
             (r#"{"$or": [{"a": ["x"]}, {"b": ["y"]}]}"#,            r#"{"a": "y"}"#,                  false),

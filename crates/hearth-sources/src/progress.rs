@@ -8,7 +8,7 @@
 //! 1. Nothing here waits for anything but a lock that is held for a moment.
 //! 2. Memory is bounded by the mappings that there are and the shards that they read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -16,9 +16,13 @@ use hearth_control::mapping::MappingId;
 use hearth_types::metrics::{Metric, Metrics};
 use hearth_types::time::Timestamp;
 use serde::Serialize;
+use tokio::time::Instant;
 
 /// How long a last error may be that is remembered.
 const ERROR_CHARACTERS_MAX: usize = 1_000;
+
+/// The seconds of which the rate is an average.
+const RATE_SECONDS: u64 = 60;
 
 /// What is counted, in records, by AWS's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +91,8 @@ pub struct Progress {
     counts: [AtomicU64; Count::ALL.len()],
     /// Batches that the function has now.
     running: AtomicU64,
+    /// What seconds are counted from.
+    began: Instant,
     rest: Mutex<Rest>,
 }
 
@@ -97,10 +103,13 @@ struct Rest {
     error: Option<(Timestamp, String)>,
     age_millis: Option<u64>,
     positions: BTreeMap<String, String>,
+    /// How many records were read in each of the latest seconds in which there were any.
+    recent: VecDeque<(u64, u64)>,
 }
 
 /// What has been done for one mapping, at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Seen {
     /// Records that were read.
     pub polled: u64,
@@ -118,6 +127,8 @@ pub struct Seen {
     pub deleted: u64,
     /// Batches that the function has now.
     pub running: u64,
+    /// Records read in a second, of the last minute.
+    pub per_second: f64,
     /// `LastProcessingResult`; `None` if there was nothing yet.
     pub result: Option<String>,
     /// When that was.
@@ -140,6 +151,7 @@ impl Progress {
             metrics,
             counts: Default::default(),
             running: AtomicU64::new(0),
+            began: Instant::now(),
             rest: Mutex::default(),
         }
     }
@@ -152,6 +164,10 @@ impl Progress {
         }
         self.counts[count as usize].fetch_add(records, Ordering::Relaxed);
         self.metrics.add(count.metric(), self.mapping.as_str(), records);
+        if count == Count::Polled {
+            let second = self.began.elapsed().as_secs();
+            self.lock().note(second, records);
+        }
     }
 
     /// Says what came of a batch.
@@ -204,7 +220,8 @@ impl Progress {
     #[must_use]
     pub fn seen(&self) -> Seen {
         let count = |count: Count| self.counts[count as usize].load(Ordering::Relaxed);
-        let rest = self.lock();
+        let second = self.began.elapsed().as_secs();
+        let mut rest = self.lock();
         Seen {
             polled: count(Count::Polled),
             filtered_out: count(Count::FilteredOut),
@@ -214,6 +231,7 @@ impl Progress {
             delivered: count(Count::Delivered),
             deleted: count(Count::Deleted),
             running: self.running(),
+            per_second: rest.per_second(second),
             result: rest.result.as_ref().map(|result| match result {
                 Processed::Fine => "OK".to_owned(),
                 Processed::Problem(why) => format!("PROBLEM: {why}"),
@@ -228,6 +246,29 @@ impl Progress {
 
     fn lock(&self) -> MutexGuard<'_, Rest> {
         self.rest.lock().expect("no code panics while it holds what was done")
+    }
+}
+
+impl Rest {
+    fn note(&mut self, second: u64, records: u64) {
+        self.forget(second);
+        match self.recent.back_mut().filter(|(last, _)| *last == second) {
+            Some((_, count)) => *count = count.saturating_add(records),
+            None => self.recent.push_back((second, records)),
+        }
+    }
+
+    fn forget(&mut self, second: u64) {
+        while self.recent.front().is_some_and(|(old, _)| old + RATE_SECONDS <= second) {
+            self.recent.pop_front();
+        }
+    }
+
+    fn per_second(&mut self, second: u64) -> f64 {
+        self.forget(second);
+        let records: u64 = self.recent.iter().map(|(_, count)| count).sum();
+        let seconds = (second + 1).min(RATE_SECONDS);
+        records as f64 / seconds as f64
     }
 }
 
@@ -288,6 +329,19 @@ mod tests {
     use hearth_types::metrics::NoMetrics;
 
     use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_minute() {
+        let mut rest = Rest::default();
+        rest.note(0, 10);
+        rest.note(0, 20);
+        assert!((rest.per_second(9) - 3.0).abs() < 1e-9);
+        rest.note(59, 30);
+        assert!((rest.per_second(59) - 1.0).abs() < 1e-9);
+        assert!((rest.per_second(60) - 0.5).abs() < 1e-9);
+        assert!(rest.per_second(119).abs() < 1e-9);
+        assert_eq!(rest.recent.len(), 0);
+    }
 
     #[test]
     fn what_was_done_is_seen_until_the_mapping_is_gone() {

@@ -119,23 +119,22 @@ impl Supervisor {
         let mut seats = self.lock();
         seats.retain(|id, seat| self.keeps(by_id.get(id).copied(), (id, seat)));
         for mapping in &all {
-            match seats.get_mut(&mapping.id) {
-                None if is_to_be_read(mapping) => {
+            let look_at = match seats.get(&mapping.id) {
+                None => {
                     if let Some(seat) = self.begin(mapping) {
                         seats.insert(mapping.id.clone(), seat);
                     }
+                    continue;
                 }
-                Some(seat @ Seat::Blocked { .. }) => {
-                    let Seat::Blocked { look_at } = *seat else { continue };
-                    if look_at > now {
-                        next = next.min(look_at);
-                        continue;
-                    }
-                    *seat = Seat::Looking;
-                    self.look(mapping);
-                }
-                None | Some(Seat::Reading { .. } | Seat::Stopping | Seat::Looking) => {}
+                Some(Seat::Blocked { look_at }) => *look_at,
+                Some(Seat::Reading { .. } | Seat::Stopping | Seat::Looking) => continue,
+            };
+            if look_at > now {
+                next = next.min(look_at);
+                continue;
             }
+            seats.insert(mapping.id.clone(), Seat::Looking);
+            self.look(mapping);
         }
         next
     }
@@ -161,7 +160,11 @@ impl Supervisor {
         }
     }
 
+    /// Begins to read a mapping, if it is to be read.
     fn begin(self: &Arc<Self>, mapping: &Arc<Mapping>) -> Option<Seat> {
+        if !is_to_be_read(mapping) {
+            return None;
+        }
         let reader = self.parts.board.reader(mapping.source.kind())?;
         let (stopper, stop) = Stopper::new();
         let work = Work {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use hearth_control::concurrency::Provisioner;
 use hearth_control::control::{Control, Parts, TargetWatcher};
-use hearth_control::mapping::NoPollers;
+use hearth_control::mapping::Pollers;
 use hearth_environment::driver::Shared;
 use hearth_events::Events;
 use hearth_front::body::BodyRoom;
@@ -41,6 +41,7 @@ use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_services::remote::tls::Trust;
 use hearth_services::streams::{Streams, WriteLimits};
 use hearth_services::targets::PutObject;
+use hearth_sources::Sources;
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
 use hearth_store::sqlite::Sqlite;
@@ -66,6 +67,7 @@ use crate::host_processes::Processes;
 use crate::queue::{open_queue, queue_time};
 use crate::services::{self, Services};
 use crate::sites::{self, OpenApis};
+use crate::sources::Readers;
 use crate::targets::{self, Remotes, Targets};
 
 /// Where code inside an environment finds this server.
@@ -88,6 +90,7 @@ pub(crate) struct Server {
     http: Option<String>,
     admission: watch::Sender<Admission>,
     events: Events,
+    sources: Sources,
     scheduler: Arc<Scheduler>,
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
@@ -125,7 +128,9 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &stores.logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let control = open_control(config, &tasks, &scheduler, &stores).await?;
+    let readers = Readers::new((config, &trust), &services.queues, &metrics, (&clock, &tasks))?;
+    let pollers = Arc::clone(&readers.board) as Arc<dyn Pollers>;
+    let control = open_control(config, &tasks, (&scheduler, pollers), &stores).await?;
     let invoker = invoker(config, (&control, &scheduler), (queue, time, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
     let started = (&control, &invoker);
@@ -147,6 +152,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         event_buses: Arc::clone(&services.buses),
         logs: Arc::clone(&stores.logs),
         metrics: MetricsPage::new(registry, Arc::clone(queue)),
+        mappings: Arc::clone(&readers.book),
         runtimes: stores.runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
@@ -159,12 +165,14 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     front.control.start_provisioned();
     let targets = (remotes.over(services.targets()), stores.objects.taker, trust);
     let events = start_events(config, &front, targets, (queue, time, &metrics));
+    let sources = readers.start(&front.control, &front.invoker);
     let http = doors.open(&front);
     Ok(Server {
         address,
         http,
         admission,
         events,
+        sources,
         scheduler,
         sandbox,
         logs: stores.logs,
@@ -191,6 +199,7 @@ impl Server {
         let _ = self.admission.send(Admission::Draining);
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
         self.events.close();
+        self.sources.close();
         self.queues.close();
         self.streams.close();
         self.scheduler.close(self.drain).await;
@@ -546,10 +555,10 @@ async fn start_sandbox(
 async fn open_control(
     config: &Config,
     tasks: &Tasks,
-    scheduler: &Arc<Scheduler>,
+    (scheduler, pollers): (&Arc<Scheduler>, Arc<dyn Pollers>),
     stores: &Stores,
 ) -> anyhow::Result<Arc<Control>> {
-    let parts = control_parts(config, tasks, scheduler, stores);
+    let parts = control_parts(config, tasks, (scheduler, pollers), stores);
     let watcher = Arc::new(Watcher(Arc::clone(scheduler)));
     Control::open(parts, watcher).await.context("could not open the functions")
 }
@@ -558,7 +567,7 @@ async fn open_control(
 fn control_parts(
     config: &Config,
     tasks: &Tasks,
-    scheduler: &Arc<Scheduler>,
+    (scheduler, pollers): (&Arc<Scheduler>, Arc<dyn Pollers>),
     stores: &Stores,
 ) -> Parts {
     Parts {
@@ -576,7 +585,7 @@ fn control_parts(
             scheduler: Arc::clone(scheduler),
             runtimes: Arc::clone(&stores.runtimes),
         }),
-        pollers: Arc::new(NoPollers),
+        pollers,
     }
 }
 

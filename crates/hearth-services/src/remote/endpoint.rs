@@ -156,11 +156,11 @@ impl Endpoint {
         self.call_for(call, CALL_ANSWER_BYTES_MAX).await
     }
 
-    /// The same for an answer that may be as large as that.
+    /// Calls an operation whose answer may have so many bytes.
     pub(super) async fn call_for(
         &self,
         call: Call<'_>,
-        answer_bytes_max: usize,
+        success_bytes: usize,
     ) -> Result<Answer, NotTaken> {
         let mut headers = vec![("content-type", call.content_type)];
         headers.extend(call.target.map(|target| ("x-amz-target", target)));
@@ -180,8 +180,7 @@ impl Endpoint {
         if let Some(trace) = call.trace.and_then(|trace| HeaderValue::from_str(trace).ok()) {
             request.headers_mut().insert("x-amzn-trace-id", trace);
         }
-        let wanted =
-            Wanted::Body { success_bytes: answer_bytes_max, other_bytes: REFUSAL_BYTES_MAX };
+        let wanted = Wanted::Body { success_bytes, other_bytes: REFUSAL_BYTES_MAX };
         let exchanged = self.exchange(request, Bounds { seconds: CALL_SECONDS_MAX, wanted }).await;
         exchanged.map_err(|why| NotTaken::Failed { message: self.unreachable(&why) })
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  buckets   S3    GET, PUT of an object     ┐
-//!  queues    SQS   AWS JSON, SendMessage     ├─▶ endpoint ──▶ client ──▶ a connection
+//!  queues, polled   SQS   AWS JSON           ├─▶ endpoint ──▶ client ──▶ a connection
 //!  topics    SNS   query, Publish            │   (signs)     (keeps them)
 //!  buses     EventBridge  AWS JSON, PutEvents┤                  ▲
 //!  operations  any        AWS JSON           ┘                  │
@@ -22,6 +22,7 @@
 
 pub mod buckets;
 pub mod queues;
+pub mod polled;
 pub mod topics;
 pub mod buses;
 pub mod operations;

@@ -289,9 +289,8 @@ mod tests {
 
     #[test]
     fn a_chain_is_followed_from_whichever_message_is_in_one() {
-        let with = |trace: &str| {
-            message(&Received { trace: Some(trace.to_owned()), ..received("x") })
-        };
+        let with =
+            |trace: &str| message(&Received { trace: Some(trace.to_owned()), ..received("x") });
         assert_eq!(trace(&[message(&received("x"))]), None);
         let messages = [message(&received("x")), with("Root=1"), with("Root=2;Lineage=a:1")];
         assert_eq!(trace(&messages).as_deref(), Some("Root=2;Lineage=a:1"));

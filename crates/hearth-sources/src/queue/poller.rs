@@ -96,7 +96,12 @@ impl Poller<'_> {
             return self.wait_for_place().await;
         }
         let asked = self.asked(free);
-        let received = self.common.queue.take(asked).await?;
+        // What is gathered does not wait for more than its window.
+        let longest = match self.gathering.due() {
+            Some(due) => Duration::from_millis(due.millis_since(now)).min(self.until_hold()),
+            None => Duration::MAX,
+        };
+        let received = self.common.queue.take(asked, longest).await?;
         let found = self.common.now();
         if received.len() >= asked {
             self.common.scale().found_enough(found);

@@ -84,9 +84,11 @@ impl Scale {
                 self.allowed = self.allowed.saturating_add(more).min(self.most);
                 // What is left of a step counts for the next one.
                 let counted = grown * MINUTE_MILLIS / self.growth_per_minute;
-                self.wanting = Some(since.plus_millis(counted).max(Moment(
-                    now.0.saturating_sub(MINUTE_MILLIS / self.growth_per_minute),
-                )));
+                self.wanting = Some(
+                    since
+                        .plus_millis(counted)
+                        .max(Moment(now.0.saturating_sub(MINUTE_MILLIS / self.growth_per_minute))),
+                );
             }
         }
         let free = u64::from(self.allowed).saturating_sub(running);
