@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::{apigateway, apigatewayv2, events, logs, sqs};
+use hearth_wire::{apigateway, apigatewayv2, events, kinesis, logs, sqs};
 
 use crate::{elb, iam, s3, sns, sts};
 
@@ -216,10 +216,12 @@ fn push_other_services(text: &mut String) {
     let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
     let events: Vec<&str> = events::SERVICE.operations.iter().map(|one| one.name).collect();
     let apis: Vec<&str> = apigatewayv2::SERVICE.operations.iter().map(|one| one.name).collect();
+    let streams: Vec<&str> = kinesis::SERVICE.operations.iter().map(|one| one.name).collect();
     let rest_apis: Vec<&str> = apigateway::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered, notes) in [
         ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
         ("EventBridge", events.as_slice(), EVENTBRIDGE_NOTES),
+        ("Kinesis", streams.as_slice(), KINESIS_NOTES),
         ("API Gateway, version 2", apis.as_slice(), APIS_NOTES),
         ("API Gateway, version 1", rest_apis.as_slice(), REST_APIS_NOTES),
         ("S3", s3::OFFERED, NO_NOTES),
@@ -303,6 +305,16 @@ const EVENTBRIDGE_NOTES: &[&str] = &[
     "Policies of buses (`PutPermission`), roles of rules and targets, and the `DeadLetterConfig` of a bus are kept and have no effect: callers are not authenticated, and nothing is encrypted with keys of their own.",
     "`KmsKeyIdentifier`, `LogConfig` and `EndpointId` are refused.",
     "Wildcards in patterns are taken also where AWS finds them too complex.",
+];
+
+/// What is to be known of streams.
+const KINESIS_NOTES: &[&str] = &[
+    "In AWS JSON 1.1 and in CBOR (`application/x-amz-cbor-1.1`), which SDKs for Java speak.",
+    "Streams, shards and consumers are `ACTIVE` when the operation that makes or changes them is answered; none is ever `CREATING`, `UPDATING` or `DELETING`.",
+    "Shards take records as fast as they come. `kinesis_records_per_second` and `kinesis_bytes_per_second` set AWS's limits; reading has none.",
+    "Encryption with keys (`StartStreamEncryption`), resource policies, `StreamId`, `WarmThroughputMiBps` and `RecordDistributionStrategy` AUTO are refused.",
+    "`EnableEnhancedMonitoring` is kept: metrics are counted by stream, not by shard. Streams in the mode `ON_DEMAND` have four shards and keep them.",
+    "An account has 1,000 open shards in a region at the most. `PutRecords` takes 5 MB, or 10 MB if the stream takes records of more than 1 MiB.",
 ];
 
 /// What is different in the queues, of which every operation is offered.
