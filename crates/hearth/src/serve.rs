@@ -126,7 +126,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &stores.logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let readers = Readers::new((config, &trust), &services.queues, &metrics, (&clock, &tasks))?;
+    let sources = (&services.queues, queue, time);
+    let readers = Readers::new((config, &trust), sources, &metrics, (&clock, &tasks)).await?;
     let pollers = Arc::clone(&readers.board) as Arc<dyn Pollers>;
     let control = open_control(config, &tasks, (&scheduler, pollers), &stores).await?;
     let invoker = invoker(config, (&control, &scheduler), (queue, time, &metrics));
@@ -162,7 +163,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     front.control.start_provisioned();
     let targets = (remotes.over(services.targets()), stores.objects.taker, trust);
     let events = start_events(config, &front, targets, (queue, time, &metrics));
-    let sources = readers.start(&front.control, &front.invoker);
+    let sources = readers.start(&front.control, &front.invoker).await?;
     let http = doors.open(&front);
     Ok(Server {
         address,
