@@ -94,7 +94,12 @@ impl Leases {
         if freed > 0 {
             tracing::debug!(shards = freed, "shards go on that were being read");
         }
-        Ok(Self { queue, time })
+        Ok(Self::over(queue, time))
+    }
+
+    /// Those in a queue that was looked after.
+    pub(crate) fn over(queue: Arc<dyn Queue>, time: Arc<Steady>) -> Self {
+        Self { queue, time }
     }
 
     /// The lane of a mapping.

@@ -36,10 +36,9 @@ use hearth_scheduler::driver::Scheduler;
 use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
-use hearth_services::queues::Queues;
 use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_services::remote::tls::Trust;
-use hearth_services::streams::{Streams, WriteLimits};
+use hearth_services::streams::WriteLimits;
 use hearth_services::targets::PutObject;
 use hearth_sources::Sources;
 use hearth_store::packages::Packages;
@@ -94,8 +93,7 @@ pub(crate) struct Server {
     scheduler: Arc<Scheduler>,
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
-    queues: Arc<Queues>,
-    streams: Arc<Streams>,
+    services: Services,
     store: Sqlite,
     queue: Arc<dyn Queue>,
     /// Connections and environments.
@@ -108,14 +106,8 @@ pub(crate) struct Server {
 
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
-    let descriptors = prepare_process();
     let (elsewhere, remotes, trust) = others(config)?;
-    let doors = Doors::bind(config).await?;
-    let address = doors.address;
-    let directories = Directories::prepare(&config.data_dir)?;
-    let lock = take_over(&directories.run)?;
-
-    let host = examine(config, &directories.run)?;
+    let Base { descriptors, doors, address, directories, lock, host } = Base::take(config).await?;
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
@@ -128,7 +120,8 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &stores.logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let readers = Readers::new((config, &trust), &services.queues, &metrics, (&clock, &tasks))?;
+    let sources = (&services, queue, time);
+    let readers = Readers::new((config, &trust), sources, &metrics, (&clock, &tasks)).await?;
     let pollers = Arc::clone(&readers.board) as Arc<dyn Pollers>;
     let control = open_control(config, &tasks, (&scheduler, pollers), &stores).await?;
     let invoker = invoker(config, (&control, &scheduler), (queue, time, &metrics));
@@ -165,7 +158,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     front.control.start_provisioned();
     let targets = (remotes.over(services.targets()), stores.objects.taker, trust);
     let events = start_events(config, &front, targets, (queue, time, &metrics));
-    let sources = readers.start(&front.control, &front.invoker);
+    let sources = readers.start(&front.control, &front.invoker).await?;
     let http = doors.open(&front);
     Ok(Server {
         address,
@@ -176,8 +169,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         scheduler,
         sandbox,
         logs: stores.logs,
-        queues: services.queues,
-        streams: services.streams,
+        services,
         store: stores.store,
         queue: stores.queue,
         tasks,
@@ -185,6 +177,29 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         run: directories.run,
         _lock: lock,
     })
+}
+
+/// What a server stands on: its ports, its files, and what this host can do.
+struct Base {
+    descriptors: Descriptors,
+    doors: Doors,
+    address: SocketAddr,
+    directories: Directories,
+    lock: fs::File,
+    host: Host,
+}
+
+impl Base {
+    /// Takes the ports first, so that nothing is done if another server has them.
+    async fn take(config: &Config) -> anyhow::Result<Self> {
+        let descriptors = prepare_process();
+        let doors = Doors::bind(config).await?;
+        let address = doors.address;
+        let directories = Directories::prepare(&config.data_dir)?;
+        let lock = take_over(&directories.run)?;
+        let host = examine(config, &directories.run)?;
+        Ok(Self { descriptors, doors, address, directories, lock, host })
+    }
 }
 
 impl Server {
@@ -200,8 +215,8 @@ impl Server {
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
         self.events.close();
         self.sources.close();
-        self.queues.close();
-        self.streams.close();
+        self.services.queues.close();
+        self.services.streams.close();
         self.scheduler.close(self.drain).await;
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();

@@ -9,6 +9,7 @@ use hearth_control::mapping::settings::{
     ProvisionedPollers, Scaling, SchemaRegistry, Settings, SourceAccess,
 };
 use hearth_control::mapping::source::{Source, SourceKind};
+use hearth_types::names::Scope;
 use hearth_types::time::Timestamp;
 use hearth_wire::lambda::types;
 use serde_json::Value;
@@ -20,6 +21,15 @@ use crate::error::AwsError;
 const PAGE_ITEMS_MAX: usize = 100;
 /// The only kind of endpoint that the model has.
 const BOOTSTRAP_SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS";
+
+/// Gives the stream of a table a region that has none: DynamoDB Local calls its own `ddblocal`, which
+/// is not one of AWS's, and so no ARN of AWS's could name it. Whoever reads it finds it again.
+pub(super) fn give_region(input: &mut Value, scope: &Scope) {
+    let Some(Value::String(arn)) = input.get_mut("EventSourceArn") else { return };
+    if let Some(rest) = arn.strip_prefix("arn:aws:dynamodb:ddblocal:") {
+        *arn = format!("arn:aws:dynamodb:{}:{rest}", scope.region);
+    }
+}
 
 pub(super) async fn create(
     call: &Call,

@@ -13,7 +13,7 @@
 
 mod record;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -35,11 +35,13 @@ use crate::shard::source::{
 };
 use crate::shard::streams::OpenStream;
 
+const NO_PANIC: &str = "no code panics while it holds the name";
 const DIALECT: Dialect =
     Dialect { service: "dynamodb", content_type: "application/x-amz-json-1.0" };
 const DESCRIBE_STREAM: &str = "DynamoDBStreams_20120810.DescribeStream";
 const GET_SHARD_ITERATOR: &str = "DynamoDBStreams_20120810.GetShardIterator";
 const GET_RECORDS: &str = "DynamoDBStreams_20120810.GetRecords";
+const LIST_STREAMS: &str = "DynamoDBStreams_20120810.ListStreams";
 
 /// An endpoint of DynamoDB Streams.
 #[derive(Debug)]
@@ -64,7 +66,8 @@ impl DynamoDb {
     }
 
     fn stream(&self, arn: &str) -> TableStream {
-        TableStream { remote: Arc::clone(&self.remote), arn: arn.to_owned() }
+        let names = Mutex::new(arn.to_owned());
+        TableStream { remote: Arc::clone(&self.remote), arn: arn.to_owned(), name: names }
     }
 }
 
@@ -98,7 +101,10 @@ impl OpenStream for DynamoDb {
 #[derive(Debug)]
 struct TableStream {
     remote: Arc<RemoteOperations>,
+    /// As the mapping names it.
     arn: String,
+    /// As the endpoint names it: DynamoDB Local has a region of its own.
+    name: Mutex<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,6 +134,19 @@ struct ListedShard {
 #[serde(rename_all = "PascalCase")]
 struct SequenceNumberRange {
     ending_sequence_number: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListStreamsAnswer {
+    #[serde(default)]
+    streams: Vec<ListedStream>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedStream {
+    stream_arn: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -189,7 +208,7 @@ impl ShardSource for TableStream {
             Position::After(number) => ("AFTER_SEQUENCE_NUMBER", Some(number.as_str())),
         };
         let mut input = json!({
-            "StreamArn": self.arn,
+            "StreamArn": self.name(),
             "ShardId": shard,
             "ShardIteratorType": kind,
         });
@@ -222,17 +241,53 @@ impl ShardSource for TableStream {
 }
 
 impl TableStream {
+    /// Describes it, and finds out what the endpoint calls it.
     async fn describe(
         &self,
         after: Option<&str>,
         shards: usize,
     ) -> Result<StreamDescription, SourceError> {
-        let mut input = json!({ "StreamArn": self.arn, "Limit": shards });
+        match self.describe_named(after, shards).await {
+            Err(SourceError::Gone(why)) => {
+                let Some(name) = self.other_name().await? else {
+                    return Err(SourceError::Gone(why));
+                };
+                *self.name.lock().expect(NO_PANIC) = name;
+                self.describe_named(after, shards).await
+            }
+            described => described,
+        }
+    }
+
+    async fn describe_named(
+        &self,
+        after: Option<&str>,
+        shards: usize,
+    ) -> Result<StreamDescription, SourceError> {
+        let mut input = json!({ "StreamArn": self.name(), "Limit": shards });
         if let Some(after) = after {
             input["ExclusiveStartShardId"] = Value::from(after);
         }
         let answer: DescribeStreamAnswer = self.call(DESCRIBE_STREAM, &input).await?;
         Ok(answer.stream_description)
+    }
+
+    /// Another name of the same stream: that of the same table, from the same moment.
+    async fn other_name(&self) -> Result<Option<String>, SourceError> {
+        let resource = resource(&self.arn);
+        let table = resource.split('/').nth(1).unwrap_or_default();
+        let input = json!({ "TableName": table });
+        let answer: ListStreamsAnswer = match self.call(LIST_STREAMS, &input).await {
+            Err(SourceError::Gone(_)) => return Ok(None),
+            answer => answer?,
+        };
+        let mut names = answer.streams.into_iter().map(|stream| stream.stream_arn);
+        let known = self.name();
+        Ok(names.find(|name| self::resource(name) == resource && *name != known))
+    }
+
+    fn name(&self) -> String {
+        self.name.lock().expect(NO_PANIC).clone()
     }
 
     async fn call<T: DeserializeOwned>(
@@ -250,6 +305,11 @@ impl TableStream {
         serde_json::from_slice(&answer)
             .map_err(|error| SourceError::Failed(format!("an answer cannot be read: {error}")))
     }
+}
+
+/// The last part of an ARN: `table/NAME/stream/LABEL`.
+fn resource(arn: &str) -> &str {
+    arn.splitn(6, ':').nth(5).unwrap_or_default()
 }
 
 fn refused(why: NotTaken) -> SourceError {

@@ -30,3 +30,5 @@ pub mod core;
 pub mod lane;
 pub mod window;
 mod event;
+#[cfg(test)]
+mod tests;

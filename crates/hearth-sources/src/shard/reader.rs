@@ -46,8 +46,9 @@ use crate::shard::source::{
 
 /// What AWS calls every failure of a function.
 const UNHANDLED: &str = "Unhandled";
-/// How far the clock of a table's stream may be behind ours, the fraction of its seconds included.
-const CLOCKS_DIFFER_MILLIS_MAX: u64 = 5_000;
+/// How far the times of a stream of a table may be behind ours: DynamoDB Local says the minute, and AWS
+/// the second, and their clocks are not ours.
+const CLOCKS_DIFFER_MILLIS_MAX: u64 = 65_000;
 /// How often it is tried to let go of a shard.
 const LET_GO_ATTEMPTS_MAX: u32 = 5;
 
@@ -499,7 +500,7 @@ fn position(start: Start, family: Family) -> Position {
     }
 }
 
-/// Records from before are not wanted. The streams of tables know times by the second, and by a clock
+/// Records from before are not wanted. The streams of tables know times roughly, and by a clock
 /// that need not be ours: rather some records too many than one too few.
 fn since(start: Start, family: Family) -> Option<Timestamp> {
     let at = match start {

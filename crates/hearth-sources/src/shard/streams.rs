@@ -316,7 +316,7 @@ impl Stream {
     }
 
     /// Lists the shards, adds those whose turn it is, and takes what is free.
-    async fn look(&mut self) -> Result<(), NotLooked> {
+    async fn look(&self) -> Result<(), NotLooked> {
         let listed = self.common.source.shards().await.map_err(NotLooked::Source)?;
         let leases = Arc::clone(&self.common.leases);
         let known = leases.checkpoints(&self.lane).await.map_err(NotLooked::Store)?;
@@ -333,11 +333,14 @@ impl Stream {
             if taken.is_empty() {
                 return Ok(());
             }
-            for held in taken {
-                match held.checkpoint.phase {
-                    Phase::Reading => self.begin(held),
-                    Phase::Ended => self.clear_away(&held, &listed).await?,
-                }
+            // First what is read, so that nothing is left lying if this is given up on the way.
+            let (reading, ended): (Vec<Held>, Vec<Held>) =
+                taken.into_iter().partition(|held| held.checkpoint.phase == Phase::Reading);
+            for held in reading {
+                self.begin(held);
+            }
+            for held in ended {
+                self.clear_away(&held, &listed).await?;
             }
         }
     }
