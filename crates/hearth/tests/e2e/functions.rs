@@ -47,6 +47,11 @@ pub(crate) fn consumes() -> Code {
     python(include_str!("../functions/consumes.py"))
 }
 
+/// Writes down the records of a Kinesis stream, and fails for those that are poison.
+pub(crate) fn reads() -> Code {
+    python(include_str!("../functions/reads.py"))
+}
+
 /// Answers requests, by their path.
 pub(crate) fn serves() -> Code {
     python(include_str!("../functions/serves.py"))
