@@ -69,13 +69,16 @@ impl Streams {
         };
         let (before, after) = self.change(&stream.full_name(), forget).await?;
         for shard in before.shards.iter().filter(|shard| after.shard(shard.id).is_none()) {
-            let mut shards = self.shards.lock().expect("no code panics while it holds the shards");
-            shards.remove(&(before.generation, shard.id));
-            drop(shards);
+            self.let_go_of(&before, shard);
             let directory = self.directory_of(&before, shard.id);
             in_background("delete", move || removed(&directory)).await?;
         }
         Ok(())
+    }
+
+    fn let_go_of(&self, stream: &StreamRecord, shard: &ShardRecord) {
+        let mut shards = self.shards.lock().expect("no code panics while it holds the shards");
+        shards.remove(&(stream.generation, shard.id));
     }
 
     /// Removes the files of streams that are not known: the process was killed while it deleted them.

@@ -35,7 +35,7 @@ pub(super) use write::NotTaken;
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -259,10 +259,26 @@ fn begin(directory: &Path, segment: Segment) -> io::Result<File> {
     Ok(file)
 }
 
+/// Refuses a segment that another version of this program has written: to cut it off would be to lose it.
+fn check_version(file: &Path, bytes: u64) -> io::Result<()> {
+    // One without records was only begun, whatever is in it.
+    if bytes <= MAGIC_BYTES {
+        return Ok(());
+    }
+    let mut found = MAGIC;
+    File::open(file)?.read_exact(&mut found)?;
+    if found == MAGIC {
+        return Ok(());
+    }
+    let what = format!("{} does not begin as a segment does", file.display());
+    Err(io::Error::other(what))
+}
+
 /// Reads the last segment through, and cuts off what is not whole. Returns the index behind its records,
 /// and when the last of them came.
 fn recover(directory: &Path, last: &mut Segment) -> io::Result<(u64, Timestamp)> {
     let file = path(directory, last);
+    check_version(&file, last.bytes)?;
     let mut frames = Frames::open(&file, MAGIC_BYTES, last.bytes)?;
     let (mut next, mut at) = (last.first, last.since);
     let mut whole = MAGIC_BYTES;

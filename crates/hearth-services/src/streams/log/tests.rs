@@ -127,6 +127,24 @@ async fn a_segment_that_was_only_begun_is_begun_again() {
 }
 
 #[tokio::test]
+async fn a_segment_of_another_version_is_left_alone() {
+    let world = World::new();
+    world.put(NOW, &["a"]).await;
+    let file = world.files().remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[7] = b'9';
+    fs::write(&file, &bytes).unwrap();
+    let opening = Opening {
+        directory: world.directory.path().join("stream/shard"),
+        segment_millis_max: HOUR,
+        phase: Phase::Open,
+        tasks: Tasks::default(),
+    };
+    assert!(ShardLog::open(opening, NOW).is_err());
+    assert_eq!(fs::read(&file).unwrap(), bytes);
+}
+
+#[tokio::test]
 async fn damage_in_the_middle_costs_the_rest_of_its_file_only() {
     let world = World::new();
     world.put(NOW, &["a", "b", "c"]).await;
