@@ -19,7 +19,7 @@
 
 mod head;
 mod reply;
-mod replayed;
+pub(crate) mod replayed;
 pub mod tls;
 pub mod listener;
 

@@ -1,8 +1,9 @@
 //! Streams and their mappings: what was answered survives a kill, and functions get every record in its
-//! order, through splits and merges, and over a restart. What operations answer is tried by
+//! order, through splits and merges, and over a restart. Subscribers are pushed them. What operations answer is tried by
 //! `clients/api/kinesis.py`.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -10,9 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::functions::reads;
-use crate::harness::{Server, eventually, last_seen, now};
+use crate::harness::{Server, eventually, last_seen, now, skipped};
 use crate::http::Request;
 use crate::reports::queue_call;
+use crate::tools;
 
 const ORDERS: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/orders";
 const MAPPINGS: &str = "/2015-03-31/event-source-mappings";
@@ -204,4 +206,47 @@ fn a_poison_record_ends_alone_at_the_destination() {
     let all = |records: &[Value]| texts(records).get("k").map_or(0, Vec::len);
     let records = last_seen(60, || got(&server), |records| all(records) == 8);
     assert_eq!(all(&records), 8, "{records:?}");
+}
+
+#[test]
+fn a_subscription_is_an_event_stream_in_both_versions_of_http() {
+    if !tools::answers("curl", "--version") {
+        let why = "there is no `curl` (apt-get install curl)";
+        return skipped("a_subscription_is_an_event_stream_in_both_versions_of_http", why);
+    }
+    let server = Server::start();
+    good(&server, "CreateStream", &json!({ "StreamName": "orders", "ShardCount": 1 }));
+    put(&server, "k", "the record");
+    // A shard that was split has an end, and so has a subscription to it.
+    let shard = "shardId-000000000000";
+    let split = json!({
+        "StreamName": "orders", "ShardToSplit": shard, "NewStartingHashKey": "10",
+    });
+    good(&server, "SplitShard", &split);
+    for (option, version) in [("--http2-prior-knowledge", "2"), ("--http1.1", "1.1")] {
+        let new = json!({ "StreamARN": ORDERS, "ConsumerName": format!("by-{version}") });
+        let made = good(&server, "RegisterStreamConsumer", &new);
+        let subscribe = json!({
+            "ConsumerARN": made["Consumer"]["ConsumerARN"],
+            "ShardId": shard,
+            "StartingPosition": { "Type": "TRIM_HORIZON" },
+        });
+        let output = Command::new("curl")
+            .args(["--silent", "--show-error", "--noproxy", "*", "--max-time", "60", option])
+            .args(["--header", "x-amz-target: Kinesis_20131202.SubscribeToShard"])
+            .args(["--header", "content-type: application/x-amz-json-1.1"])
+            .args(["--write-out", "%{stderr}%{http_version} %{content_type}"])
+            .args(["--data", &subscribe.to_string(), &server.endpoint()])
+            .output()
+            .expect("curl was there");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (events, said) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(said, format!("{version} application/vnd.amazon.eventstream"), "{events}");
+        for expected in
+            ["initial-response", "SubscribeToShardEvent", &STANDARD.encode("the record")]
+        {
+            assert!(events.contains(expected), "{expected} in {events}");
+        }
+        assert!(events.contains("ChildShards"), "{events}");
+    }
 }
