@@ -173,7 +173,9 @@ impl Subscription {
         if self.phase == Phase::Closed || Instant::now() >= self.until {
             return Ok(None);
         }
-        // Who begins is told at once how far he is.
+        if *self.over.borrow() == Over::Yes {
+            return Err(self.replaced());
+        }
         let silence = Instant::now() + Duration::from_secs(SUBSCRIPTION_SILENCE_SECONDS);
         loop {
             let page = self.read().await?;

@@ -1,6 +1,6 @@
-//! Streams and their mappings: what was answered survives a kill, and functions get every record in its
-//! order, through splits and merges, and over a restart. Subscribers are pushed them. What operations answer is tried by
-//! `clients/api/kinesis.py`.
+//! Streams and their mappings: what was answered survives a kill, functions get every record in its
+//! order, through splits and merges and over a restart, and subscribers are pushed them. What operations
+//! answer is tried by `clients/api/kinesis.py`.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -240,11 +240,10 @@ fn a_subscription_is_an_event_stream_in_both_versions_of_http() {
             .output()
             .expect("curl was there");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let record = STANDARD.encode("the record");
         let (events, said) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(said, format!("{version} application/vnd.amazon.eventstream"), "{events}");
-        for expected in
-            ["initial-response", "SubscribeToShardEvent", &STANDARD.encode("the record")]
-        {
+        for expected in ["initial-response", "SubscribeToShardEvent", record.as_str()] {
             assert!(events.contains(expected), "{expected} in {events}");
         }
         assert!(events.contains("ChildShards"), "{events}");
