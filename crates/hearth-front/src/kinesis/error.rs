@@ -61,10 +61,6 @@ impl KinesisError {
         Self { status: 501, ..Self::new("UnsupportedOperationException", text) }
     }
 
-    pub(super) fn elsewhere(text: String) -> Self {
-        Self { status: 501, ..Self::new("UnsupportedOperationException", text) }
-    }
-
     pub(super) fn draining() -> Self {
         let text = "The server is shutting down; try again when it is back.";
         Self { status: 503, ..Self::new("ServiceUnavailable", text) }

@@ -138,9 +138,6 @@ pub(crate) async fn answer(
     target: &str,
 ) -> Response<AnyBody> {
     let encoding = Encoding::of(&arrived);
-    if let Some(said) = front.elsewhere.of_target(target) {
-        return whole(KinesisError::elsewhere(said).render(encoding));
-    }
     match perform_any(front, arrived, (target, encoding)).await {
         Ok(answer) => answer,
         Err(error) => whole(error.render(encoding)),
