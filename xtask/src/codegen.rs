@@ -44,7 +44,7 @@ struct Source {
     rename_all: &'static str,
 }
 
-static SOURCES: [Source; 8] = [
+static SOURCES: [Source; 9] = [
     Source {
         module: "lambda",
         botocore: "data/lambda/2015-03-31/service-2.json",
@@ -99,6 +99,13 @@ static SOURCES: [Source; 8] = [
         botocore: "data/scheduler/2021-06-30/service-2.json",
         operations: &[],
         typed_operations: &SCHEDULER_OPERATIONS,
+        rename_all: "PascalCase",
+    },
+    Source {
+        module: "kinesis",
+        botocore: "data/kinesis/2013-12-02/service-2.json",
+        operations: &KINESIS_OPERATIONS,
+        typed_operations: &KINESIS_OPERATIONS,
         rename_all: "PascalCase",
     },
 ];
@@ -284,6 +291,41 @@ const SCHEDULER_OPERATIONS: [&str; 12] = [
     "TagResource",
     "UntagResource",
     "UpdateSchedule",
+];
+
+/// Those of streams, shards and consumers; not channels, queues, encryption and policies.
+const KINESIS_OPERATIONS: [&str; 31] = [
+    "AddTagsToStream",
+    "CreateStream",
+    "DecreaseStreamRetentionPeriod",
+    "DeleteStream",
+    "DeregisterStreamConsumer",
+    "DescribeLimits",
+    "DescribeStream",
+    "DescribeStreamConsumer",
+    "DescribeStreamSummary",
+    "DisableEnhancedMonitoring",
+    "EnableEnhancedMonitoring",
+    "GetRecords",
+    "GetShardIterator",
+    "IncreaseStreamRetentionPeriod",
+    "ListShards",
+    "ListStreamConsumers",
+    "ListStreams",
+    "ListTagsForResource",
+    "ListTagsForStream",
+    "MergeShards",
+    "PutRecord",
+    "PutRecords",
+    "RegisterStreamConsumer",
+    "RemoveTagsFromStream",
+    "SplitShard",
+    "SubscribeToShard",
+    "TagResource",
+    "UntagResource",
+    "UpdateMaxRecordSize",
+    "UpdateShardCount",
+    "UpdateStreamMode",
 ];
 
 /// Extended as operations are built.

@@ -82,7 +82,7 @@ impl Done {
     fn due(&self) -> Option<Timestamp> {
         match &self.fate {
             Fate::Return { due, .. } => Some(*due),
-            Fate::Remove | Fate::Extend { .. } => None,
+            Fate::Remove | Fate::Extend { .. } | Fate::Note { .. } => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
 use hearth_wire::{
-    apigateway, apigatewaymanagementapi, apigatewayv2, events, logs, scheduler, sqs,
+    apigateway, apigatewaymanagementapi, apigatewayv2, events, kinesis, logs, scheduler, sqs,
 };
 
 use crate::{elb, iam, s3, sns, sts};
@@ -221,11 +221,13 @@ fn push_other_services(text: &mut String) {
     let apis: Vec<&str> = apigatewayv2::SERVICE.operations.iter().map(|one| one.name).collect();
     let connections = apigatewaymanagementapi::SERVICE.operations;
     let connections: Vec<&str> = connections.iter().map(|one| one.name).collect();
+    let streams: Vec<&str> = kinesis::SERVICE.operations.iter().map(|one| one.name).collect();
     let rest_apis: Vec<&str> = apigateway::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered, notes) in [
         ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
         ("EventBridge", events.as_slice(), EVENTBRIDGE_NOTES),
         ("EventBridge Scheduler", scheduler.as_slice(), SCHEDULER_NOTES),
+        ("Kinesis", streams.as_slice(), KINESIS_NOTES),
         ("API Gateway, version 2", apis.as_slice(), APIS_NOTES),
         ("API Gateway, connections of WebSocket APIs", connections.as_slice(), CONNECTIONS_NOTES),
         ("API Gateway, version 1", rest_apis.as_slice(), REST_APIS_NOTES),
@@ -340,6 +342,16 @@ const SCHEDULER_NOTES: &[&str] = &[
     "`RoleArn` and `KmsKeyArn` are kept and have no effect: callers are not authenticated, and nothing is encrypted with keys of their own.",
     "A window ends where the next occurrence is scheduled, if it would be longer.",
     "A schedule whose only time is past when it is made never happens, and is deleted if `ActionAfterCompletion` says so.",
+];
+
+/// What is to be known of streams.
+const KINESIS_NOTES: &[&str] = &[
+    "In AWS JSON 1.1 and in CBOR (`application/x-amz-cbor-1.1`), which SDKs for Java speak.",
+    "Streams, shards and consumers are `ACTIVE` when the operation that makes or changes them is answered; none is ever `CREATING`, `UPDATING` or `DELETING`.",
+    "Shards take records as fast as they come. `kinesis_records_per_second` and `kinesis_bytes_per_second` set AWS's limits; reading has none.",
+    "Encryption with keys (`StartStreamEncryption`), resource policies, `StreamId`, `WarmThroughputMiBps` and `RecordDistributionStrategy` AUTO are refused.",
+    "`EnableEnhancedMonitoring` is kept: metrics are counted by stream, not by shard. Streams in the mode `ON_DEMAND` have four shards and keep them.",
+    "An account has 1,000 open shards in a region at the most. `PutRecords` takes 5 MB, or 10 MB if the stream takes records of more than 1 MiB.",
 ];
 
 /// What is different in the queues, of which every operation is offered.

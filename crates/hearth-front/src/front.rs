@@ -25,8 +25,10 @@ use hearth_services::buses::Buses;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
 use hearth_services::schedules::Schedules;
+use hearth_services::streams::Streams;
 use hearth_services::targets::{Publish, SendMessage};
 use hearth_services::topics::Topics;
+use hearth_sources::progress::Book;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
@@ -52,7 +54,7 @@ use crate::s3_events::{self, EventSources};
 use crate::server::{Admission, serve_connection};
 use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
-    apigateway, apigatewayv2, buses, caller, connections, events, invoke,
+    apigateway, apigatewayv2, buses, caller, connections, events, invoke, kinesis,
     lambda as lambda_operations, logs as log_operations, own, query, scheduler, sns, sqs,
 };
 
@@ -88,6 +90,8 @@ pub struct Front {
     pub topics: Arc<Topics>,
     /// Our own queues.
     pub queues: Arc<Queues>,
+    /// Our own streams.
+    pub streams: Arc<Streams>,
     /// What runs functions.
     pub invoker: Arc<Invoker>,
     /// What has their environments.
@@ -96,6 +100,8 @@ pub struct Front {
     pub logs: Arc<LogStore>,
     /// The figures.
     pub metrics: MetricsPage,
+    /// What has been done for event source mappings.
+    pub mappings: Arc<Book>,
     /// The runtimes.
     pub runtimes: Arc<Runtimes>,
     /// The account and region of callers who name none.
@@ -200,6 +206,13 @@ impl Front {
         let is_draining = *self.admission.borrow() == Admission::Draining;
         if let Some(target) = target {
             let service = JsonService::of(&target);
+            if service == JsonService::Streams {
+                return if is_draining {
+                    whole(kinesis::draining(&arrived))
+                } else {
+                    kinesis::answer(self, arrived, &target).await
+                };
+            }
             return whole(if is_draining {
                 service.draining()
             } else {
@@ -289,7 +302,8 @@ impl Front {
                 let answer = self.logs(arrived, target).await;
                 answer.unwrap_or_else(|error| error.render(Protocol::AwsJson))
             }
-            JsonService::Unknown => {
+            // Those have answers that are not all there at once, and go another way.
+            JsonService::Streams | JsonService::Unknown => {
                 AwsError::unknown_path("POST", target).render(Protocol::AwsJson)
             }
         }
@@ -321,6 +335,7 @@ enum JsonService {
     Buses,
     Logs,
     Queues,
+    Streams,
     Unknown,
 }
 
@@ -334,6 +349,8 @@ impl JsonService {
             Self::Queues
         } else if prefix == hearth_wire::events::SERVICE.target_prefix {
             Self::Buses
+        } else if prefix == hearth_wire::kinesis::SERVICE.target_prefix {
+            Self::Streams
         } else {
             Self::Unknown
         }
@@ -343,7 +360,7 @@ impl JsonService {
     fn draining(self) -> Answer {
         match self {
             Self::Queues => sqs::draining_json(),
-            Self::Buses | Self::Logs | Self::Unknown => {
+            Self::Buses | Self::Logs | Self::Streams | Self::Unknown => {
                 AwsError::draining().render(Protocol::AwsJson)
             }
         }
@@ -409,6 +426,7 @@ mod tests {
             ("Logs_20140328.GetLogEvents", JsonService::Logs),
             ("AmazonSQS.SendMessage",      JsonService::Queues),
             ("AWSEvents.PutEvents",        JsonService::Buses),
+            ("Kinesis_20131202.PutRecord", JsonService::Streams),
             ("AmazonSQS",                  JsonService::Unknown),
             ("DynamoDB_20120810.GetItem",  JsonService::Unknown),
             ("",                           JsonService::Unknown),

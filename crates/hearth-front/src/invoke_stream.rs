@@ -32,6 +32,7 @@ use hyper::body::{Body, Frame};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Map, Value};
+use tokio::sync::mpsc;
 
 use crate::body;
 use crate::error::AwsError;
@@ -107,11 +108,13 @@ fn render(outcome: StreamedOutcome) -> Response<AnyBody> {
     answer
 }
 
-/// The events of an invocation.
+/// The events of an invocation, or of something else that has them.
 #[derive(Debug)]
 pub(crate) enum EventStream {
     /// What comes is not known yet.
     Open(ResponseStream),
+    /// What another task makes, frame by frame: the events of a subscription.
+    Frames(mpsc::Receiver<Bytes>),
     /// The answer, if there is one, and then the end.
     Known(Option<Bytes>, StreamEnd),
     /// The end has been sent.
@@ -134,8 +137,9 @@ impl EventStream {
     }
 
     /// The frame of the next event; `None` behind the last one.
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let part = match self {
+            Self::Frames(frames) => return frames.poll_recv(context),
             Self::Open(stream) => ready!(stream.poll_next(context)),
             Self::Known(payload, end) => Some(match payload.take() {
                 Some(payload) => Part::Piece(payload),
@@ -145,12 +149,15 @@ impl EventStream {
         };
         Poll::Ready(match part {
             Some(Part::Piece(bytes)) => {
-                Some(event_stream::event("PayloadChunk", "application/octet-stream", &bytes))
+                let chunk = event_stream::event("PayloadChunk", "application/octet-stream", &bytes);
+                Some(Bytes::from(chunk))
             }
             Some(Part::End(end)) => {
                 *self = Self::Over;
                 let complete = complete(end).to_string();
-                Some(event_stream::event("InvokeComplete", "application/json", complete.as_bytes()))
+                let complete = complete.as_bytes();
+                let last = event_stream::event("InvokeComplete", "application/json", complete);
+                Some(Bytes::from(last))
             }
             None => None,
         })
@@ -180,7 +187,7 @@ impl Body for EventStream {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let event = ready!(self.get_mut().poll_next(context));
-        Poll::Ready(event.map(|frame| Ok(Frame::data(Bytes::from(frame)))))
+        Poll::Ready(event.map(|frame| Ok(Frame::data(frame))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -10,6 +10,7 @@
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ buses       EventBridge
 //!                                                ├─▶ scheduler   EventBridge Scheduler
+//!                                                ├─▶ kinesis     streams, in JSON and in CBOR
 //!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
 //!                                                ├─▶ apigateway  REST APIs
 //!                                                ├─▶ connections  what is sent to WebSockets
@@ -50,9 +51,11 @@ mod connections;
 mod s3;
 pub mod s3_events;
 mod sqs;
+mod kinesis;
 mod logs;
 mod events;
 mod own;
+mod sources;
 mod status;
 pub mod metrics;
 mod error;

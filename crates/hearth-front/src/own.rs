@@ -1,5 +1,5 @@
-//! What is Hearth's own and not AWS's: health, status, metrics, and the download of code
-//! packages.
+//! What is Hearth's own and not AWS's: health, status, metrics, what event sources do, and the
+//! download of code packages.
 
 use bytes::Bytes;
 use hearth_store::packages::CodeDigest;
@@ -27,6 +27,18 @@ pub(crate) async fn answer(front: &Front, arrived: &Arrived) -> Answer {
         (&Method::GET, None) if rest == "metrics" => {
             let body = crate::metrics::page(front).await;
             with_type(StatusCode::OK, text::CONTENT_TYPE, body.into())
+        }
+        (&Method::GET, None) if rest == "sources" => {
+            let body = crate::sources::all(front, &arrived.scope).await.to_string();
+            with_type(StatusCode::OK, "application/json", body.into())
+        }
+        (&Method::GET, Some(("sources", id))) => {
+            match crate::sources::one(front, &arrived.scope, id).await {
+                Some(found) => {
+                    with_type(StatusCode::OK, "application/json", found.to_string().into())
+                }
+                None => missing(path),
+            }
         }
         (&Method::GET, Some(("packages", digest))) => match digest.parse() {
             Ok(digest) => package(front, digest).await,

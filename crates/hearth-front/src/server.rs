@@ -1,4 +1,7 @@
 //! Accepts connections and serves them, within limits.
+//!
+//! Most clients speak HTTP/1.1. Those that subscribe to shards of streams may speak HTTP/2, which they
+//! say with their first bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +12,15 @@ use hearth_types::tasks::Tasks;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 
 use crate::front::Front;
 use crate::stall::Impatient;
 use crate::traffic::Carrier;
+use crate::traffic::listener::two;
+use crate::traffic::replayed::{self, Spoken};
 
 /// How long to wait after the host refused a connection, for instance for want of descriptors.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -49,8 +55,9 @@ pub async fn serve(
                 let (front, admission) = (Arc::clone(&front), admission.clone());
                 let from = from.ip().to_canonical();
                 let carrier = Carrier { scheme: Scheme::Http, port, from };
+                let requests = tasks.clone();
                 tasks.spawn("connection", async move {
-                    serve_connection(stream, front, admission, carrier).await;
+                    serve_spoken(stream, (front, requests), admission, carrier).await;
                     drop(place);
                 });
             }
@@ -65,6 +72,58 @@ pub async fn serve(
 /// Waits until no new work is taken; also when whoever decides that is gone.
 pub(crate) async fn draining(admission: &mut watch::Receiver<Admission>) {
     let _ = admission.wait_for(|now| *now == Admission::Draining).await;
+}
+
+/// Serves one connection to its end, in the protocol that its first bytes are of.
+async fn serve_spoken(
+    stream: TcpStream,
+    (front, tasks): (Arc<Front>, Tasks),
+    mut admission: watch::Receiver<Admission>,
+    carrier: Carrier,
+) {
+    let patience = Duration::from_secs(limits::HEADER_READ_SECONDS_MAX);
+    let heard = tokio::select! {
+        heard = timeout(patience, replayed::listen(stream)) => heard,
+        // Whoever has asked nothing so far is not answered.
+        () = draining(&mut admission) => return,
+    };
+    match heard {
+        Ok(Ok((Spoken::One, stream))) => {
+            serve_connection(stream, front, admission, carrier).await;
+        }
+        Ok(Ok((Spoken::Two, stream))) => {
+            let served = serve_multiplexed(stream, (front, tasks), admission, carrier);
+            Box::pin(served).await;
+        }
+        Ok(Err(error)) => tracing::debug!(from = %carrier.from, %error, "a connection ended badly"),
+        Err(_silent) => {}
+    }
+}
+
+/// Serves a connection of HTTP/2 to its end.
+async fn serve_multiplexed(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    (front, tasks): (Arc<Front>, Tasks),
+    mut admission: watch::Receiver<Admission>,
+    carrier: Carrier,
+) {
+    let service = service_fn(move |request| {
+        let front = Arc::clone(&front);
+        async move { front.answer(request, carrier).await }
+    });
+    let stream = TokioIo::new(Impatient::new(stream));
+    let connection = two(&tasks).serve_connection(stream, service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = draining(&mut admission) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(from = %carrier.from, %error, "a connection ended badly");
+    }
 }
 
 /// Serves one connection to its end.

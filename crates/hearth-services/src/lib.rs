@@ -6,6 +6,7 @@
 //!  targets ◀── remote    queues, topics and buses of any endpoint, and HTTP endpoints
 //!          ◀── queues, topics, buses   our own, in records and in the durable queue
 //!  schedules             what is called by the time of day
+//!  streams      our own, in records and in files of each shard
 //! ```
 //!
 //! What is published to a topic or a bus, and what [`schedules`] call, waits in the durable queue, as
@@ -28,4 +29,5 @@ pub mod topics;
 pub mod patterns;
 pub mod schedules;
 pub mod buses;
+pub mod streams;
 pub mod limits;

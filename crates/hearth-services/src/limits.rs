@@ -63,6 +63,14 @@ pub const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 pub const CALL_SECONDS_MAX: u64 = 30;
 /// What a remote service may answer to a call: ids and checksums of one message.
 pub const CALL_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// What a remote queue may answer who receives: ten messages of a megabyte together, whose bodies
+/// may take twice as much as JSON, and what stands beside them.
+pub const RECEIVE_ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// AWS: messages that a queue hands out, or takes the receipts of, in one call.
+pub const QUEUE_CALL_ENTRIES_MAX: usize = 10;
+/// How long a remote queue is asked to wait for messages. AWS lets it be 20 seconds; whoever is told
+/// to stop meanwhile waits for the answer.
+pub const QUEUE_WAIT_SECONDS_MAX: u64 = 5;
 /// AWS: how long an HTTP endpoint that has subscribed to a topic may take to answer.
 pub const POST_SECONDS_MAX: u64 = 15;
 /// How long the rest of an answer is waited for whose status has said everything. Whoever sends

@@ -407,6 +407,49 @@ pub const POSTGRES_NEWS_BYTES_MAX: usize = 7_999;
 pub const POSTGRES_LANES_PER_PAGE: usize = 1_000;
 /// How often all lanes are looked at for what another server did not come to tell.
 pub const POSTGRES_LOOK_SECONDS: u64 = 60;
+/// How long a batch of a stream waits before it is run again after the function has failed for the
+/// first time; twice as long each time after that.
+pub const SHARD_RETRY_MILLIS_MIN: u64 = 250;
+/// The longest such wait, so that a function that is well again is found out soon.
+pub const SHARD_RETRY_MILLIS_MAX: u64 = 30_000;
+/// Bytes of records of one shard that wait beside those that the function has. A batch more than one
+/// lane can have, so that the next batch is there when one is done.
+pub const SHARD_WAITING_BYTES_MAX: usize = 3 * PAYLOAD_SYNC_BYTES_MAX;
+/// Records of one shard that may always wait, so that small batches do not need a read for each.
+pub const SHARD_WAITING_RECORDS_MIN: usize = 1_000;
+/// AWS: records of one read of a shard.
+pub const SHARD_READ_RECORDS_MAX: usize = 10_000;
+/// AWS: the state of a tumbling window. A larger one ends the window early.
+pub const WINDOW_STATE_BYTES_MAX: usize = 1024 * 1024;
+/// How long records of a tumbling window may come behind its end before it is finished without them.
+/// AWS waits for up to two minutes; clocks of one host do not differ, and others are set by NTP.
+pub const WINDOW_GRACE_MILLIS: u64 = 2_000;
+/// How long a checkpoint may lag behind while only records pass that nobody has to deal with.
+pub const CHECKPOINT_LAG_MILLIS_MAX: u64 = 5_000;
+/// How long a shard stays with a server that does not say that it is there. With the time between two
+/// looks, it is taken over within 10 seconds.
+pub const SHARD_LEASE_MILLIS: u64 = 7_000;
+/// How often a server says that it is there, and looks for shards that nobody reads.
+pub const SHARD_LOOK_MILLIS: u64 = 2_000;
+/// Shards of one mapping that one server reads. AWS has no such number; a task and a checkpoint stand
+/// for each.
+pub const SHARDS_READ_MAX: usize = 1_000;
+/// How often the shards of a stream are listed that does not tell when they have changed.
+pub const SHARDS_LIST_SECONDS: u64 = 10;
+/// How often a stream is looked at that tells, and where nobody else takes shards: for nothing but
+/// shards that have ended and are not listed any more.
+pub const SHARDS_UNTOLD_SECONDS: u64 = 600;
+/// AWS: reads of a shard of DynamoDB are so long apart.
+pub const DYNAMODB_READ_MILLIS: u64 = 250;
+/// AWS: records of one read of a shard of DynamoDB.
+pub const DYNAMODB_READ_RECORDS_MAX: usize = 1_000;
+/// What an answer of DynamoDB Streams may have: AWS's 1 MB of records, whose images are twice there and
+/// whose binary parts are Base64, with room.
+pub const DYNAMODB_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The longest wait before a stream is asked again that did not answer.
+pub const SOURCE_RETRY_MILLIS_MAX: u64 = 5_000;
+/// The first such wait.
+pub const SOURCE_RETRY_MILLIS_MIN: u64 = 200;
 
 const _: () = assert!(PAYLOAD_SYNC_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_ASYNC_BYTES_MAX <= PAYLOAD_SYNC_BYTES_MAX);
@@ -425,6 +468,10 @@ const _: () = assert!(STREAM_PIECE_BYTES_MAX as u64 <= STREAM_BURST_BYTES_MAX);
 const _: () = assert!(SHUTDOWN_INTERNAL_MILLIS < SHUTDOWN_EXTERNAL_MILLIS);
 const _: () = assert!(SHUTDOWN_RUNTIME_PERCENT < 100);
 const _: () = assert!(TELEMETRY_TIMEOUT_MILLIS_MIN < TELEMETRY_TIMEOUT_MILLIS_DEFAULT);
+// Whoever takes a shard over does it within the 10 seconds that are promised.
+const _: () = assert!(SHARD_LEASE_MILLIS + SHARD_LOOK_MILLIS < 10_000);
+// A lease is extended in time also if one look is missed.
+const _: () = assert!(3 * SHARD_LOOK_MILLIS < SHARD_LEASE_MILLIS);
 // A flooding environment must be able to hand over at least one event.
 const _: () = assert!(LOG_PENDING_BYTES_MAX > LOG_EVENT_BYTES_MAX);
 const _: () = assert!(TRAFFIC_REQUEST_SECONDS_MAX > TIMEOUT_SECONDS_MAX as u64);

@@ -65,6 +65,22 @@ metrics! {
     DestinationDeliveryFailures, "AWS/Lambda", "FunctionName", Count;
     /// Invocations that were stopped because their function invoked itself in a loop.
     RecursiveInvocationsDropped, "AWS/Lambda", "FunctionName", Count;
+    /// Records that an event source mapping has read.
+    PolledEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Records that the filters of a mapping have kept back.
+    FilteredOutEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Records that a mapping has run its function for.
+    InvokedEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Records for which that has failed.
+    FailedInvokeEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Records that a mapping has given up.
+    DroppedEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Records that a mapping has handed to its destination for failures.
+    OnFailureDestinationDeliveredEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// Messages that a mapping has deleted from their queue.
+    DeletedEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
+    /// How old the newest record of a batch of a stream was when it was read.
+    IteratorAge, "AWS/Lambda", "FunctionName", Duration;
     /// Messages that were put into a queue.
     NumberOfMessagesSent, "AWS/SQS", "QueueName", Count;
     /// Messages that were handed out by a queue.
@@ -105,6 +121,16 @@ metrics! {
     InvocationsSentToDeadLetterCount, "AWS/Scheduler", "ScheduleGroup", Count;
     /// Invocations that could not be sent to that queue either.
     InvocationsFailedToBeSentToDeadLetterCount, "AWS/Scheduler", "ScheduleGroup", Count;
+    /// Records that were put into a stream.
+    IncomingRecords, "AWS/Kinesis", "StreamName", Count;
+    /// Their bytes, with their partition keys.
+    IncomingBytes, "AWS/Kinesis", "StreamName", Count;
+    /// Records that were read from a stream.
+    OutgoingRecords, "AWS/Kinesis", "StreamName", Count;
+    /// Their bytes.
+    OutgoingBytes, "AWS/Kinesis", "StreamName", Count;
+    /// Records that a stream did not take because its shards are written to too fast.
+    WriteProvisionedThroughputExceeded, "AWS/Kinesis", "StreamName", Count;
 }
 
 /// Counts.

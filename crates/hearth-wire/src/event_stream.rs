@@ -79,6 +79,23 @@ pub fn event(event_type: &str, content_type: &str, payload: &[u8]) -> Vec<u8> {
     )
 }
 
+/// The frame of an error that ends a stream.
+///
+/// # Panics
+///
+/// If it would be longer than AWS lets a frame be.
+#[must_use]
+pub fn exception(exception_type: &str, content_type: &str, payload: &[u8]) -> Vec<u8> {
+    encode(
+        &[
+            (":exception-type", exception_type),
+            (":content-type", content_type),
+            (":message-type", "exception"),
+        ],
+        payload,
+    )
+}
+
 impl Message {
     /// Which event this is.
     #[must_use]

@@ -144,10 +144,20 @@ pub(crate) struct Config {
     pub(crate) sns_endpoint: String,
     /// What speaks EventBridge in place of Hearth's own event buses; empty for those.
     pub(crate) events_endpoint: String,
+    /// How many records a shard takes in a second; 0 means any number.
+    pub(crate) kinesis_records_per_second: u64,
+    /// How many of their bytes; 0 means any number.
+    pub(crate) kinesis_bytes_per_second: u64,
     /// The access key for those three.
     pub(crate) endpoints_access_key_id: String,
     /// Its secret.
     pub(crate) endpoints_secret_access_key: Secret,
+    /// Where the streams of tables are; empty for nowhere.
+    pub(crate) sources_dynamodb_endpoint: String,
+    /// The access key for that endpoint.
+    pub(crate) sources_dynamodb_access_key_id: String,
+    /// Its secret.
+    pub(crate) sources_dynamodb_secret_access_key: Secret,
     /// Certificates of authorities that are trusted beside those of the machine; empty for none.
     pub(crate) tls_ca_file: String,
     /// The PostgreSQL database that keeps the durable queue; empty for the data directory. It has a
@@ -457,8 +467,13 @@ impl Loading {
             sqs_endpoint: String::new(),
             sns_endpoint: String::new(),
             events_endpoint: String::new(),
+            kinesis_records_per_second: 0,
+            kinesis_bytes_per_second: 0,
             endpoints_access_key_id: String::new(),
             endpoints_secret_access_key: Secret::default(),
+            sources_dynamodb_endpoint: String::new(),
+            sources_dynamodb_access_key_id: String::new(),
+            sources_dynamodb_secret_access_key: Secret::default(),
             tls_ca_file: String::new(),
             queue: Secret::default(),
         };
@@ -472,7 +487,7 @@ impl Loading {
             .with_context(|| format!("could not read the configuration file `{shown}`"))?;
         let table: toml::Table = toml::from_str(&text)
             .with_context(|| format!("could not understand the configuration file `{shown}`"))?;
-        for (key, value) in table {
+        for (key, value) in flat(table) {
             let text = match value {
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
@@ -611,6 +626,32 @@ fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 15] {
         ("warm_shells", fault(config.warm_shells > limits::SHELLS_MAX, TOO_MANY_SHELLS)),
         ("queue", fault(no_queue, NO_QUEUE)),
     ]
+}
+
+/// The settings of a file under the names that they have elsewhere: `endpoint` in the table
+/// `[sources.dynamodb]` is `sources_dynamodb_endpoint`.
+fn flat(table: toml::Table) -> Vec<(String, toml::Value)> {
+    let mut settings = Vec::new();
+    let mut tables = vec![(String::new(), table)];
+    while let Some((prefix, table)) = tables.pop() {
+        for (key, value) in table {
+            let key = format!("{prefix}{key}");
+            match value {
+                // Only what begins with a name of tables is one; others are refused as values.
+                toml::Value::Table(inner) if key.starts_with("sources") => {
+                    tables.push((format!("{key}_"), inner));
+                }
+                toml::Value::Table(_)
+                | toml::Value::String(_)
+                | toml::Value::Integer(_)
+                | toml::Value::Boolean(_)
+                | toml::Value::Float(_)
+                | toml::Value::Datetime(_)
+                | toml::Value::Array(_) => settings.push((key, value)),
+            }
+        }
+    }
+    settings
 }
 
 fn unknown_key(key: &str, place: &str) -> anyhow::Error {

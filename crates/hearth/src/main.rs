@@ -10,7 +10,9 @@ mod sites;
 mod doors;
 mod targets;
 mod events;
+mod sources;
 mod queue;
+mod host_files;
 mod host_memory;
 mod host_processes;
 mod client;
@@ -59,6 +61,8 @@ The server is ready when GET /_hearth/health answers 200. SIGTERM lets functions
     Functions(commands::functions::FunctionsArgs),
     /// Look into the asynchronous events of functions, and replay those that failed
     Events(commands::events::EventsArgs),
+    /// Show what event source mappings are doing: lag, rate, last error, checkpoints
+    Sources(commands::sources::SourcesArgs),
     /// Show what a server is doing, until `q` or Ctrl-C
     Top(commands::top::TopArgs),
     /// List and add runtimes
@@ -104,6 +108,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Logs(args) => on_runtime(1, commands::logs::run(&args)),
         Command::Functions(args) => on_runtime(1, commands::functions::run(&args)),
         Command::Events(args) => on_runtime(1, commands::events::run(&args)),
+        Command::Sources(args) => on_runtime(1, commands::sources::run(&args)),
         Command::Top(args) => on_runtime(1, commands::top::run(&args)),
         Command::Runtime(args) => commands::runtime::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),

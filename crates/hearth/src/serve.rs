@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use hearth_control::concurrency::Provisioner;
 use hearth_control::control::{Control, Parts, TargetWatcher};
-use hearth_control::mapping::NoPollers;
+use hearth_control::mapping::Pollers;
 use hearth_environment::driver::Shared;
 use hearth_events::Events;
 use hearth_front::body::BodyRoom;
@@ -38,7 +38,9 @@ use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
 use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_services::remote::tls::Trust;
+use hearth_services::streams::WriteLimits;
 use hearth_services::targets::PutObject;
+use hearth_sources::Sources;
 use hearth_store::packages::Packages;
 use hearth_store::queue::Queue;
 use hearth_store::sqlite::Sqlite;
@@ -59,11 +61,13 @@ use tokio::sync::watch;
 use crate::config::{Config, Keep, MemoryCommitment};
 use crate::doors::Doors;
 use crate::events;
+use crate::host_files::Descriptors;
 use crate::host_memory::Memory;
 use crate::host_processes::Processes;
 use crate::queue::{open_queue, queue_time};
 use crate::services::{self, Services};
 use crate::sites::{self, OpenApis};
+use crate::sources::Readers;
 use crate::targets::{self, Remotes, Targets};
 
 /// Where code inside an environment finds this server.
@@ -85,7 +89,7 @@ pub(crate) struct Server {
     /// Where only sites are served, if there is such a place.
     http: Option<String>,
     admission: watch::Sender<Admission>,
-    events: Events,
+    working: Working,
     front: Arc<Front>,
     sandbox: Arc<Sandbox>,
     store: Sqlite,
@@ -98,27 +102,52 @@ pub(crate) struct Server {
     _lock: fs::File,
 }
 
+/// What works by itself: nobody asks for it at that moment.
+#[derive(Debug)]
+struct Working {
+    /// Event source mappings.
+    sources: Sources,
+    /// Asynchronous invocations and deliveries.
+    events: Events,
+}
+
+impl Working {
+    async fn start(
+        config: &Config,
+        front: &Front,
+        (targets, readers): ((Targets, &Services, Arc<dyn PutObject>, Trust), Readers),
+        shared: (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
+    ) -> anyhow::Result<Self> {
+        let events = start_events(config, front, targets, shared);
+        let sources = readers.start(&front.control, &front.invoker).await?;
+        Ok(Self { sources, events })
+    }
+
+    /// Takes nothing new. What has been taken ends with the scheduler, and the rest stays where it is.
+    fn close(&self) {
+        self.sources.close();
+        self.events.close();
+    }
+}
+
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
-    let descriptors = prepare_process();
     let (elsewhere, trust, remotes) = others(config)?;
-    let doors = Doors::bind(config).await?;
-    let address = doors.address;
-    let (directories, lock, host) = take_place(config)?;
-
-    let tasks = Tasks::default();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let Base { descriptors, doors, address, directories, lock, host } = Base::take(config).await?;
+    let (tasks, clock) = (Tasks::default(), Arc::new(SystemClock) as Arc<dyn Clock>);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
     let (registry, metrics) = figures();
     let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
-    let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
+    let services = stores.services(config, (&directories, address), (&metrics, &clock, &tasks));
+    let (services, queue, time) = (services.await?, &stores.queue, &stores.time);
     let targets = remotes.over(services.targets());
-    let (queue, time) = (&stores.queue, &stores.time);
 
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &stores.logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let control = open_control(config, &tasks, &scheduler, &stores).await?;
+    let sources = (&services, queue, time);
+    let readers = Readers::new((config, &trust), sources, &metrics, (&clock, &tasks)).await?;
+    let control = open_control(config, &tasks, (&scheduler, &readers), &stores).await?;
     let invoker = invoker(config, (&control, &scheduler), (queue, time, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
     let started = (&control, &invoker);
@@ -137,11 +166,13 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         objects: stores.objects.source,
         buckets: stores.buckets,
         queues: Arc::clone(&services.queues),
+        streams: Arc::clone(&services.streams),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
         schedules: Arc::clone(&services.schedules),
         logs: stores.logs,
         metrics: MetricsPage::new(registry, Arc::clone(queue)),
+        mappings: Arc::clone(&readers.book),
         runtimes: stores.runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
@@ -155,12 +186,13 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
     let targets = (targets, &services, stores.objects.taker, trust);
-    let events = start_events(config, &front, targets, (queue, time, &metrics));
+    let shared = (queue, time, &metrics);
+    let working = Working::start(config, &front, (targets, readers), shared).await?;
     Ok(Server {
         address,
         http: doors.open(&front),
         admission,
-        events,
+        working,
         front,
         sandbox,
         store: stores.store,
@@ -170,6 +202,28 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         run: directories.run,
         _lock: lock,
     })
+}
+
+/// What a server stands on: its ports, its files, and what this host can do.
+struct Base {
+    descriptors: Descriptors,
+    doors: Doors,
+    address: SocketAddr,
+    directories: Directories,
+    lock: fs::File,
+    host: Host,
+}
+
+impl Base {
+    /// Takes the ports first, so that nothing is done if another server has them.
+    async fn take(config: &Config) -> anyhow::Result<Self> {
+        let descriptors = prepare_process();
+        let doors = Doors::bind(config).await?;
+        let address = doors.address;
+        let (directories, lock) = Directories::take(&config.data_dir)?;
+        let host = examine(config, &directories.run)?;
+        Ok(Self { descriptors, doors, address, directories, lock, host })
+    }
 }
 
 impl Server {
@@ -183,8 +237,9 @@ impl Server {
         tracing::info!("draining");
         let _ = self.admission.send(Admission::Draining);
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
-        self.events.close();
+        self.working.close();
         self.front.queues.close();
+        self.front.streams.close();
         // While functions can still run: they hear of the end of each connection.
         let goodbye = Duration::from_secs(limits::SOCKETS_CLOSE_SECONDS_MAX);
         self.front.sockets.close(goodbye.min(self.drain)).await;
@@ -222,57 +277,11 @@ fn prepare_process() -> Descriptors {
     Descriptors::raised()
 }
 
-/// Takes the data directory and looks at the host.
-fn take_place(config: &Config) -> anyhow::Result<(Directories, fs::File, Host)> {
-    let (directories, lock) = Directories::take(&config.data_dir)?;
-    let host = examine(config, &directories.run)?;
-    Ok((directories, lock, host))
-}
-
 /// Where figures are kept, and where they are counted.
 fn figures() -> (Arc<Registry>, Arc<dyn Metrics>) {
     let registry = Arc::new(Registry::default());
     let metrics = Arc::clone(&registry) as Arc<dyn Metrics>;
     (registry, metrics)
-}
-
-/// How many files this process may have open. Whoever comes when there are none left must wait, and
-/// not make those fail who are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Descriptors(usize);
-
-impl Descriptors {
-    /// What one environment takes at the most: sockets, a pipe, files of its group, connections.
-    const PER_ENVIRONMENT: usize = 14;
-    /// The store, the logs, the launcher.
-    const OWN: usize = 64;
-
-    /// Raises the limit as far as it goes: a usual one is 1,024.
-    fn raised() -> Self {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-        let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-        if let Err(error) = &raised {
-            tracing::warn!(%error, "the limit of open files could not be raised");
-        }
-        let limit = if raised.is_ok() { maximum } else { current };
-        Self(limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX))
-    }
-
-    fn connections(self) -> usize {
-        (self.0 / 4).clamp(1, limits::CONNECTIONS_MAX)
-    }
-
-    /// WebSockets, which are open for hours.
-    fn sockets(self) -> usize {
-        (self.0 / 8).clamp(1, limits::SOCKETS_MAX)
-    }
-
-    fn environments(self) -> usize {
-        let taken = self.connections() + self.sockets() + Self::OWN;
-        let left = self.0.saturating_sub(taken);
-        (left / Self::PER_ENVIRONMENT).max(1)
-    }
 }
 
 /// Tells the scheduler what the control plane does not want any more.
@@ -360,16 +369,27 @@ impl Stores {
     /// The embedded event services. They keep a key in a directory, and link to an address.
     async fn services(
         &self,
+        config: &Config,
         (directories, address): (&Directories, SocketAddr),
-        metrics: &Arc<dyn Metrics>,
-        (clock, tasks): (&Arc<dyn Clock>, &Tasks),
+        (metrics, clock, tasks): (&Arc<dyn Metrics>, &Arc<dyn Clock>, &Tasks),
     ) -> anyhow::Result<Services> {
-        let records = Arc::new(self.store.clone());
-        let (queue, time, topics) = (&self.queue, &self.time, directories.topics.clone());
-        self.buckets.start_notifying(Arc::clone(queue), tasks);
+        self.buckets.start_notifying(Arc::clone(&self.queue), tasks);
         self.buckets.start_expiring(tasks);
-        let parts =
-            services::Parts { records, queue, metrics, clock, time, tasks, topics, address };
+        let parts = services::Parts {
+            records: Arc::new(self.store.clone()),
+            queue: &self.queue,
+            metrics,
+            clock,
+            time: &self.time,
+            tasks,
+            topics: directories.topics.clone(),
+            streams: directories.streams.clone(),
+            limits: WriteLimits {
+                records_per_second: config.kinesis_records_per_second,
+                bytes_per_second: config.kinesis_bytes_per_second,
+            },
+            address,
+        };
         Services::open(parts).await
     }
 }
@@ -425,6 +445,7 @@ struct Directories {
     packages: PathBuf,
     buckets: PathBuf,
     topics: PathBuf,
+    streams: PathBuf,
     runtimes: PathBuf,
     database: PathBuf,
     queue: PathBuf,
@@ -446,12 +467,18 @@ impl Directories {
             packages: data.join("packages"),
             buckets: data.join("buckets"),
             topics: data.join("topics"),
+            streams: data.join("streams"),
             runtimes: runtimes_directory(data),
             database: data.join("hearth.db"),
             queue: data.join("queue.db"),
         };
-        let made =
-            [&directories.run, &directories.logs, &directories.packages, &directories.buckets];
+        let made = [
+            &directories.run,
+            &directories.logs,
+            &directories.packages,
+            &directories.buckets,
+            &directories.streams,
+        ];
         // What is in there is everybody's code and variables, so it is for nobody else to read.
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o700);
@@ -555,10 +582,11 @@ async fn start_sandbox(
 async fn open_control(
     config: &Config,
     tasks: &Tasks,
-    scheduler: &Arc<Scheduler>,
+    (scheduler, readers): (&Arc<Scheduler>, &Readers),
     stores: &Stores,
 ) -> anyhow::Result<Arc<Control>> {
-    let parts = control_parts(config, tasks, scheduler, stores);
+    let pollers = Arc::clone(&readers.board) as Arc<dyn Pollers>;
+    let parts = control_parts(config, tasks, (scheduler, pollers), stores);
     let watcher = Arc::new(Watcher(Arc::clone(scheduler)));
     Control::open(parts, watcher).await.context("could not open the functions")
 }
@@ -567,7 +595,7 @@ async fn open_control(
 fn control_parts(
     config: &Config,
     tasks: &Tasks,
-    scheduler: &Arc<Scheduler>,
+    (scheduler, pollers): (&Arc<Scheduler>, Arc<dyn Pollers>),
     stores: &Stores,
 ) -> Parts {
     Parts {
@@ -585,7 +613,7 @@ fn control_parts(
             scheduler: Arc::clone(scheduler),
             runtimes: Arc::clone(&stores.runtimes),
         }),
-        pollers: Arc::new(NoPollers),
+        pollers,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Opens the embedded event services: queues, topics, event buses, schedules.
+//! Opens the embedded event services: queues, topics, event buses, schedules, streams.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,6 +9,7 @@ use hearth_services::buses::{self, Buses};
 use hearth_services::queues::{self, Queues};
 use hearth_services::schedules::timed::Changes;
 use hearth_services::schedules::{self, Schedules};
+use hearth_services::streams::{self, Streams, WriteLimits};
 use hearth_services::topics::{TopicParts, Topics};
 use hearth_store::queue::Queue;
 use hearth_store::records::Records;
@@ -30,6 +31,7 @@ pub(crate) struct Services {
     pub(crate) changes: Arc<Changes>,
     /// What this server is called in a queue that it may share.
     pub(crate) server: String,
+    pub(crate) streams: Arc<Streams>,
 }
 
 /// What they are made of.
@@ -42,13 +44,18 @@ pub(crate) struct Parts<'a> {
     pub(crate) tasks: &'a Tasks,
     /// Where the key is kept that notifications are signed with.
     pub(crate) topics: PathBuf,
+    /// Where the records of streams are.
+    pub(crate) streams: PathBuf,
+    /// How fast a shard of a stream may be written to.
+    pub(crate) limits: WriteLimits,
     /// Where this server listens.
     pub(crate) address: SocketAddr,
 }
 
 impl Services {
     pub(crate) async fn open(parts: Parts<'_>) -> anyhow::Result<Self> {
-        let Parts { records, queue, metrics, clock, time, tasks, topics, address } = parts;
+        let Parts { records, queue, metrics, clock, time, tasks, topics, streams, limits, address } =
+            parts;
         let queues = Queues::open(queues::Parts {
             records: Arc::clone(&records),
             engine: Arc::clone(queue),
@@ -72,6 +79,14 @@ impl Services {
             tasks: tasks.clone(),
         });
         let server = schedules::server_id(&records).await;
+        let streams = Streams::open(streams::Parts {
+            records: Arc::clone(&records),
+            directory: streams,
+            clock: Arc::clone(time) as _,
+            metrics: Arc::clone(metrics),
+            tasks: tasks.clone(),
+            limits,
+        });
         let buses = Buses::open(buses::Parts {
             records,
             queue: Arc::clone(queue),
@@ -86,6 +101,7 @@ impl Services {
             schedules: schedules.await.context("could not open the schedules")?,
             changes,
             server: server.context("could not name this server")?,
+            streams: streams.await.context("could not open the streams")?,
         })
     }
 

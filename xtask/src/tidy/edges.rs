@@ -16,7 +16,7 @@ struct Row {
 const EDGES: &[Row] = &[
     Row { name: "hearth",             may_use: ANY,
           why: "the program wires everything together" },
-    Row { name: "hearth-front",       may_use: &["hearth-control", "hearth-environment", "hearth-http", "hearth-iam", "hearth-invoke", "hearth-runtimes", "hearth-scheduler", "hearth-services", "hearth-store", "hearth-telemetry", "hearth-types", "hearth-wire"],
+    Row { name: "hearth-front",       may_use: &["hearth-control", "hearth-environment", "hearth-http", "hearth-iam", "hearth-invoke", "hearth-runtimes", "hearth-scheduler", "hearth-services", "hearth-sources", "hearth-store", "hearth-telemetry", "hearth-types", "hearth-wire"],
           why: "it turns the wire into calls of the domain, and every crate's errors into AWS's; it starts nothing" },
     Row { name: "hearth-http",        may_use: &["hearth-control", "hearth-environment", "hearth-invoke", "hearth-services", "hearth-store", "hearth-types"],
           why: "it makes events of requests and responses of answers; it opens no socket" },
@@ -30,6 +30,8 @@ const EDGES: &[Row] = &[
           why: "the embedded services keep what they are given and invoke nothing" },
     Row { name: "hearth-events",      may_use: &["hearth-control", "hearth-invoke", "hearth-services", "hearth-store", "hearth-types"],
           why: "it takes what waits in the durable queue and calls whoever it is for; it runs nothing itself" },
+    Row { name: "hearth-sources",     may_use: &["hearth-control", "hearth-environment", "hearth-invoke", "hearth-services", "hearth-store", "hearth-types"],
+          why: "it reads queues and streams, and has the invoker run functions for what it reads" },
     Row { name: "hearth-invoke",      may_use: &["hearth-control", "hearth-environment", "hearth-scheduler", "hearth-store", "hearth-types"],
           why: "it resolves a name, gets a place and runs, or puts the event into the durable queue; it knows no HTTP" },
     Row { name: "hearth-scheduler",   may_use: &["hearth-environment", "hearth-runtimes", "hearth-types"],

@@ -78,7 +78,8 @@ impl Control {
         let (kind, id, now) = (source.kind(), MappingId::random(), self.now());
         let enabled = settings.enabled.unwrap_or(true);
         let configuration = rules::create(settings, &source, &id, now)?;
-        self.check_function(&function, qualifier.as_ref(), kind)?;
+        let timeout_seconds = self.check_function(&function, qualifier.as_ref(), kind)?;
+        self.check_source(&source, timeout_seconds).await?;
         let mapping = Mapping {
             id,
             function,
@@ -124,6 +125,27 @@ impl Control {
         found
     }
 
+    /// All mappings of all scopes, in no order.
+    #[must_use]
+    pub fn all_mappings(&self) -> Vec<Arc<Mapping>> {
+        self.mappings.all()
+    }
+
+    /// Shows a mapping that rests where it rests now that its source can be read, or cannot.
+    ///
+    /// # Errors
+    ///
+    /// If it could not be kept.
+    pub async fn settle_mapping_again(
+        &self,
+        scope: &Scope,
+        id: &MappingId,
+    ) -> Result<(), ControlError> {
+        let is_settled =
+            self.mappings.get(scope, id.as_str()).is_some_and(|found| found.state.is_settled());
+        if is_settled { self.settle_mapping(scope, id).await } else { Ok(()) }
+    }
+
     /// Changes a mapping.
     ///
     /// # Errors
@@ -147,7 +169,8 @@ impl Control {
         let configuration = rules::update(settings, &old.configuration, kind)?;
         let mut new = Mapping { enabled, configuration, ..Mapping::clone(&old) };
         if let Some((function, qualifier)) = function {
-            self.check_function(&function, qualifier.as_ref(), kind)?;
+            let timeout_seconds = self.check_function(&function, qualifier.as_ref(), kind)?;
+            self.check_source(&new.source, timeout_seconds).await?;
             new.function = function;
             new.qualifier = qualifier.map(|one| one.to_string());
             self.refuse_repetition(&new)?;
@@ -222,15 +245,16 @@ impl Control {
         let Some(mapping) = self.mappings.get(scope, id.as_str()) else { return Ok(()) };
         if mapping.state == State::Deleting {
             let removed = self.mappings.remove(scope, id.as_str()).await;
+            self.parts.pollers.changed();
             return removed.map_err(ControlError::Store);
         }
         let (state, reason) = settled_state(&mapping, self.parts.pollers.as_ref());
-        if state == mapping.state {
+        if state == mapping.state && reason == mapping.transition_reason {
             return Ok(());
         }
         let settled = Mapping {
             state,
-            transition_reason: reason.to_owned(),
+            transition_reason: reason,
             modified: self.now(),
             ..Mapping::clone(&mapping)
         };
@@ -239,23 +263,37 @@ impl Control {
 
     async fn keep_mapping(&self, mapping: Mapping) -> Result<Arc<Mapping>, ControlError> {
         let (scope, id) = (mapping.function.scope.clone(), mapping.id.clone());
-        self.mappings.put(&scope, id.as_str(), mapping).await.map_err(ControlError::Store)
+        let kept = self.mappings.put(&scope, id.as_str(), mapping).await;
+        self.parts.pollers.changed();
+        kept.map_err(ControlError::Store)
     }
 
-    /// Refuses a function that does not exist or does not fit.
+    /// Refuses a source that cannot be read.
+    async fn check_source(
+        &self,
+        source: &Source,
+        timeout_seconds: u32,
+    ) -> Result<(), ControlError> {
+        let checked = self.parts.pollers.check(source, timeout_seconds).await;
+        checked.map_err(ControlError::InvalidParameter)
+    }
+
+    /// Refuses a function that does not exist or does not fit. Returns its timeout.
     fn check_function(
         &self,
         function: &FunctionArn,
         qualifier: Option<&Qualifier>,
         kind: SourceKind,
-    ) -> Result<(), ControlError> {
+    ) -> Result<u32, ControlError> {
         let absent = || ControlError::InvalidParameter("Function does not exist".to_owned());
         let record = self.record(function).ok().ok_or_else(absent)?;
         let version = record
             .version_of(qualifier)
             .and_then(|version| record.version(version))
             .ok_or_else(absent)?;
-        rules::check_timeout(kind, version.configuration.timeout_seconds)
+        let timeout_seconds = version.configuration.timeout_seconds;
+        rules::check_timeout(kind, timeout_seconds)?;
+        Ok(timeout_seconds)
     }
 
     /// Refuses a mapping if another does the same.

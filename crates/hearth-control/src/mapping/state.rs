@@ -6,10 +6,11 @@
 
 use std::fmt::Debug;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::mapping::Mapping;
-use crate::mapping::source::SourceKind;
+use crate::mapping::source::{Source, SourceKind};
+use crate::mapping::{Mapping, MappingId};
 
 /// Where a mapping is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,19 +68,44 @@ impl State {
 }
 
 /// Whoever reads event sources.
+#[async_trait]
 pub trait Pollers: Send + Sync + Debug {
     /// Whether sources of this kind are read.
     fn serves(&self, kind: SourceKind) -> bool;
+
+    /// Why the source of a mapping cannot be read now, if it cannot.
+    fn obstacle(&self, mapping: &MappingId) -> Option<String>;
+
+    /// Whether a source can be read for a function with this timeout.
+    ///
+    /// # Errors
+    ///
+    /// If not: AWS's words.
+    async fn check(&self, source: &Source, function_timeout_seconds: u32) -> Result<(), String>;
+
+    /// Some mapping was made, changed or removed.
+    fn changed(&self);
 }
 
 /// Reads nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoPollers;
 
+#[async_trait]
 impl Pollers for NoPollers {
     fn serves(&self, _kind: SourceKind) -> bool {
         false
     }
+
+    fn obstacle(&self, _mapping: &MappingId) -> Option<String> {
+        None
+    }
+
+    async fn check(&self, _source: &Source, _timeout_seconds: u32) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn changed(&self) {}
 }
 
 /// Why a mapping that is wanted enabled is not.
@@ -106,11 +132,15 @@ pub(super) fn first_result(kind: SourceKind) -> Option<String> {
 }
 
 /// Where a mapping comes to rest, and why there.
-pub fn settled_state(mapping: &Mapping, pollers: &dyn Pollers) -> (State, &'static str) {
+pub fn settled_state(mapping: &Mapping, pollers: &dyn Pollers) -> (State, String) {
     let kind = mapping.source.kind();
+    let by_user = || user_reason(kind).to_owned();
     match (mapping.enabled, pollers.serves(kind)) {
-        (true, true) => (State::Enabled, user_reason(kind)),
-        (true, false) => (State::Disabled, NO_POLLER),
-        (false, _) => (State::Disabled, user_reason(kind)),
+        (true, true) => match pollers.obstacle(&mapping.id) {
+            Some(why) => (State::Disabled, why),
+            None => (State::Enabled, by_user()),
+        },
+        (true, false) => (State::Disabled, NO_POLLER.to_owned()),
+        (false, _) => (State::Disabled, by_user()),
     }
 }

@@ -347,27 +347,44 @@ fn mapping(kind: SourceKind) -> Mapping {
 #[derive(Debug)]
 struct QueuePollers;
 
+/// The mapping whose queue cannot be read.
+const LOST: &str = "00000000-0000-4000-8000-000000000001";
+
+#[async_trait::async_trait]
 impl Pollers for QueuePollers {
     fn serves(&self, kind: SourceKind) -> bool {
         kind.is_queue()
     }
+
+    fn obstacle(&self, mapping: &MappingId) -> Option<String> {
+        (mapping.as_str() == LOST).then(|| "the queue is gone".to_owned())
+    }
+
+    async fn check(&self, _source: &Source, _timeout_seconds: u32) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn changed(&self) {}
 }
 
 #[test]
 fn a_mapping_rests_where_it_truly_is() {
     let queue = mapping(SourceKind::StandardQueue);
     let stream = mapping(SourceKind::KinesisStream);
+    let lost = Mapping { id: MappingId::parse(LOST).unwrap(), ..queue.clone() };
     let off = |mapping: &Mapping| Mapping { enabled: false, ..mapping.clone() };
     #[rustfmt::skip]
     let rows = [
+        ("wanted, and gone",        settled_state(&lost, &QueuePollers),       (State::Disabled, "the queue is gone")),
+        ("not wanted, and gone",    settled_state(&off(&lost), &QueuePollers), (State::Disabled, "USER_INITIATED")),
         ("wanted and read",         settled_state(&queue, &QueuePollers),      (State::Enabled, "USER_INITIATED")),
         ("wanted but not read",     settled_state(&stream, &QueuePollers),     (State::Disabled, NO_POLLER)),
         ("nothing is read",         settled_state(&queue, &NoPollers),         (State::Disabled, NO_POLLER)),
         ("not wanted, could be",    settled_state(&off(&queue), &QueuePollers), (State::Disabled, "USER_INITIATED")),
         ("not wanted, could not",   settled_state(&off(&stream), &NoPollers),  (State::Disabled, "User action")),
     ];
-    for (name, found, expected) in rows {
-        assert_eq!(found, expected, "{name}");
+    for (name, (state, reason), expected) in rows {
+        assert_eq!((state, reason.as_str()), expected, "{name}");
     }
 }
 

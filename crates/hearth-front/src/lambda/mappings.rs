@@ -9,6 +9,7 @@ use hearth_control::mapping::settings::{
     ProvisionedPollers, Scaling, SchemaRegistry, Settings, SourceAccess,
 };
 use hearth_control::mapping::source::{Source, SourceKind};
+use hearth_types::names::Scope;
 use hearth_types::time::Timestamp;
 use hearth_wire::lambda::types;
 use serde_json::Value;
@@ -20,6 +21,15 @@ use crate::error::AwsError;
 const PAGE_ITEMS_MAX: usize = 100;
 /// The only kind of endpoint that the model has.
 const BOOTSTRAP_SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS";
+
+/// Gives the stream of a table a region that has none: DynamoDB Local calls its own `ddblocal`, which
+/// is not one of AWS's, and so no ARN of AWS's could name it. Whoever reads it finds it again.
+pub(super) fn give_region(input: &mut Value, scope: &Scope) {
+    let Some(Value::String(arn)) = input.get_mut("EventSourceArn") else { return };
+    if let Some(rest) = arn.strip_prefix("arn:aws:dynamodb:ddblocal:") {
+        *arn = format!("arn:aws:dynamodb:{}:{rest}", scope.region);
+    }
+}
 
 pub(super) async fn create(
     call: &Call,
@@ -37,7 +47,7 @@ pub(super) async fn create(
             settings: settings_of_create(request),
         })
         .await?;
-    Ok(write(&shown(&created)))
+    Ok(write(&shown(call, &created)))
 }
 
 pub(super) fn get(
@@ -45,7 +55,7 @@ pub(super) fn get(
     request: types::GetEventSourceMappingRequest,
 ) -> Result<Value, AwsError> {
     let mapping = call.control().mapping(&call.scope, &request.uuid)?;
-    Ok(write(&shown(&mapping)))
+    Ok(write(&shown(call, &mapping)))
 }
 
 pub(super) async fn update(
@@ -57,7 +67,7 @@ pub(super) async fn update(
     let id = request.uuid.clone();
     let update = UpdateMapping { function, settings: settings_of_update(request) };
     let mapping = call.control().update_mapping(&call.scope, &id, update).await?;
-    Ok(write(&shown(&mapping)))
+    Ok(write(&shown(call, &mapping)))
 }
 
 pub(super) async fn delete(
@@ -65,7 +75,7 @@ pub(super) async fn delete(
     request: types::DeleteEventSourceMappingRequest,
 ) -> Result<Value, AwsError> {
     let mapping = call.control().delete_mapping(&call.scope, &request.uuid).await?;
-    Ok(write(&shown(&mapping)))
+    Ok(write(&shown(call, &mapping)))
 }
 
 pub(super) fn list(
@@ -89,7 +99,7 @@ pub(super) fn list(
     let last = page.last().filter(|_| more);
     Ok(write(&types::ListEventSourceMappingsResponse {
         next_marker: last.map(|last| paging::marker(last.id.as_str())),
-        event_source_mappings: Some(page.iter().map(|mapping| shown(mapping)).collect()),
+        event_source_mappings: Some(page.iter().map(|mapping| shown(call, mapping)).collect()),
     }))
 }
 
@@ -230,7 +240,8 @@ fn document_db(given: types::DocumentDBEventSourceConfig) -> DocumentDb {
     }
 }
 
-fn shown(mapping: &Mapping) -> types::EventSourceMappingConfiguration {
+fn shown(call: &Call, mapping: &Mapping) -> types::EventSourceMappingConfiguration {
+    let seen = call.front.mappings.seen(&mapping.id);
     let (kind, configuration) = (mapping.source.kind(), &mapping.configuration);
     let position = configuration.starting_position;
     let kafka = configuration.kafka.as_ref();
@@ -243,7 +254,9 @@ fn shown(mapping: &Mapping) -> types::EventSourceMappingConfiguration {
         state: Some(mapping.state.name().to_owned()),
         state_transition_reason: Some(mapping.transition_reason.clone()),
         last_modified: Some(seconds(mapping.modified)),
-        last_processing_result: mapping.last_processing_result.clone(),
+        last_processing_result: seen
+            .and_then(|seen| seen.result)
+            .or_else(|| mapping.last_processing_result.clone()),
         starting_position: position.map(|position| position.name().to_owned()),
         starting_position_timestamp: position.and_then(|position| position.at()).map(seconds),
         batch_size: Some(configuration.batch_size),

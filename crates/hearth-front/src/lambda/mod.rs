@@ -47,12 +47,13 @@ pub(crate) struct Call {
 pub(crate) async fn perform(
     call: &Call,
     operation: Operation,
-    input: Value,
+    mut input: Value,
 ) -> Result<Value, AwsError> {
     // Said before anything else: no input would make it work.
     if matches!(offer(operation), Offer::NotYet(_)) {
         return Err(AwsError::not_built("Lambda", operation.name()));
     }
+    mappings::give_region(&mut input, &call.scope);
     check(operation, &input)?;
     match operation {
         Operation::CreateFunction => functions::create(call, input).await,

@@ -180,7 +180,8 @@ fn one() -> http1::Builder {
     builder
 }
 
-fn two(tasks: &Tasks) -> http2::Builder<InTasks> {
+/// How HTTP/2 is served, here and where the API is.
+pub(crate) fn two(tasks: &Tasks) -> http2::Builder<InTasks> {
     let ping = Duration::from_secs(limits::TRAFFIC_PING_SECONDS);
     let header_bytes = u32::try_from(limits::TRAFFIC_HEADER_BYTES_MAX).unwrap_or(u32::MAX);
     let mut builder = http2::Builder::new(InTasks(tasks.clone()));
@@ -195,7 +196,7 @@ fn two(tasks: &Tasks) -> http2::Builder<InTasks> {
 
 /// Runs the requests of a connection of HTTP/2, which come at the same time.
 #[derive(Debug, Clone)]
-struct InTasks(Tasks);
+pub(crate) struct InTasks(Tasks);
 
 impl<F> Executor<F> for InTasks
 where

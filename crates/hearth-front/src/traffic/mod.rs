@@ -22,7 +22,7 @@
 
 mod head;
 mod reply;
-mod replayed;
+pub(crate) mod replayed;
 mod upgrade;
 pub mod tls;
 pub mod listener;

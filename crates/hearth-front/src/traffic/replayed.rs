@@ -14,7 +14,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What is spoken on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spoken {
+pub(crate) enum Spoken {
     /// HTTP/1.1, or 1.0.
     One,
     /// HTTP/2.
@@ -23,13 +23,13 @@ pub(super) enum Spoken {
 
 /// A connection whose first bytes were read, and are read again.
 #[derive(Debug)]
-pub(super) struct Replayed<S> {
+pub(crate) struct Replayed<S> {
     first: Bytes,
     stream: S,
 }
 
 /// Waits for the first bytes, and says what is spoken.
-pub(super) async fn listen<S>(mut stream: S) -> io::Result<(Spoken, Replayed<S>)>
+pub(crate) async fn listen<S>(mut stream: S) -> io::Result<(Spoken, Replayed<S>)>
 where
     S: AsyncRead + Unpin,
 {

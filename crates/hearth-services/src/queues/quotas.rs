@@ -70,6 +70,9 @@ pub(super) const RECEIVERS_WAITING_MAX: usize = 5_000;
 /// The shortest time until a waiting receiver looks again of its own accord: a message may be due
 /// and be held back by an earlier one of its group.
 pub(super) const LOOK_MILLIS_MIN: u64 = 100;
+/// Messages that a poller takes at a time: enough for many batches, and few enough that they are in
+/// memory together.
+pub(super) const POLL_MESSAGES_MAX: usize = 500;
 /// AWS: how long the answer to an attempt to receive can be had again.
 pub(super) const ATTEMPT_SECONDS: u64 = 300;
 /// Attempts that are remembered. The oldest is forgotten first; then its messages come again when

@@ -94,6 +94,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// What a poller asks for: it waits in its own way, and counts as one that waits.
+    pub(super) fn of_poll(messages: usize) -> Self {
+        Self { messages, visibility_seconds: None, wait_seconds: WAIT_SECONDS_MAX }
+    }
+
     pub(super) fn visibility_millis(&self, queue: &QueueRecord) -> u64 {
         let seconds = self.visibility_seconds.unwrap_or(queue.settings.visibility_seconds);
         u64::from(seconds) * 1_000
@@ -169,7 +174,7 @@ impl Queues {
     }
 
     /// How long nothing becomes due by time alone.
-    async fn until_next(&self, lane: &Lane) -> Result<Duration, QueueError> {
+    pub(super) async fn until_next(&self, lane: &Lane) -> Result<Duration, QueueError> {
         let next = self.engine.next_due(lane).await.map_err(QueueError::Store)?;
         let longest = u64::from(WAIT_SECONDS_MAX) * 1_000;
         let millis = next.map_or(longest, |next| next.millis_since(self.clock.now()));
@@ -177,7 +182,11 @@ impl Queues {
     }
 
     /// Leases messages and hands out those that are to be handed out.
-    async fn take(&self, queue: &QueueRecord, asked: Asked) -> Result<Vec<Received>, QueueError> {
+    pub(super) async fn take(
+        &self,
+        queue: &QueueRecord,
+        asked: Asked,
+    ) -> Result<Vec<Received>, QueueError> {
         let lane = queue.lane();
         if !self.may_receive(queue, asked).await? {
             return Ok(Vec::new());

@@ -153,6 +153,15 @@ impl Endpoint {
 
     /// Calls an operation. The answer may be a refusal.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, NotTaken> {
+        self.call_for(call, CALL_ANSWER_BYTES_MAX).await
+    }
+
+    /// Calls an operation whose answer may have so many bytes.
+    pub(super) async fn call_for(
+        &self,
+        call: Call<'_>,
+        success_bytes: usize,
+    ) -> Result<Answer, NotTaken> {
         let mut headers = vec![("content-type", call.content_type)];
         headers.extend(call.target.map(|target| ("x-amz-target", target)));
         let unsigned = Unsigned {
@@ -171,8 +180,7 @@ impl Endpoint {
         if let Some(trace) = call.trace.and_then(|trace| HeaderValue::from_str(trace).ok()) {
             request.headers_mut().insert("x-amzn-trace-id", trace);
         }
-        let wanted =
-            Wanted::Body { success_bytes: CALL_ANSWER_BYTES_MAX, other_bytes: REFUSAL_BYTES_MAX };
+        let wanted = Wanted::Body { success_bytes, other_bytes: REFUSAL_BYTES_MAX };
         let exchanged = self.exchange(request, Bounds { seconds: CALL_SECONDS_MAX, wanted }).await;
         exchanged.map_err(|why| NotTaken::Failed { message: self.unreachable(&why) })
     }

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!  buckets   S3    GET, PUT of an object     ┐
-//!  queues    SQS   AWS JSON, SendMessage     ├─▶ endpoint ──▶ client ──▶ a connection
+//!  queues, polled   SQS   AWS JSON           ├─▶ endpoint ──▶ client ──▶ a connection
 //!  topics    SNS   query, Publish            │   (signs)     (keeps them)
-//!  buses     EventBridge  AWS JSON, PutEvents┘                  ▲
+//!  buses     EventBridge  AWS JSON, PutEvents┤                  ▲
+//!  operations  any        AWS JSON           ┘                  │
 //!  http      whoever subscribed with a URL   ───────────────────┤
 //!  web       keys of issuers, what APIs pass on ────────────────┘
 //! ```
@@ -21,8 +22,10 @@
 
 pub mod buckets;
 pub mod queues;
+pub mod polled;
 pub mod topics;
 pub mod buses;
+pub mod operations;
 pub mod http;
 pub mod web;
 pub mod tls;

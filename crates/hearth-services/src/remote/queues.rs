@@ -6,7 +6,7 @@
 //!
 //! # Deliberately absent
 //!
-//! Receiving: who uses the queue asks the service itself. The older query protocol of SQS.
+//! The older query protocol of SQS. Receiving is in `polled`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -20,7 +20,7 @@ use super::endpoint::{Call, Endpoint, Place, RemoteError, text};
 use super::refusal::Refusal;
 use super::tls::Trust;
 use crate::delivery::{AttributeValue, MessageAttribute, QueueMessage};
-use crate::limits::QUEUE_URLS_MAX;
+use crate::limits::{CALL_ANSWER_BYTES_MAX, QUEUE_URLS_MAX};
 use crate::targets::{NotTaken, SendMessage, Sent};
 
 /// AWS: what SQS says if there is no such queue; the second is what older clients know.
@@ -50,7 +50,7 @@ impl RemoteQueues {
         Ok(Self { endpoint, urls: Mutex::default() })
     }
 
-    async fn url(&self, arn: &str, queue: Place<'_>) -> Result<String, NotTaken> {
+    pub(super) async fn url(&self, arn: &str, queue: Place<'_>) -> Result<String, NotTaken> {
         let known = lock(&self.urls).get(arn).cloned();
         if let Some(url) = known {
             return Ok(url);
@@ -72,6 +72,16 @@ impl RemoteQueues {
         region: &str,
         input: &Value,
     ) -> Result<Value, NotTaken> {
+        self.call_for((target, region), input, CALL_ANSWER_BYTES_MAX).await
+    }
+
+    /// Calls an operation whose answer may have so many bytes. It may have none.
+    pub(super) async fn call_for(
+        &self,
+        (target, region): (&'static str, &str),
+        input: &Value,
+        answer_bytes_max: usize,
+    ) -> Result<Value, NotTaken> {
         let call = Call {
             service: "sqs",
             region,
@@ -80,11 +90,14 @@ impl RemoteQueues {
             trace: None,
             body: input.to_string(),
         };
-        let answer = self.endpoint.call(call).await?;
+        let answer = self.endpoint.call_for(call, answer_bytes_max).await?;
         if !answer.status.is_success() {
             return Err(Refusal::of_json(&answer).judged(answer.status));
         }
-        let body = answer.body.unwrap_or_default();
+        let body = answer.body.ok_or_else(|| self.endpoint.odd("end"))?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
         serde_json::from_slice(&body).map_err(|_not_json| self.endpoint.odd("JSON"))
     }
 }
@@ -97,15 +110,28 @@ impl SendMessage for RemoteQueues {
         input["QueueUrl"] = Value::from(self.url(sent.arn, queue).await?);
         let taken = self.call("AmazonSQS.SendMessage", queue.region, &input).await;
         if taken.as_ref().is_err_and(is_missing) {
-            // One of the same name may be made again, and have another address.
-            lock(&self.urls).remove(sent.arn);
+            self.forget(sent.arn);
         }
         let has_id = taken?["MessageId"].is_string();
         if has_id { Ok(()) } else { Err(self.endpoint.odd("`MessageId`")) }
     }
 }
 
-fn is_missing(why: &NotTaken) -> bool {
+impl RemoteQueues {
+    /// Forgets the address of a queue that is gone: one of the same name may be made again, and
+    /// have another.
+    pub(super) fn forget(&self, arn: &str) {
+        lock(&self.urls).remove(arn);
+    }
+
+    /// What is said of an answer that is none of SQS's.
+    pub(super) fn odd(&self, expected: &str) -> NotTaken {
+        self.endpoint.odd(expected)
+    }
+}
+
+/// Whether a refusal says that there is no such queue.
+pub(super) fn is_missing(why: &NotTaken) -> bool {
     match why {
         NotTaken::Refused { code, .. } => MISSING.contains(&code.as_str()),
         NotTaken::Failed { .. } => false,

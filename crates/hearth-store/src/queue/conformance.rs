@@ -74,6 +74,7 @@ promises! {
     leases::a_later_lease_makes_an_earlier_receipt_stale,
     leases::a_lease_that_has_run_out_is_returned_or_extended_while_nobody_else_has_the_entry,
     leases::an_extended_lease_ends_when_it_was_extended_to,
+    leases::what_is_noted_stays_known_and_the_entry_stays_leased,
     leases::a_returned_entry_waits_until_it_is_due,
     leases::a_returned_entry_has_its_new_head_or_keeps_its_old_one,
     leases::what_never_was_is_gone,

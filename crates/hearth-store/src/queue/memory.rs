@@ -325,7 +325,12 @@ impl State {
             return Settled::Stale;
         }
         // Whoever waits may have to wait for less time, or for nobody any more.
-        if row.group.is_some() || *fate != Fate::Remove {
+        let is_news = match fate {
+            Fate::Remove => row.group.is_some(),
+            Fate::Return { .. } => true,
+            Fate::Extend { until } | Fate::Note { until, .. } => *until < row.due,
+        };
+        if is_news {
             told.insert(row.lane.clone());
         }
         match fate {
@@ -339,6 +344,10 @@ impl State {
                 }
             }
             Fate::Extend { until } => row.due = *until,
+            Fate::Note { until, head } => {
+                row.due = *until;
+                row.head.clone_from(head);
+            }
         }
         Settled::Done
     }

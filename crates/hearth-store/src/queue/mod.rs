@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  put ──▶ waiting ──lease──▶ leased ──Remove──▶ gone
-//!             ▲                 │
+//!             ▲                 │ ◀─ Extend, Note
 //!             └── Return, or the lease ran out
 //! ```
 //!
@@ -175,6 +175,14 @@ pub enum Fate {
     Extend {
         /// The end of the lease.
         until: Timestamp,
+    },
+    /// The same, and this is to be known of it from now on. Other than a lease alone, that survives
+    /// a crash.
+    Note {
+        /// The end of the lease.
+        until: Timestamp,
+        /// What is to be known of it.
+        head: String,
     },
 }
 

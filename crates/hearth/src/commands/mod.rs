@@ -13,6 +13,7 @@ pub(crate) mod invoke;
 pub(crate) mod logs;
 pub(crate) mod functions;
 pub(crate) mod events;
+pub(crate) mod sources;
 pub(crate) mod top;
 pub(crate) mod runtime;
 pub(crate) mod doctor;

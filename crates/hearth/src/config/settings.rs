@@ -86,8 +86,13 @@ settings! {
     sqs_endpoint,          str::parse,       plain, "endpoint that speaks SQS, such as http://127.0.0.1:9324, in place of Hearth's own queues; empty for those";
     sns_endpoint,          str::parse,       plain, "endpoint that speaks SNS, in place of Hearth's own topics; empty for those";
     events_endpoint,       str::parse,       plain, "endpoint that speaks EventBridge, in place of Hearth's own event buses; empty for those";
+    kinesis_records_per_second, str::parse,  plain, "how many records a shard of a stream takes in a second; 0 means any number, and AWS has 1000";
+    kinesis_bytes_per_second, str::parse,    plain, "how many bytes of records a shard takes in a second; 0 means any number, and AWS has 1048576";
     endpoints_access_key_id, str::parse,     plain, "access key for `sqs_endpoint`, `sns_endpoint` and `events_endpoint`";
     endpoints_secret_access_key, Secret::parse, plain, "secret key for those three; give it in the file or as a variable";
+    sources_dynamodb_endpoint, str::parse,   plain, "endpoint of DynamoDB Streams that event source mappings read, such as http://127.0.0.1:8000; empty for none";
+    sources_dynamodb_access_key_id, str::parse, plain, "access key for that endpoint; empty if requests are not signed";
+    sources_dynamodb_secret_access_key, Secret::parse, plain, "secret key for it; give it in the file or as a variable";
     tls_ca_file,           str::parse,       plain, "file of certificates (PEM) of authorities that are trusted beside those of the machine when others are asked over TLS; empty for none";
     queue,                 Secret::parse,    plain, "PostgreSQL database that keeps what waits, postgres://user:password@host:port/database; empty for the data directory";
 }

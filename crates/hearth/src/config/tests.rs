@@ -45,6 +45,7 @@ fn without_anything_the_defaults_hold() {
         ("sqs_endpoint",     ""),
         ("sns_endpoint",     ""),
         ("events_endpoint",  ""),
+        ("sources_dynamodb_endpoint", ""),
     ];
     for (key, value) in rows {
         assert_eq!(shown(key, &loaded), (value.to_owned(), "default".to_owned()), "{key}");
@@ -98,6 +99,24 @@ fn what_comes_later_wins_and_every_origin_is_kept() {
 }
 
 #[test]
+fn sources_may_stand_in_tables_of_the_file() {
+    for text in [
+        "[sources.dynamodb]\nendpoint = \"http://a:8000\"\n",
+        "sources.dynamodb.endpoint = \"http://a:8000\"\n",
+        "sources_dynamodb_endpoint = \"http://a:8000\"\n",
+    ] {
+        let (_directory, path) = file(text);
+        let flags = Flags { config: Some(path), ..Flags::default() };
+        let loaded = Config::load_in(&surroundings(&[]), &flags).unwrap();
+        assert_eq!(shown("sources_dynamodb_endpoint", &loaded).0, "http://a:8000", "{text}");
+    }
+    let (_directory, path) = file("[sources.dynamodb]\nendpoin = \"http://a:8000\"\n");
+    let flags = Flags { config: Some(path), ..Flags::default() };
+    let refused = refusal(&surroundings(&[]), &flags);
+    assert!(refused.contains("`sources_dynamodb_endpoint`"), "{refused}");
+}
+
+#[test]
 fn the_file_is_the_one_of_the_flag_then_of_the_variable_then_of_the_system() {
     let mut around = surroundings(&[("HEARTH_CONFIG", "/b")]);
     around.system_file = Some(PathBuf::from("/c"));
@@ -111,7 +130,11 @@ fn the_file_is_the_one_of_the_flag_then_of_the_variable_then_of_the_system() {
 
 #[test]
 fn secrets_are_read_and_not_shown() {
-    for key in ["s3_secret_access_key", "endpoints_secret_access_key"] {
+    for key in [
+        "s3_secret_access_key",
+        "endpoints_secret_access_key",
+        "sources_dynamodb_secret_access_key",
+    ] {
         let variable = format!("HEARTH_{}", key.to_ascii_uppercase());
         let variables = surroundings(&[(variable.as_str(), "hidden")]);
         let loaded = Config::load_in(&variables, &Flags::default()).unwrap();

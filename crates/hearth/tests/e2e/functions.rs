@@ -42,6 +42,16 @@ pub(crate) fn behaves_as_version(version: &str) -> Code {
     Code { zip: zip(&files), ..behaves() }
 }
 
+/// Writes down the records of a stream, and fails for those that are poison.
+pub(crate) fn consumes() -> Code {
+    python(include_str!("../functions/consumes.py"))
+}
+
+/// Writes down the records of a Kinesis stream, and fails for those that are poison.
+pub(crate) fn reads() -> Code {
+    python(include_str!("../functions/reads.py"))
+}
+
 /// Answers requests, by their path.
 pub(crate) fn serves() -> Code {
     python(include_str!("../functions/serves.py"))

@@ -27,6 +27,8 @@ mod languages;
 mod clients;
 mod api;
 mod sqs;
+mod table_streams;
+mod sources_kinesis;
 mod rust_sdk;
 mod operations;
 mod topics;

@@ -75,6 +75,7 @@ scripts! {
     scheduler,            &[];
     schedule_targets,     QUICK;
     sqs,                  &[];
+    kinesis,              &[];
     http_apis_control,    &[];
     http_apis,            &[];
     websockets,           &[];

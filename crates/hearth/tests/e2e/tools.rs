@@ -15,6 +15,10 @@ use std::sync::OnceLock;
 
 use crate::harness::hearth;
 
+/// What puts the archives of a project of Maven into a directory.
+const COPY_DEPENDENCIES: &str =
+    "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+
 /// Where everything is kept. On the disk that cargo builds on.
 pub(crate) fn directory() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
@@ -261,6 +265,18 @@ pub(crate) fn java_echo() -> Result<PathBuf, String> {
         run(Command::new("javac").args(["-nowarn", "-d"]).arg(building).arg(&file)).map(drop)
     })?;
     Ok(place.join("Echo.class"))
+}
+
+/// Amazon's DynamoDB Local with all that it needs, from Maven Central.
+pub(crate) fn dynamodb_local() -> Result<PathBuf, String> {
+    let file = source("clients/dynamodb_local/pom.xml");
+    let key = fs::read(&file).unwrap_or_default();
+    made("dynamodb-local", &key, |building| {
+        fs::copy(&file, building.join("pom.xml")).map_err(|error| error.to_string())?;
+        let mut command = Command::new("mvn");
+        command.current_dir(building).args(["--quiet", "--batch-mode", COPY_DEPENDENCIES]);
+        run(command.args(["-DincludeScope=runtime", "-DoutputDirectory=lib"])).map(drop)
+    })
 }
 
 /// A tool of the toolchain that runs this test.

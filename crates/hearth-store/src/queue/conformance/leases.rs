@@ -113,6 +113,26 @@ pub(super) async fn an_extended_lease_ends_when_it_was_extended_to(queue: &dyn Q
     assert_eq!(again[0].receipt.lease, 2);
 }
 
+pub(super) async fn what_is_noted_stays_known_and_the_entry_stays_leased(
+    queue: &dyn Queue,
+    name: &str,
+) {
+    let line = Line::new(queue, name);
+    line.put_bodies(&["a"]).await;
+    let receipt = line.lease_one().await.receipt;
+    let note = |head: &str, until| Fate::Note { until, head: head.to_owned() };
+    assert_eq!(line.settle(receipt, note("first", LATER), NOW).await, Settled::Done);
+    assert_eq!(line.settle(receipt, note("second", MUCH_LATER), NOW).await, Settled::Done);
+    // A lease that is made longer has nothing to say about it.
+    let longer = Fate::Extend { until: MUCH_LATER };
+    assert_eq!(line.settle(receipt, longer, NOW).await, Settled::Done);
+    assert_eq!(line.lease_until(1, LATER.plus_millis(1), MUCH_LATER).await, []);
+    let end = MUCH_LATER.plus_millis(9);
+    let again = line.lease_until(1, MUCH_LATER, end).await.remove(0);
+    assert_eq!((again.receipt.lease, again.head.as_str()), (2, "second"));
+    assert_eq!(line.settle(receipt, note("stale", end), MUCH_LATER).await, Settled::Stale);
+}
+
 pub(super) async fn a_returned_entry_waits_until_it_is_due(queue: &dyn Queue, name: &str) {
     let line = Line::new(queue, name);
     line.put_bodies(&["a"]).await;

@@ -99,6 +99,10 @@ impl Model {
                 known.head = head.as_ref().unwrap_or(&known.head).clone();
             }
             Fate::Extend { until } => known.due = *until,
+            Fate::Note { until, head } => {
+                known.due = *until;
+                known.head.clone_from(head);
+            }
         }
         Settled::Done
     }
@@ -292,8 +296,9 @@ impl Run<'_> {
         let count = self.model.receipts.len();
         let from = if self.random.below(8) == 0 { 0 } else { count.saturating_sub(12) };
         let receipt = *self.model.receipts[from..].get(self.random.index((count - from).max(1)))?;
-        let fate = match self.random.below(5) {
+        let fate = match self.random.below(6) {
             0 | 1 => Fate::Remove,
+            4 => Fate::Note { until: self.later(), head: "{\"noted\":true}".to_owned() },
             2 | 3 => {
                 let head = (self.random.below(2) == 0).then(|| "{\"again\":true}".to_owned());
                 Fate::Return { due: self.later(), head }

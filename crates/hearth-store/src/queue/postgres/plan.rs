@@ -131,7 +131,9 @@ impl<'a> Planning<'a> {
             let is_news = *settled == Settled::Done
                 && match &one.fate {
                     Fate::Return { .. } => true,
-                    Fate::Extend { until } => before.is_some_and(|before| *until < before),
+                    Fate::Extend { until } | Fate::Note { until, .. } => {
+                        before.is_some_and(|before| *until < before)
+                    }
                     Fate::Remove => false,
                 };
             if let Some(row) = rows.get(&one.receipt.entry).filter(|_| is_news) {
@@ -182,14 +184,27 @@ fn settle(row: Option<&mut Row>, settle: &Settle) -> Settled {
         Fate::Remove => row.done = Done::Removed,
         Fate::Return { due, head } => {
             (row.due, row.leased) = (*due, false);
-            row.done = Done::Changed(head.clone());
+            row.done = changed(&row.done, head.as_ref());
         }
         Fate::Extend { until } => {
             row.due = *until;
-            row.done = Done::Changed(None);
+            row.done = changed(&row.done, None);
+        }
+        Fate::Note { until, head } => {
+            row.due = *until;
+            row.done = changed(&row.done, Some(head));
         }
     }
     Settled::Done
+}
+
+/// What a change makes of the head, which one before it in the same transaction may have changed.
+fn changed(before: &Done, head: Option<&String>) -> Done {
+    let earlier = match before {
+        Done::Changed(earlier) => earlier.clone(),
+        Done::Nothing | Done::Removed => None,
+    };
+    Done::Changed(head.cloned().or(earlier))
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ impl Writer {
                 leased: leased != 0,
                 due: timestamp(due),
                 head: None,
+                sooner: false,
             };
             entries.insert(id, entry);
         }
@@ -126,13 +127,13 @@ impl Writer {
     }
 
     /// Writes what entries were returned or extended. Whoever waits is told also of those that are
-    /// not due: they may be due earlier than it thinks.
+    /// not due: they may be due earlier than it thinks. Of a lease that is longer it need not know.
     async fn change(&mut self, entries: &Entries, effects: &mut Effects) -> Result<(), StoreError> {
         let mut list: Vec<(i64, i64, i64, Option<&str>)> = Vec::new();
         for (id, entry) in entries.changed() {
             let leased = i64::from(entry.leased);
             list.push((id, milliseconds(entry.due), leased, entry.head.as_deref()));
-            effects.signals.push(entry.lane);
+            effects.signals.extend(entry.sooner.then_some(entry.lane));
         }
         if list.is_empty() {
             return Ok(());

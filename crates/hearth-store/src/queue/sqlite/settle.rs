@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) due: Timestamp,
     /// What its head becomes, if that changes.
     pub(super) head: Option<String>,
+    /// Whether somebody else may be able to lease it sooner than before.
+    pub(super) sooner: bool,
 }
 
 /// The entries that a group of batches wants to settle.
@@ -97,11 +99,20 @@ impl Entries {
             Fate::Return { due, head } => {
                 entry.leased = false;
                 entry.due = *due;
+                entry.sooner = true;
                 if head.is_some() {
                     entry.head.clone_from(head);
                 }
             }
-            Fate::Extend { until } => entry.due = *until,
+            Fate::Extend { until } => {
+                entry.sooner |= *until < entry.due;
+                entry.due = *until;
+            }
+            Fate::Note { until, head } => {
+                entry.sooner |= *until < entry.due;
+                entry.due = *until;
+                entry.head = Some(head.clone());
+            }
         }
         self.changed.insert(id);
         Settled::Done
@@ -124,6 +135,7 @@ mod tests {
             leased: true,
             due: Timestamp(150),
             head: None,
+            sooner: false,
         };
         let run_out = Entry { due: NOW, ..entry.clone() };
         let waiting = Entry { leased: false, ..entry.clone() };
@@ -148,6 +160,8 @@ mod tests {
             (settle(1, 2, Fate::Remove), Settled::Done),
             (settle(1, 2, back()), Settled::Done),
             (settle(1, 2, Fate::Extend { until: Timestamp(900) }), Settled::Done),
+            (settle(1, 2, Fate::Note { until: NOW, head: "{}".to_owned() }), Settled::Done),
+            (settle(1, 1, Fate::Note { until: NOW, head: "{}".to_owned() }), Settled::Stale),
             (settle(1, 1, Fate::Remove), Settled::Stale),
             (settle(2, 2, Fate::Remove), Settled::Done),
             (settle(2, 2, back()), Settled::Done),

@@ -1,0 +1,400 @@
+//! Who reads a shard, and where the reading has come to: both are one entry of the durable queue.
+//!
+//! ```text
+//!  add ──▶ waiting ──take──▶ held ──keep──▶ held, and the checkpoint is another
+//!             ▲               │  ▲ │
+//!             │               │  └─┘ extend
+//!             ├── let go ─────┤
+//!             └── ran out     └──end──▶ ended, for as long as the stream lists the shard
+//! ```
+//!
+//! The lane is the mapping's, and its head is the [`Checkpoint`]. Whoever has leased the entry reads
+//! the shard; a checkpoint is kept by the receipt of that lease, so that nobody writes one who has
+//! lost the shard to another. Where several servers share the queue, the lease is short, and is
+//! extended; where this one is alone, it lasts until the server is gone, and nothing has to be done
+//! for a shard in which nothing happens.
+//!
+//! # Promises
+//!
+//! 1. One reader has a shard at a time, as far as checkpoints are concerned: what another one wants
+//!    to keep is refused.
+//! 2. What is to follow from a checkpoint (notes about records that were given up) is in the queue
+//!    if and only if the checkpoint is.
+//! 3. A shard whose reader is gone is free after [`limits::SHARD_LEASE_MILLIS`] at the most.
+//!
+//! # Deliberately absent
+//!
+//! Which shards there are, and which may be read: that is [`crate::shard::lineage`]'s. Sharing them
+//! out evenly: whoever comes first has them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hearth_control::mapping::Mapping;
+use hearth_store::error::StoreError;
+use hearth_store::queue::{
+    Ask, Batch, Fate, Lane, NewEntry, Page, Queue, Receipt, Sameness, Settle, Settled, Sharing,
+    Unless,
+};
+use hearth_types::limits;
+use hearth_types::steady::Steady;
+use hearth_types::time::Timestamp;
+
+use crate::checkpoint::{Checkpoint, Phase};
+
+/// The kind of the lanes in which shards wait.
+pub const LANE_KIND: &str = "shard";
+/// The end of a lease that only ends with the server: the year 9999.
+const NEVER: Timestamp = Timestamp(253_370_764_800_000);
+/// When a shard that has ended is looked at again, whether it is still listed.
+const ENDED_LOOK_MILLIS: u64 = 24 * 3_600 * 1_000;
+/// Entries that are read at a time.
+const ENTRIES_OF_PAGE: usize = 1_000;
+
+/// Keeps checkpoints and leases.
+#[derive(Debug)]
+pub struct Leases {
+    queue: Arc<dyn Queue>,
+    time: Arc<Steady>,
+}
+
+/// A shard that is ours.
+#[derive(Debug, Clone)]
+pub struct Held {
+    receipt: Receipt,
+    /// Where somebody has read to.
+    pub checkpoint: Checkpoint,
+}
+
+impl Held {
+    /// Whether nobody has had it before.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.receipt.lease == 1
+    }
+}
+
+/// Whether a shard is still ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// It is, and what was to be kept is.
+    Ours,
+    /// Somebody else has it, or it was forgotten. Nothing was kept.
+    Lost,
+}
+
+impl Leases {
+    /// Those in a queue. What a server that is gone has left is free.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn open(queue: Arc<dyn Queue>, time: Arc<Steady>) -> Result<Self, StoreError> {
+        let freed = queue.give_back(LANE_KIND, time.now()).await?;
+        if freed > 0 {
+            tracing::debug!(shards = freed, "shards go on that were being read");
+        }
+        Ok(Self::over(queue, time))
+    }
+
+    /// Those in a queue that was looked after.
+    pub(crate) fn over(queue: Arc<dyn Queue>, time: Arc<Steady>) -> Self {
+        Self { queue, time }
+    }
+
+    /// The lane of a mapping.
+    ///
+    /// Servers that share a queue have mappings of their own, with ids of their own: those that read
+    /// the same for the same function are one reader.
+    #[must_use]
+    pub fn lane(&self, mapping: &Mapping) -> Lane {
+        let name = match self.queue.sharing() {
+            Sharing::Alone => mapping.id.to_string(),
+            Sharing::Shared => {
+                format!("{} {}", mapping.function_arn(), mapping.source.arn().unwrap_or_default())
+            }
+        };
+        Lane { kind: LANE_KIND, name }
+    }
+
+    /// Whether others may read shards as well.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.queue.sharing() == Sharing::Shared
+    }
+
+    /// Ends when a shard of a lane may have become free. Made before the last look.
+    #[must_use]
+    pub fn waiting(&self, lane: &Lane) -> hearth_store::queue::signals::Waiting {
+        self.queue.signals().wait_for(lane)
+    }
+
+    /// All checkpoints of a lane, whoever has them.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn checkpoints(&self, lane: &Lane) -> Result<Vec<Checkpoint>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = Page { lane, after, items: ENTRIES_OF_PAGE };
+            let seen = self.queue.page(page, self.time.now()).await?;
+            let Some(last) = seen.last() else { return Ok(all) };
+            after = Some(last.id);
+            all.extend(seen.iter().filter_map(|entry| read(&entry.head)));
+        }
+    }
+
+    /// Adds shards that nobody has read yet. Those that are there already stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed; then none is added.
+    pub async fn add(&self, lane: &Lane, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
+        let now = self.time.now();
+        let puts = checkpoints.iter().map(|checkpoint| NewEntry {
+            lane: lane.clone(),
+            group: None,
+            put_at: now,
+            due: match checkpoint.phase {
+                Phase::Reading => now,
+                Phase::Ended => now.plus_millis(ENDED_LOOK_MILLIS),
+            },
+            sameness: Some(Sameness { id: checkpoint.shard.clone(), until: NEVER }),
+            head: written(checkpoint),
+            body: Bytes::new(),
+        });
+        let batch = Batch { puts: puts.collect(), ..Batch::default() };
+        self.queue.apply(batch, now).await.map(drop)
+    }
+
+    /// Takes up to so many shards of a lane that nobody has.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn take(&self, lane: &Lane, shards: usize) -> Result<Vec<Held>, StoreError> {
+        let now = self.time.now();
+        let ask = Ask { lane, entries: shards, bytes: usize::MAX, until: self.until(now) };
+        let leased = self.queue.lease(ask, now).await?;
+        let mut all = Vec::with_capacity(leased.len());
+        for entry in leased {
+            match read(&entry.head) {
+                Some(checkpoint) => all.push(Held { receipt: entry.receipt, checkpoint }),
+                // Of a newer version of this program, which may be back. It stays leased.
+                None => tracing::error!(lane = lane.name, "a checkpoint cannot be understood"),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Keeps where the reading has come to, and what follows from it. The shard stays ours unless it
+    /// has ended.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed. Then it may be done or not, and is to be tried again.
+    pub async fn keep(
+        &self,
+        held: &Held,
+        checkpoint: &Checkpoint,
+        puts: Vec<NewEntry>,
+    ) -> Result<Hold, StoreError> {
+        let now = self.time.now();
+        let head = written(checkpoint);
+        let fate = match checkpoint.phase {
+            Phase::Reading => Fate::Note { until: self.until(now), head },
+            Phase::Ended => {
+                Fate::Return { due: now.plus_millis(ENDED_LOOK_MILLIS), head: Some(head) }
+            }
+        };
+        self.settle(held, fate, puts).await
+    }
+
+    /// Keeps a shard for longer.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn extend(&self, held: &Held) -> Result<Hold, StoreError> {
+        let until = self.until(self.time.now());
+        self.settle(held, Fate::Extend { until }, Vec::new()).await
+    }
+
+    /// Lets go of a shard, so that another one can read on at once.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn let_go(
+        &self,
+        held: &Held,
+        checkpoint: &Checkpoint,
+        puts: Vec<NewEntry>,
+    ) -> Result<Hold, StoreError> {
+        let due = match checkpoint.phase {
+            Phase::Reading => self.time.now(),
+            Phase::Ended => self.time.now().plus_millis(ENDED_LOOK_MILLIS),
+        };
+        self.settle(held, Fate::Return { due, head: Some(written(checkpoint)) }, puts).await
+    }
+
+    /// Forgets a shard that is not listed any more.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn remove(&self, held: &Held) -> Result<Hold, StoreError> {
+        self.settle(held, Fate::Remove, Vec::new()).await
+    }
+
+    /// Forgets everything about a mapping that is gone, unless somebody else reads the same.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn forget(&self, lane: &Lane) -> Result<(), StoreError> {
+        let now = self.time.now();
+        if self.is_shared() && self.queue.counts(lane, now).await?.leased > 0 {
+            return Ok(());
+        }
+        self.queue.purge(lane, now.plus_millis(1)).await.map(drop)
+    }
+
+    /// The lanes that there are, from behind `after` on.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn lanes(&self, after: Option<&str>) -> Result<Vec<Lane>, StoreError> {
+        self.queue.lanes(LANE_KIND, after, ENTRIES_OF_PAGE).await
+    }
+
+    async fn settle(
+        &self,
+        held: &Held,
+        fate: Fate,
+        puts: Vec<NewEntry>,
+    ) -> Result<Hold, StoreError> {
+        let settles = vec![Settle { receipt: held.receipt, fate }];
+        let batch = Batch { puts, settles, unless_settled: Unless::Nothing };
+        let applied = self.queue.apply(batch, self.time.now()).await?;
+        let is_done = applied.settles.iter().all(|settled| *settled == Settled::Done);
+        Ok(if is_done { Hold::Ours } else { Hold::Lost })
+    }
+
+    fn until(&self, now: Timestamp) -> Timestamp {
+        match self.queue.sharing() {
+            Sharing::Alone => NEVER,
+            Sharing::Shared => now.plus_millis(limits::SHARD_LEASE_MILLIS),
+        }
+    }
+}
+
+fn written(checkpoint: &Checkpoint) -> String {
+    serde_json::to_string(checkpoint).expect("a checkpoint can be written as JSON")
+}
+
+fn read(head: &str) -> Option<Checkpoint> {
+    serde_json::from_str(head).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_store::queue::memory::MemoryQueue;
+    use hearth_types::time::Clock;
+
+    use super::*;
+    use crate::checkpoint::{Layout, Start};
+    use crate::shard::source::SequenceNumber;
+
+    #[derive(Debug)]
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp(1_000_000)
+        }
+    }
+
+    async fn leases(sharing: Sharing) -> (Leases, Lane) {
+        let queue = Arc::new(MemoryQueue::default());
+        queue.set_sharing(sharing);
+        let leases = Leases::open(queue, Arc::new(Steady::new(Arc::new(Still)))).await.unwrap();
+        (leases, Lane { kind: LANE_KIND, name: "m".to_owned() })
+    }
+
+    fn at(number: &str) -> Checkpoint {
+        let mut checkpoint = Checkpoint::new("s-1", Start::TrimHorizon);
+        checkpoint.advance(Layout(vec![Some(SequenceNumber::new(number))]));
+        checkpoint
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_reader_has_a_shard_until_it_lets_go() {
+        let (leases, lane) = leases(Sharing::Alone).await;
+        let new = [Checkpoint::new("s-1", Start::TrimHorizon)];
+        leases.add(&lane, &new).await.unwrap();
+        leases.add(&lane, &new).await.unwrap();
+        let held = leases.take(&lane, 10).await.unwrap();
+        assert_eq!(held.len(), 1);
+        assert!(held[0].is_new());
+        assert_eq!(leases.keep(&held[0], &at("5"), Vec::new()).await.unwrap(), Hold::Ours);
+        tokio::time::advance(std::time::Duration::from_secs(90_000)).await;
+        assert_eq!(leases.take(&lane, 10).await.unwrap().len(), 0);
+        assert_eq!(leases.checkpoints(&lane).await.unwrap(), [at("5")]);
+        assert_eq!(leases.let_go(&held[0], &at("7"), Vec::new()).await.unwrap(), Hold::Ours);
+        let again = leases.take(&lane, 10).await.unwrap();
+        assert_eq!((again[0].is_new(), &again[0].checkpoint), (false, &at("7")));
+        assert_eq!(leases.keep(&held[0], &at("9"), Vec::new()).await.unwrap(), Hold::Lost);
+        leases.forget(&lane).await.unwrap();
+        assert_eq!(leases.checkpoints(&lane).await.unwrap(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_shards_of_a_server_that_is_gone_are_free_within_ten_seconds() {
+        let (leases, lane) = leases(Sharing::Shared).await;
+        leases.add(&lane, &[Checkpoint::new("s-1", Start::TrimHorizon)]).await.unwrap();
+        let dead = leases.take(&lane, 1).await.unwrap().remove(0);
+        leases.forget(&lane).await.unwrap();
+        let of_others = leases.checkpoints(&lane).await.unwrap();
+        assert_eq!(of_others.len(), 1, "what somebody reads is not forgotten");
+        tokio::time::advance(std::time::Duration::from_secs(5)).await;
+        assert_eq!(leases.extend(&dead).await.unwrap(), Hold::Ours);
+        let mut looks = 0;
+        let heir = loop {
+            tokio::time::advance(std::time::Duration::from_millis(limits::SHARD_LOOK_MILLIS)).await;
+            looks += 1;
+            if let Some(heir) = leases.take(&lane, 1).await.unwrap().pop() {
+                break heir;
+            }
+        };
+        assert!(looks * limits::SHARD_LOOK_MILLIS <= 10_000, "after {looks} looks");
+        assert_eq!(leases.keep(&dead, &at("5"), Vec::new()).await.unwrap(), Hold::Lost);
+        assert_eq!(leases.keep(&heir, &at("5"), Vec::new()).await.unwrap(), Hold::Ours);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_follows_from_a_checkpoint_is_there_if_and_only_if_it_is() {
+        let (leases, lane) = leases(Sharing::Alone).await;
+        leases.add(&lane, &[Checkpoint::new("s-1", Start::TrimHorizon)]).await.unwrap();
+        let lost = leases.take(&lane, 1).await.unwrap().remove(0);
+        leases.let_go(&lost, &at("1"), Vec::new()).await.unwrap();
+        let held = leases.take(&lane, 1).await.unwrap().remove(0);
+        let told = Lane { kind: "deliver", name: "d".to_owned() };
+        let entry = || NewEntry {
+            lane: told.clone(),
+            group: None,
+            put_at: Timestamp(0),
+            due: Timestamp(0),
+            sameness: None,
+            head: String::new(),
+            body: Bytes::new(),
+        };
+        for (held, hold, entries) in [(&lost, Hold::Lost, 0), (&held, Hold::Ours, 1)] {
+            assert_eq!(leases.keep(held, &at("9"), vec![entry()]).await.unwrap(), hold);
+            let counts = leases.queue.counts(&told, Timestamp(1)).await.unwrap();
+            assert_eq!(counts.waiting, entries);
+        }
+    }
+}

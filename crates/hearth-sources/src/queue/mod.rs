@@ -1,0 +1,186 @@
+//! Queues of SQS as event sources: standard and FIFO.
+//!
+//! ```text
+//!  poller   takes, filters, gathers ──batch──▶ worker   runs the function, settles
+//!    ▲  waits for an arrival, or for a place       │
+//!    └──────────── scale: how many batches ◀───────┘ throttled, failed
+//! ```
+//!
+//! One task for each mapping polls, and each batch has a task of its own. What a batch consists of is
+//! said by `crate::batch`, and its event by `event`.
+//!
+//! # Promises
+//!
+//! 1. A message is deleted only when the function has dealt with it, or when the filters keep it
+//!    back. Otherwise it is in the queue again when its visibility timeout ends, and the queue's own
+//!    policy decides how often.
+//! 2. Of a FIFO queue, one batch at a time has messages of a group, and they are in order.
+//! 3. A function that is throttled costs no message a receive: the batch is kept, and tried again.
+//! 4. A poller whose queue is empty waits to be woken.
+//!
+//! # Deliberately absent
+//!
+//! Retries of failures, and a place for what failed for good: those are the queue's (its visibility
+//! timeout, its redrive policy). Provisioned pollers are not held to a megabyte in a second: AWS
+//! says what they are good for, and more does no harm.
+
+pub mod source;
+mod event;
+mod scale;
+mod poller;
+mod worker;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hearth_control::mapping::source::{Source, SourceKind};
+use hearth_services::queues::QueueName;
+use hearth_types::tasks::Tasks;
+use hearth_types::time::{Clock, Moment, Timestamp};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use self::scale::Scale;
+use self::source::{OpenQueue, QueueSource, Trouble};
+use crate::filter::Filters;
+use crate::reader::{Ended, Reader, Work};
+
+/// AWS's word for answers that name single messages.
+const REPORT_ITEMS: &str = "ReportBatchItemFailures";
+
+/// Reads queues.
+#[derive(Debug)]
+pub struct QueueReader {
+    source: Arc<dyn QueueSource>,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+}
+
+impl QueueReader {
+    /// Reads these queues.
+    #[must_use]
+    pub fn new(source: Arc<dyn QueueSource>, clock: Arc<dyn Clock>, tasks: Tasks) -> Self {
+        Self { source, clock, tasks }
+    }
+
+    async fn open(&self, work: Work) -> Result<Common, Ended> {
+        let unreadable = |why: String| Ended::Unreadable(why);
+        let arn = work.mapping.source.arn().unwrap_or_default().to_owned();
+        let name = QueueName::of_arn(&arn)
+            .ok_or_else(|| unreadable(format!("`{arn}` is not the ARN of a queue")))?;
+        let filters = Filters::parse(&work.mapping.configuration.filters)
+            .map_err(|error| unreadable(error.to_string()))?;
+        let trouble = |trouble: Trouble| Ended::Unreadable(trouble.to_string());
+        let visibility_seconds = self.source.visibility_seconds(&name).await.map_err(trouble)?;
+        let queue = self.source.open(&name).await.map_err(trouble)?;
+        let configuration = &work.mapping.configuration;
+        let reports = configuration.response_types.as_deref().unwrap_or_default();
+        Ok(Common {
+            scale: Mutex::new(Scale::of(configuration)),
+            reports: if reports.iter().any(|one| one == REPORT_ITEMS) {
+                Reports::Single
+            } else {
+                Reports::None
+            },
+            arn,
+            name,
+            filters,
+            queue,
+            // With none at all there would be nothing to keep a message for.
+            visibility: Duration::from_secs(u64::from(visibility_seconds.max(1))),
+            freed: Notify::new(),
+            clock: Arc::clone(&self.clock),
+            began: Instant::now(),
+            tasks: self.tasks.clone(),
+            work,
+        })
+    }
+}
+
+#[async_trait]
+impl Reader for QueueReader {
+    fn serves(&self, kind: SourceKind) -> bool {
+        kind.is_queue()
+    }
+
+    async fn check(&self, source: &Source, function_timeout_seconds: u32) -> Result<(), String> {
+        let arn = source.arn().unwrap_or_default();
+        let name =
+            QueueName::of_arn(arn).ok_or_else(|| format!("`{arn}` is not the ARN of a queue"))?;
+        let visibility = self.source.visibility_seconds(&name).await;
+        let visibility_seconds = visibility.map_err(|trouble| trouble.to_string())?;
+        if visibility_seconds < function_timeout_seconds {
+            return Err(format!(
+                "Queue visibility timeout: {visibility_seconds} seconds is less than Function timeout: {function_timeout_seconds} seconds"
+            ));
+        }
+        Ok(())
+    }
+
+    async fn read(&self, work: Work) -> Ended {
+        match self.open(work).await {
+            Ok(common) => poller::run(&Arc::new(common)).await,
+            Err(ended) => ended,
+        }
+    }
+}
+
+/// What the poller and the batches of a mapping have in common.
+#[derive(Debug)]
+struct Common {
+    work: Work,
+    arn: String,
+    name: QueueName,
+    queue: Box<dyn OpenQueue>,
+    filters: Filters,
+    reports: Reports,
+    /// How long messages stay with whoever takes them.
+    visibility: Duration,
+    scale: Mutex<Scale>,
+    /// A batch has ended.
+    freed: Notify,
+    clock: Arc<dyn Clock>,
+    /// What moments are counted from.
+    began: Instant,
+    tasks: Tasks,
+}
+
+/// What the function's answers may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reports {
+    /// Nothing.
+    None,
+    /// Which messages have failed.
+    Single,
+}
+
+impl Common {
+    fn now(&self) -> Moment {
+        Moment(millis(self.began.elapsed()))
+    }
+
+    fn time_of_day(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn scale(&self) -> MutexGuard<'_, Scale> {
+        self.scale.lock().expect("no code panics while it holds the scale")
+    }
+
+    /// How long messages are still kept from others that were taken, or kept for longer, then.
+    fn left_of(&self, kept_since: Moment) -> Duration {
+        let passed = Duration::from_millis(self.now().millis_since(kept_since));
+        self.visibility.saturating_sub(passed)
+    }
+
+    fn visibility_seconds(&self) -> u32 {
+        u32::try_from(self.visibility.as_secs()).unwrap_or(u32::MAX)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,245 @@
+//! The task of a mapping: takes messages, filters and gathers them, and begins batches.
+//!
+//! ```text
+//!   ┌─▶ is a batch ready? ──yes──▶ is there a place? ──yes──▶ begin it
+//!   │        │ no                        │ no
+//!   │        ▼                           └──▶ wait for one
+//!   │   take what is there ──some──▶ filter, gather
+//!   │        │ none
+//!   │        ▼
+//!   └── wait for an arrival, or for the end of the window
+//! ```
+//!
+//! # Promises
+//!
+//! 1. Nothing is taken for which there is no place.
+//! 2. What was gathered and not begun when it is to stop is given back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearth_control::mapping::source::SourceKind;
+use hearth_services::queues::Received;
+use hearth_types::time::Moment;
+use tokio::time::Instant;
+
+use super::event::{Message, Place};
+use super::source::Trouble;
+use super::{Common, worker};
+use crate::batch::{BatchLimits, Gathering};
+use crate::progress::Count;
+use crate::reader::Ended;
+
+/// Messages that are taken at a time at the most.
+const TAKEN_MAX: usize = 500;
+/// How long nothing is tried after the queue could not be reached, at first.
+const TROUBLE_PAUSE_MIN: Duration = Duration::from_millis(200);
+/// And in the end.
+const TROUBLE_PAUSE_MAX: Duration = Duration::from_secs(20);
+
+/// Reads until it is told to stop, or the queue cannot be read.
+pub(super) async fn run(common: &Arc<Common>) -> Ended {
+    let limits = BatchLimits::of(&common.work.mapping.configuration);
+    let mut poller = Poller {
+        common,
+        limits,
+        gathering: Gathering::new(limits),
+        pending: VecDeque::new(),
+        held_since: None,
+        pause: TROUBLE_PAUSE_MIN,
+    };
+    let ended = poller.run().await;
+    poller.give_back().await;
+    ended
+}
+
+struct Poller<'a> {
+    common: &'a Arc<Common>,
+    limits: BatchLimits,
+    gathering: Gathering<Message>,
+    /// What did not fit into the batch that is being gathered.
+    pending: VecDeque<Message>,
+    /// Since when what was gathered is kept from others.
+    held_since: Option<Moment>,
+    pause: Duration,
+}
+
+impl Poller<'_> {
+    async fn run(&mut self) -> Ended {
+        let stop = self.common.work.stop.clone();
+        while !stop.is_stopped() {
+            match self.step().await {
+                Ok(()) => self.pause = TROUBLE_PAUSE_MIN,
+                Err(Trouble::Failed(why)) => self.wait_after(&why).await,
+                Err(trouble @ (Trouble::Missing | Trouble::Refused { .. })) => {
+                    return Ended::Unreadable(trouble.to_string());
+                }
+            }
+        }
+        Ended::Stopped
+    }
+
+    async fn step(&mut self) -> Result<(), Trouble> {
+        let now = self.common.now();
+        self.gather(now);
+        let free = self.common.scale().free(self.common.work.progress.running(), now);
+        if !self.pending.is_empty() || self.gathering.is_ready(now) {
+            if free > 0 {
+                self.held_since = self.pending.front().map(|message| message.taken);
+                worker::begin(self.common, self.gathering.take());
+                return Ok(());
+            }
+            return self.wait_for_place().await;
+        }
+        if free == 0 {
+            return self.wait_for_place().await;
+        }
+        let asked = self.asked(free);
+        // What is gathered does not wait for more than its window.
+        let longest = match self.gathering.due() {
+            Some(due) => Duration::from_millis(due.millis_since(now)).min(self.until_hold()),
+            None => Duration::MAX,
+        };
+        let received = self.common.queue.take(asked, longest).await?;
+        let found = self.common.now();
+        if received.len() >= asked {
+            self.common.scale().found_enough(found);
+        } else {
+            self.common.scale().found_less(found);
+        }
+        if received.is_empty() {
+            return self.wait_for_arrival().await;
+        }
+        self.accept(&received, found).await
+    }
+
+    /// How many messages are taken at a time. Without a window, batches begin at once, so there may
+    /// be several; but not of a FIFO queue, whose groups must not be in two batches.
+    fn asked(&self, free: usize) -> usize {
+        let room = self.gathering.room();
+        let batches = if self.limits.window.is_zero() && !self.is_fifo() { free } else { 1 };
+        let more = self.limits.records.saturating_mul(batches.saturating_sub(1));
+        room.saturating_add(more).clamp(1, TAKEN_MAX)
+    }
+
+    fn is_fifo(&self) -> bool {
+        self.common.work.mapping.source.kind() == SourceKind::FifoQueue
+    }
+
+    /// Puts what was received behind what waits, but for what the filters keep back: AWS deletes
+    /// that.
+    async fn accept(&mut self, received: &[Received], now: Moment) -> Result<(), Trouble> {
+        let common = self.common;
+        common.work.progress.add(Count::Polled, received.len());
+        let region = common.name.scope.region.as_str();
+        let place = Place { arn: &common.arn, region };
+        let mut unwanted = Vec::new();
+        for one in received {
+            let message = Message::of(one, place, now);
+            if message.passes(&common.filters, &one.body) {
+                self.pending.push_back(message);
+            } else {
+                unwanted.push(message.handle);
+            }
+        }
+        if !self.pending.is_empty() {
+            self.held_since.get_or_insert(now);
+        }
+        if unwanted.is_empty() {
+            return Ok(());
+        }
+        common.work.progress.add(Count::FilteredOut, unwanted.len());
+        let deleted = common.queue.delete(&unwanted).await?;
+        common.work.progress.add(Count::Deleted, deleted);
+        Ok(())
+    }
+
+    /// Fills the batch with what waits, as far as it goes.
+    fn gather(&mut self, now: Moment) {
+        while let Some(message) = self.pending.pop_front() {
+            let bytes = message.bytes();
+            if let Err(message) = self.gathering.add(message, bytes, now) {
+                self.pending.push_front(message);
+                return;
+            }
+        }
+    }
+
+    async fn wait_for_place(&mut self) -> Result<(), Trouble> {
+        self.hold().await?;
+        let common = self.common;
+        let growth = common.scale().next_growth_millis(common.now());
+        let longest = Duration::from_millis(growth).min(self.until_hold());
+        tokio::select! {
+            () = common.freed.notified() => {}
+            () = tokio::time::sleep(longest) => {}
+            () = common.work.stop.stopped() => {}
+        }
+        Ok(())
+    }
+
+    async fn wait_for_arrival(&mut self) -> Result<(), Trouble> {
+        self.hold().await?;
+        let common = self.common;
+        let Some(due) = self.gathering.due() else {
+            return tokio::select! {
+                arrived = common.queue.arrival() => arrived,
+                () = common.work.stop.stopped() => Ok(()),
+            };
+        };
+        let left = Duration::from_millis(due.millis_since(common.now()));
+        let until = Instant::now() + left.min(self.until_hold());
+        tokio::select! {
+            arrived = common.queue.arrival() => arrived,
+            () = tokio::time::sleep_until(until) => Ok(()),
+            () = common.work.stop.stopped() => Ok(()),
+        }
+    }
+
+    /// How long until what was gathered has to be kept from others for longer.
+    fn until_hold(&self) -> Duration {
+        let Some(since) = self.held_since else { return Duration::MAX };
+        let passed = Duration::from_millis(self.common.now().millis_since(since));
+        (self.common.visibility / 2).saturating_sub(passed)
+    }
+
+    /// Keeps what was gathered from others for longer, if that is needed: a window may be longer
+    /// than the visibility timeout of the queue.
+    async fn hold(&mut self) -> Result<(), Trouble> {
+        if !self.until_hold().is_zero() {
+            return Ok(());
+        }
+        self.held_since = Some(self.common.now());
+        let handles = self.handles();
+        self.common.queue.keep(&handles, self.common.visibility_seconds()).await
+    }
+
+    fn handles(&self) -> Vec<String> {
+        let waiting = self.gathering.records().iter().chain(&self.pending);
+        waiting.map(|message| message.handle.clone()).collect()
+    }
+
+    async fn wait_after(&mut self, why: &str) {
+        let common = self.common;
+        tracing::warn!(mapping = %common.work.mapping.id, why, "a queue could not be read");
+        let result = "the queue could not be read";
+        common.work.progress.went_wrong(result, why, common.time_of_day());
+        tokio::select! {
+            () = tokio::time::sleep(self.pause) => {}
+            () = common.work.stop.stopped() => {}
+        }
+        self.pause = (self.pause * 2).min(TROUBLE_PAUSE_MAX);
+    }
+
+    async fn give_back(&mut self) {
+        let handles = self.handles();
+        if handles.is_empty() {
+            return;
+        }
+        if let Err(trouble) = self.common.queue.keep(&handles, 0).await {
+            // They are there again when their visibility timeout ends.
+            tracing::info!(%trouble, "messages could not be given back");
+        }
+    }
+}

@@ -1,0 +1,514 @@
+//! Reads one shard: performs what [`super::core`] decides.
+//!
+//! ```text
+//!            ┌─ fetching   arrival, then a page of records
+//!  the task ─┼─ saving     a checkpoint, or only a longer lease
+//!            └─ running    a batch for each lane, in tasks of their own
+//! ```
+//!
+//! # Promises
+//!
+//! 1. It ends when the shard has ended, is lost to another reader, or is to be left; then batches that
+//!    run are waited for first, so that whoever comes next does not come before them.
+//! 2. A stream or a store that fails is asked again, with pauses that grow up to a bound.
+//!
+//! # Deliberately absent
+//!
+//! Which shard: [`super::streams`] knows.
+
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearth_control::mapping::Mapping;
+use hearth_store::error::StoreError;
+use hearth_store::queue::NewEntry;
+use hearth_types::ids::RequestId;
+use hearth_types::limits;
+use hearth_types::steady::Steady;
+use hearth_types::tasks::Tasks;
+use hearth_types::time::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::checkpoint::Start;
+use crate::filter::Filters;
+use crate::function::{self, Call, NotRun, Ran, RunFunction};
+use crate::lease::{Held, Hold, Leases};
+use crate::progress::{Count, FUNCTION_FAILED, FUNCTION_THROTTLED, Processed, Progress};
+use crate::reader::Stop;
+use crate::shard::core::{Core, Outcome, Save, Sieve, Start as Batch};
+use crate::shard::event::{self, Place};
+use crate::shard::lane::{Dropped, LastRun, Rules};
+use crate::shard::source::{
+    Cursor, Family, Page, Portion, Position, ShardRecord, ShardSource, SourceError,
+};
+
+/// What AWS calls every failure of a function.
+const UNHANDLED: &str = "Unhandled";
+/// How far the times of a stream of a table may be behind ours: DynamoDB Local says the minute, and AWS
+/// the second, and their clocks are not ours.
+const CLOCKS_DIFFER_MILLIS_MAX: u64 = 65_000;
+/// How often it is tried to let go of a shard.
+const LET_GO_ATTEMPTS_MAX: u32 = 5;
+
+/// What all readers of one mapping share.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) mapping: Arc<Mapping>,
+    pub(super) rules: Rules,
+    pub(super) filters: Filters,
+    pub(super) source: Arc<dyn ShardSource>,
+    pub(super) functions: Arc<dyn RunFunction>,
+    pub(super) leases: Arc<Leases>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) time: Arc<Steady>,
+    pub(super) tasks: Tasks,
+    pub(super) stop: Stop,
+}
+
+impl Sieve for Common {
+    fn admits(&self, record: &ShardRecord) -> bool {
+        self.filters.is_empty() || self.filters.admit(&self.source.filtered(record))
+    }
+}
+
+impl Common {
+    fn place<'a>(&'a self, shard: &'a str) -> Place<'a> {
+        Place { family: self.source.family(), stream_arn: self.source.stream_arn(), shard }
+    }
+
+    fn problem(&self, why: String) {
+        self.progress.processed(Processed::Problem(why), self.time.of_day());
+    }
+}
+
+/// Something that is being waited for.
+type Doing<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+async fn done<T>(doing: &mut Doing<T>) -> T {
+    match doing {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}
+
+/// Where to read next.
+#[derive(Debug, Clone)]
+enum At {
+    /// A cursor has to be made.
+    Position(Position),
+    /// Something may be there already.
+    Cursor(Cursor),
+    /// There was nothing.
+    Tip(Cursor),
+}
+
+/// What came of a read.
+#[derive(Debug)]
+enum Fetched {
+    Page(Page),
+    /// The shard is not there any more.
+    Gone,
+    Failed(SourceError),
+}
+
+/// What came of an attempt to keep something.
+#[derive(Debug)]
+enum Kept {
+    /// A checkpoint, and so many records that were given up, of which a destination hears or not.
+    Saved { hold: Hold, dropped: usize, told: usize },
+    /// A longer lease.
+    Extended(Hold),
+}
+
+/// One shard, being read.
+#[derive(Debug)]
+pub(super) struct ShardReader {
+    common: Arc<Common>,
+    held: Held,
+    core: Core,
+    at: At,
+    /// Where to begin if nothing was read yet and the first cursor is of no use any more.
+    start: Position,
+    running: usize,
+    setbacks: u32,
+    extended_at: Timestamp,
+}
+
+impl ShardReader {
+    pub(super) fn new(common: Arc<Common>, held: Held) -> Self {
+        let family = common.source.family();
+        let start = position(held.checkpoint.start, family);
+        let mut since = since(held.checkpoint.start, family);
+        let first = match (held.checkpoint.position(), held.checkpoint.start) {
+            (Some(behind), _) => behind,
+            // A table's stream cannot be asked for a time. Nobody has read it before, so the present is
+            // what was meant.
+            (None, Start::Latest(_)) if held.is_new() && family == Family::DynamoDb => {
+                since = None;
+                Position::Latest
+            }
+            (None, _) => start.clone(),
+        };
+        let rules = Rules { since, ..common.rules.clone() };
+        let core = Core::new(Arc::new(rules), held.checkpoint.clone());
+        let extended_at = common.time.now();
+        let at = At::Position(first);
+        Self { common, held, core, at, start, running: 0, setbacks: 0, extended_at }
+    }
+
+    /// Reads until the shard has ended, is lost, or is to be left.
+    pub(super) async fn read(mut self) {
+        let lanes_max = self.common.rules.lanes.max(1);
+        let (sender, mut outcomes) = mpsc::channel::<(usize, usize, Outcome)>(lanes_max);
+        let mut fetching: Doing<Fetched> = None;
+        let mut saving: Doing<Result<Kept, StoreError>> = None;
+        let stop = self.common.stop.clone();
+        let mut is_stopping = stop.is_stopped();
+        self.show();
+        loop {
+            let now = self.common.time.now();
+            if !is_stopping {
+                while let Some(batch) = self.core.next(now) {
+                    self.run(batch, sender.clone());
+                }
+            }
+            if saving.is_none() {
+                if self.core.is_ended() {
+                    break;
+                }
+                saving = self.keep(now);
+            }
+            if is_stopping && self.running == 0 && saving.is_none() {
+                self.let_go().await;
+                break;
+            }
+            if is_stopping {
+                fetching = None;
+            } else if fetching.is_none() {
+                fetching = self.fetch();
+            }
+            let wake = self.wake(now);
+            tokio::select! {
+                () = stop.stopped(), if !is_stopping => is_stopping = true,
+                Some((lane, records, outcome)) = outcomes.recv() => {
+                    self.ran((lane, records), &outcome);
+                }
+                kept = done(&mut saving) => {
+                    saving = None;
+                    if self.kept(kept) == Hold::Lost {
+                        break;
+                    }
+                }
+                fetched = done(&mut fetching) => {
+                    fetching = None;
+                    self.fetched(fetched);
+                }
+                () = tokio::time::sleep(wake) => {}
+            }
+        }
+        self.common.progress.reached(&self.held.checkpoint.shard, None);
+    }
+
+    fn shard(&self) -> &str {
+        &self.held.checkpoint.shard
+    }
+
+    fn show(&self) {
+        let shown = self.core.checkpoint().shown();
+        self.common.progress.reached(self.shard(), Some(shown));
+    }
+
+    /// How long there is nothing to do unless somebody tells.
+    fn wake(&self, now: Timestamp) -> Duration {
+        let core = self.core.wake_at();
+        let lease = self.common.leases.is_shared().then(|| self.extension_due());
+        let wake = [core, lease].into_iter().flatten().min();
+        // Without anything, at some time.
+        let millis = wake.map_or(limits::SHARD_RETRY_MILLIS_MAX, |at| at.millis_since(now).max(1));
+        Duration::from_millis(millis)
+    }
+
+    fn extension_due(&self) -> Timestamp {
+        self.extended_at.plus_millis(limits::SHARD_LOOK_MILLIS)
+    }
+}
+
+impl ShardReader {
+    /// Runs a batch in a task of its own.
+    fn run(&mut self, batch: Batch, sender: mpsc::Sender<(usize, usize, Outcome)>) {
+        self.running += 1;
+        let common = Arc::clone(&self.common);
+        let payload =
+            event::event(&batch.events, batch.window.as_ref(), common.place(self.shard()));
+        let (lane, records) = (batch.lane, batch.events.len());
+        drop(batch);
+        common.progress.add(Count::Invoked, records);
+        let work = async move {
+            let running = common.progress.run();
+            let id = RequestId::random();
+            let call = Call { id, payload, trace: None };
+            let ran = common.functions.run(&common.mapping, call).await;
+            let outcome = outcome(&common, id, ran);
+            drop(running);
+            // Nobody waits for it if the shard was lost meanwhile.
+            let _ = sender.send((lane, records, outcome)).await;
+        };
+        self.common.tasks.spawn("run a batch of a shard", work);
+    }
+
+    fn ran(&mut self, (lane, records): (usize, usize), outcome: &Outcome) {
+        self.running -= 1;
+        let progress = &self.common.progress;
+        let came = self.core.ran(lane, outcome, self.common.time.now());
+        progress.add(Count::FailedInvoke, came.failed);
+        let at = self.common.time.of_day();
+        match (outcome, came.problem) {
+            (_, Some(problem)) => {
+                tracing::debug!(mapping = %self.common.mapping.id, shard = self.shard(), problem);
+                progress.processed(Processed::Problem(FUNCTION_FAILED.to_owned()), at);
+            }
+            (Outcome::Answered { .. }, None) => progress.processed(Processed::Fine, at),
+            (Outcome::Failed { .. }, None) => {
+                progress.processed(Processed::Problem(FUNCTION_FAILED.to_owned()), at);
+            }
+            (Outcome::NotRun(NotRun::Throttled), None) => {
+                progress.processed(Processed::Problem(FUNCTION_THROTTLED.to_owned()), at);
+            }
+            // The server is going away; that is nobody's problem.
+            (Outcome::NotRun(_), None) => {}
+        }
+        tracing::trace!(shard = self.shard(), lane, records, succeeded = came.succeeded, "a batch");
+    }
+}
+
+impl ShardReader {
+    /// Begins to keep what is to be kept now.
+    fn keep(&mut self, now: Timestamp) -> Doing<Result<Kept, StoreError>> {
+        let common = Arc::clone(&self.common);
+        let held = self.held.clone();
+        if let Some(save) = self.core.save(now) {
+            self.extended_at = now;
+            return Some(Box::pin(async move { keep(&common, &held, save).await }));
+        }
+        if common.leases.is_shared() && now >= self.extension_due() {
+            self.extended_at = now;
+            return Some(Box::pin(
+                async move { common.leases.extend(&held).await.map(Kept::Extended) },
+            ));
+        }
+        None
+    }
+
+    fn kept(&mut self, kept: Result<Kept, StoreError>) -> Hold {
+        let hold = match kept {
+            Ok(Kept::Saved { hold: Hold::Ours, dropped, told }) => {
+                self.core.saved();
+                self.common.progress.add(Count::Dropped, dropped);
+                self.common.progress.add(Count::Delivered, told);
+                self.show();
+                Hold::Ours
+            }
+            Ok(Kept::Saved { hold, .. } | Kept::Extended(hold)) => hold,
+            Err(error) => {
+                // What was to be saved is tried again where it is; this is a lease.
+                self.common.problem(format!("a shard could not be kept: {error}"));
+                Hold::Ours
+            }
+        };
+        if hold == Hold::Lost {
+            tracing::info!(mapping = %self.common.mapping.id, shard = self.shard(), "somebody else reads it");
+        }
+        hold
+    }
+
+    /// Lets another reader go on at once.
+    async fn let_go(&mut self) {
+        let Save { checkpoint, dropped } = self.core.leave();
+        let shard = self.shard().to_owned();
+        for _attempt in 0..LET_GO_ATTEMPTS_MAX {
+            let (puts, _told) = told(&self.common, &shard, &dropped);
+            match self.common.leases.let_go(&self.held, &checkpoint, puts).await {
+                Ok(_ours_or_lost) => return,
+                Err(error) => tracing::warn!(shard, %error, "a shard could not be let go of"),
+            }
+            tokio::time::sleep(Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN)).await;
+        }
+    }
+}
+
+impl ShardReader {
+    /// Begins to read, if there is room.
+    fn fetch(&mut self) -> Doing<Fetched> {
+        let portion = self.core.room()?;
+        let pause = (self.setbacks > 0).then(|| {
+            let doubled = limits::SOURCE_RETRY_MILLIS_MIN << (self.setbacks - 1).min(16);
+            Duration::from_millis(doubled.min(limits::SOURCE_RETRY_MILLIS_MAX))
+        });
+        let source = Arc::clone(&self.common.source);
+        let (shard, at) = (self.shard().to_owned(), self.at.clone());
+        Some(Box::pin(async move {
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
+            }
+            fetch(source.as_ref(), &shard, (at, portion)).await
+        }))
+    }
+
+    fn fetched(&mut self, fetched: Fetched) {
+        match fetched {
+            Fetched::Page(page) => self.take(page),
+            Fetched::Gone => {
+                // Nothing of it can be read any more, so it is dealt with as far as it can be.
+                self.core.end();
+            }
+            Fetched::Failed(error) => self.fail(error),
+        }
+    }
+
+    fn take(&mut self, page: Page) {
+        self.setbacks = 0;
+        let common = Arc::clone(&self.common);
+        let (count, newest) = (page.records.len(), page.records.last().map(|one| one.arrived));
+        let now = common.time.now();
+        let sorted = self.core.read(page.records, common.as_ref(), (page.behind_millis, now));
+        common.progress.add(Count::Polled, sorted.taken + sorted.filtered_out);
+        common.progress.add(Count::FilteredOut, sorted.filtered_out);
+        if let Some(newest) = newest {
+            common.progress.read_at_age(common.time.of_day().millis_since(newest));
+        }
+        match page.next {
+            // More may be there, unless nothing was.
+            Some(cursor) if count > 0 => self.at = At::Cursor(cursor),
+            Some(cursor) => self.at = At::Tip(cursor),
+            None => self.core.end(),
+        }
+    }
+
+    fn fail(&mut self, error: SourceError) {
+        self.core.lose_sight();
+        let again = || self.core.read_to().map_or_else(|| self.start.clone(), Position::After);
+        match &error {
+            SourceError::Expired => {
+                self.at = At::Position(again());
+                // At once, unless it is the second time.
+                self.setbacks = u32::from(self.setbacks > 0);
+            }
+            SourceError::Trimmed(_) => {
+                tracing::warn!(
+                    mapping = %self.common.mapping.id, shard = self.shard(), %error,
+                    "records were lost that the stream does not keep any more"
+                );
+                self.at = At::Position(Position::TrimHorizon);
+                self.setbacks = 1;
+            }
+            SourceError::Gone(_)
+            | SourceError::Throttled(_)
+            | SourceError::Refused { .. }
+            | SourceError::Failed(_) => {
+                // What a cursor was good for before a failure, it need not be after it.
+                self.at = At::Position(again());
+                self.setbacks = self.setbacks.saturating_add(1);
+            }
+        }
+        if error != SourceError::Expired {
+            self.common.problem(error.to_string());
+        }
+    }
+}
+
+/// Keeps a checkpoint and tells of what is given up. Tries again until the store says something.
+async fn keep(common: &Common, held: &Held, save: Save) -> Result<Kept, StoreError> {
+    let shard = &held.checkpoint.shard;
+    let mut pause = Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN);
+    let dropped: usize = save.dropped.iter().map(|one| one.records.len()).sum();
+    loop {
+        let (puts, told) = told(common, shard, &save.dropped);
+        match common.leases.keep(held, &save.checkpoint, puts).await {
+            Ok(hold) => return Ok(Kept::Saved { hold, dropped, told }),
+            Err(error) => {
+                common.problem(format!("a checkpoint could not be kept: {error}"));
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MAX));
+            }
+        }
+    }
+}
+
+/// The entries that tell of records that were given up, and of how many records.
+fn told(common: &Common, shard: &str, dropped: &[Dropped]) -> (Vec<NewEntry>, usize) {
+    let (place, now) = (common.place(shard), common.time.of_day());
+    let mut records = 0;
+    let mut puts = Vec::new();
+    for one in dropped {
+        if let Some(entry) = event::told(&common.mapping, place, (one, now)) {
+            records += one.records.len();
+            puts.push(entry);
+        }
+    }
+    (puts, records)
+}
+
+fn outcome(common: &Common, id: RequestId, ran: Ran) -> Outcome {
+    let run = |version: String, function_error: Option<&str>| LastRun {
+        request_id: id.to_string(),
+        version: Some(version),
+        function_error: function_error.map(str::to_owned),
+    };
+    match ran {
+        Ran::Answered { answer, version } => Outcome::Answered { answer, run: run(version, None) },
+        Ran::Failed { error, version } => {
+            let reason = function::reason(&error);
+            tracing::debug!(mapping = %common.mapping.id, reason, "the function has failed");
+            Outcome::Failed { run: run(version, Some(UNHANDLED)) }
+        }
+        Ran::NotRun(why) => Outcome::NotRun(why),
+    }
+}
+
+async fn fetch(source: &dyn ShardSource, shard: &str, (at, portion): (At, Portion)) -> Fetched {
+    let cursor = match at {
+        At::Cursor(cursor) => Ok(cursor),
+        At::Tip(cursor) => {
+            source.arrival(&cursor).await;
+            Ok(cursor)
+        }
+        At::Position(position) => source.cursor(shard, &position).await,
+    };
+    let read = match cursor {
+        Ok(cursor) => source.read(&cursor, portion).await,
+        Err(error) => Err(error),
+    };
+    match read {
+        Ok(page) => Fetched::Page(page),
+        Err(SourceError::Gone(why)) => match source.shards().await {
+            Ok(listed) if listed.iter().all(|one| one.id != shard) => Fetched::Gone,
+            Ok(_) | Err(_) => Fetched::Failed(SourceError::Gone(why)),
+        },
+        Err(error) => Fetched::Failed(error),
+    }
+}
+
+/// Where a shard is begun.
+fn position(start: Start, family: Family) -> Position {
+    match start {
+        Start::TrimHorizon => Position::TrimHorizon,
+        Start::Latest(_) | Start::AtTimestamp(_) => {
+            since(start, family).map_or(Position::TrimHorizon, Position::AtTimestamp)
+        }
+    }
+}
+
+/// Records from before are not wanted. The streams of tables know times roughly, and by a clock
+/// that need not be ours: rather some records too many than one too few.
+fn since(start: Start, family: Family) -> Option<Timestamp> {
+    let at = match start {
+        Start::TrimHorizon => return None,
+        Start::Latest(at) | Start::AtTimestamp(at) => at,
+    };
+    Some(match family {
+        Family::Kinesis => at,
+        Family::DynamoDb => Timestamp(at.0.saturating_sub(CLOCKS_DIFFER_MILLIS_MAX)),
+    })
+}

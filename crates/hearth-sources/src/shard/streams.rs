@@ -1,0 +1,406 @@
+//! Reads the streams of mappings: finds their shards, takes those that nobody reads, and has a reader
+//! for each of them.
+//!
+//! ```text
+//!  list ──▶ add those whose parents are dealt with ──▶ take what is free ──▶ a reader for each
+//!    ▲                                                    ▲                        │
+//!    └── the stream was reshaped, or a shard has ended ───┴── a shard is free ─────┘
+//! ```
+//!
+//! # Promises
+//!
+//! 1. A shard that nobody reads is taken by a server that reads the stream, within
+//!    [`limits::SHARD_LOOK_MILLIS`] of its being free.
+//! 2. When a mapping is gone, its checkpoints are.
+//!
+//! # Deliberately absent
+//!
+//! What a stream is: see [`OpenStream`].
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hearth_control::control::Control;
+use hearth_control::mapping::Mapping;
+use hearth_control::mapping::settings::{Configuration, StartingPosition};
+use hearth_control::mapping::source::{Source, SourceKind};
+use hearth_control::mapping::state::State;
+use hearth_store::error::StoreError;
+use hearth_store::queue::Lane;
+use hearth_types::limits;
+use hearth_types::steady::Steady;
+use hearth_types::tasks::Tasks;
+use tokio::sync::Notify;
+
+use crate::batch::BatchLimits;
+use crate::checkpoint::{Phase, Start};
+use crate::filter::Filters;
+use crate::lease::{Held, Leases};
+use crate::progress::Processed;
+use crate::reader::{Ended, Reader, Work};
+use crate::shard::lane::{OnFailure, Reporting, Rules};
+use crate::shard::lineage;
+use crate::shard::reader::{Common, ShardReader};
+use crate::shard::source::{Shard, ShardSource, SourceError};
+
+/// AWS's word for answers that name the records that have failed.
+const REPORT_ITEMS: &str = "ReportBatchItemFailures";
+
+/// Finds the streams of a family.
+#[async_trait]
+pub trait OpenStream: Send + Sync + Debug {
+    /// Whether sources of this kind are its.
+    fn serves(&self, kind: SourceKind) -> bool;
+
+    /// Whether there is such a stream, before a mapping is made of it.
+    ///
+    /// # Errors
+    ///
+    /// If not: AWS's words.
+    async fn check(&self, arn: &str) -> Result<(), String>;
+
+    /// The stream of a mapping.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, whatever is tried: the reason.
+    async fn open(&self, mapping: &Mapping, arn: &str) -> Result<Arc<dyn ShardSource>, String>;
+}
+
+/// What streams are read with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where streams are found.
+    pub streams: Vec<Arc<dyn OpenStream>>,
+    /// Where checkpoints and leases are kept.
+    pub leases: Arc<Leases>,
+    /// The time that the queue goes by.
+    pub time: Arc<Steady>,
+    /// The owner of the tasks.
+    pub tasks: Tasks,
+}
+
+/// Reads streams.
+#[derive(Debug)]
+pub struct Streams {
+    parts: Parts,
+    /// Who knows the mappings. It holds whoever holds this.
+    control: OnceLock<Weak<Control>>,
+}
+
+impl Streams {
+    /// What reads streams.
+    #[must_use]
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self { parts, control: OnceLock::new() })
+    }
+
+    /// Says who knows the mappings, and forgets the checkpoints of those that are gone. Until then,
+    /// nothing is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// If the store of the checkpoints failed.
+    pub async fn attend(&self, control: &Arc<Control>) -> Result<(), StoreError> {
+        let leases = &self.parts.leases;
+        // Said twice, it stays as it was.
+        let _ = self.control.set(Arc::downgrade(control));
+        if leases.is_shared() {
+            // What nobody knows here may be another server's.
+            return Ok(());
+        }
+        let all = control.all_mappings();
+        let known: HashSet<String> = all.iter().map(|mapping| leases.lane(mapping).name).collect();
+        let mut after: Option<String> = None;
+        loop {
+            let lanes = leases.lanes(after.as_deref()).await?;
+            let Some(last) = lanes.last() else { return Ok(()) };
+            after = Some(last.name.clone());
+            for lane in lanes.iter().filter(|lane| !known.contains(&lane.name)) {
+                leases.forget(lane).await?;
+            }
+        }
+    }
+
+    fn opener(&self, kind: SourceKind) -> Option<&Arc<dyn OpenStream>> {
+        self.parts.streams.iter().find(|one| one.serves(kind))
+    }
+
+    async fn common(&self, work: &Work) -> Result<Common, String> {
+        let mapping = &work.mapping;
+        let kind = mapping.source.kind();
+        let (opener, arn) = self
+            .opener(kind)
+            .zip(mapping.source.arn())
+            .ok_or_else(|| "Hearth has no reader for this event source".to_owned())?;
+        let source = opener.open(mapping, arn).await?;
+        let filters = Filters::parse(&mapping.configuration.filters);
+        Ok(Common {
+            mapping: Arc::clone(mapping),
+            rules: rules(&mapping.configuration),
+            filters: filters.map_err(|error| error.to_string())?,
+            source,
+            functions: Arc::clone(&work.functions),
+            leases: Arc::clone(&self.parts.leases),
+            progress: Arc::clone(&work.progress),
+            time: Arc::clone(&self.parts.time),
+            tasks: self.parts.tasks.clone(),
+            stop: work.stop.clone(),
+        })
+    }
+
+    /// Forgets the checkpoints of a mapping that goes, once nobody here reads it any more.
+    fn forget_later(&self, common: Arc<Common>, reading: Arc<Reading>) {
+        let control = self.control.get().cloned().unwrap_or_default();
+        let work = async move {
+            reading.finished().await;
+            let mapping = &common.mapping;
+            let Some(control) = control.upgrade() else { return };
+            let found = control.mapping(&mapping.function.scope, mapping.id.as_str());
+            if found.is_ok_and(|found| found.state != State::Deleting) {
+                return;
+            }
+            let lane = common.leases.lane(mapping);
+            if let Err(error) = common.leases.forget(&lane).await {
+                // The next start forgets them.
+                tracing::warn!(mapping = %mapping.id, %error, "checkpoints could not be forgotten");
+            }
+        };
+        self.parts.tasks.spawn("forget a mapping's checkpoints", work);
+    }
+}
+
+#[async_trait]
+impl Reader for Streams {
+    fn serves(&self, kind: SourceKind) -> bool {
+        self.opener(kind).is_some()
+    }
+
+    async fn check(&self, source: &Source, _function_timeout_seconds: u32) -> Result<(), String> {
+        match (self.opener(source.kind()), source.arn()) {
+            (Some(opener), Some(arn)) => opener.check(arn).await,
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    async fn read(&self, work: Work) -> Ended {
+        let common = match self.common(&work).await {
+            Ok(common) => Arc::new(common),
+            Err(why) => return Ended::Unreadable(why),
+        };
+        let reading = Arc::new(Reading::default());
+        let stream = Stream {
+            lane: common.leases.lane(&common.mapping),
+            common: Arc::clone(&common),
+            reading: Arc::clone(&reading),
+            setbacks: 0,
+        };
+        let ended = Box::pin(stream.read()).await;
+        self.forget_later(common, reading);
+        ended
+    }
+}
+
+/// How many readers of shards there are.
+#[derive(Debug, Default)]
+struct Reading {
+    shards: AtomicUsize,
+    /// A reader has ended.
+    ended: Notify,
+}
+
+impl Reading {
+    fn count(&self) -> usize {
+        self.shards.load(Ordering::Acquire)
+    }
+
+    async fn finished(&self) {
+        loop {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.count() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// Counts a reader until it is dropped.
+#[derive(Debug)]
+struct OneReading(Arc<Reading>);
+
+impl OneReading {
+    fn new(reading: &Arc<Reading>) -> Self {
+        reading.shards.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(reading))
+    }
+}
+
+impl Drop for OneReading {
+    fn drop(&mut self) {
+        self.0.shards.fetch_sub(1, Ordering::AcqRel);
+        // Whoever waits for the last one, and whoever comes to look at the lineage.
+        self.0.ended.notify_waiters();
+        self.0.ended.notify_one();
+    }
+}
+
+/// Why a look at a stream failed.
+#[derive(Debug, thiserror::Error)]
+enum NotLooked {
+    #[error("the shards could not be listed")]
+    Source(#[source] SourceError),
+    #[error("the checkpoints could not be read or written")]
+    Store(#[source] StoreError),
+}
+
+/// The stream of a mapping, being read.
+struct Stream {
+    lane: Lane,
+    common: Arc<Common>,
+    reading: Arc<Reading>,
+    setbacks: u32,
+}
+
+impl Stream {
+    async fn read(mut self) -> Ended {
+        let stop = self.common.stop.clone();
+        loop {
+            // Made before the look, so that nothing is missed that becomes free behind it.
+            let free = self.common.leases.waiting(&self.lane);
+            let looked = tokio::select! {
+                () = stop.stopped() => return Ended::Stopped,
+                looked = self.look() => looked,
+            };
+            match looked {
+                Ok(()) => self.setbacks = 0,
+                Err(NotLooked::Source(SourceError::Gone(why))) => return Ended::Unreadable(why),
+                Err(NotLooked::Source(SourceError::Refused { code, message })) => {
+                    return Ended::Unreadable(format!("{code}: {message}"));
+                }
+                Err(error) => {
+                    self.setbacks = self.setbacks.saturating_add(1);
+                    let why = std::error::Error::source(&error).map(ToString::to_string);
+                    let why = format!("{error}: {}", why.unwrap_or_default());
+                    let at = self.common.time.of_day();
+                    self.common.progress.processed(Processed::Problem(why), at);
+                }
+            }
+            tokio::select! {
+                () = stop.stopped() => return Ended::Stopped,
+                () = self.common.source.reshaped(), if self.setbacks == 0 => {}
+                () = self.reading.ended.notified() => {}
+                () = free.signalled(), if self.setbacks == 0 => {}
+                () = tokio::time::sleep(self.pause()) => {}
+            }
+        }
+    }
+
+    /// When to look again if nobody tells.
+    fn pause(&self) -> Duration {
+        let millis = if self.setbacks > 0 {
+            let doubled = limits::SOURCE_RETRY_MILLIS_MIN << (self.setbacks - 1).min(16);
+            doubled.min(limits::SOURCE_RETRY_MILLIS_MAX)
+        } else if self.common.leases.is_shared() {
+            limits::SHARD_LOOK_MILLIS
+        } else {
+            return Duration::from_secs(limits::SHARDS_UNTOLD_SECONDS);
+        };
+        Duration::from_millis(millis)
+    }
+
+    /// Lists the shards, adds those whose turn it is, and takes what is free.
+    async fn look(&self) -> Result<(), NotLooked> {
+        let listed = self.common.source.shards().await.map_err(NotLooked::Source)?;
+        let leases = Arc::clone(&self.common.leases);
+        let known = leases.checkpoints(&self.lane).await.map_err(NotLooked::Store)?;
+        let begun = lineage::to_begin(&listed, &known, start(&self.common.mapping));
+        if !begun.is_empty() {
+            leases.add(&self.lane, &begun).await.map_err(NotLooked::Store)?;
+        }
+        loop {
+            let room = limits::SHARDS_READ_MAX.saturating_sub(self.reading.count());
+            if room == 0 {
+                return Ok(());
+            }
+            let taken = leases.take(&self.lane, room).await.map_err(NotLooked::Store)?;
+            if taken.is_empty() {
+                return Ok(());
+            }
+            // First what is read, so that nothing is left lying if this is given up on the way.
+            let (reading, ended): (Vec<Held>, Vec<Held>) =
+                taken.into_iter().partition(|held| held.checkpoint.phase == Phase::Reading);
+            for held in reading {
+                self.begin(held);
+            }
+            for held in ended {
+                self.clear_away(&held, &listed).await?;
+            }
+        }
+    }
+
+    fn begin(&self, held: Held) {
+        let counted = OneReading::new(&self.reading);
+        let reader = ShardReader::new(Arc::clone(&self.common), held);
+        self.common.tasks.spawn("read a shard", async move {
+            let counted = counted;
+            Box::pin(reader.read()).await;
+            drop(counted);
+        });
+    }
+
+    /// Forgets a shard that has ended, unless the stream lists it still.
+    async fn clear_away(&self, held: &Held, listed: &[Shard]) -> Result<(), NotLooked> {
+        let leases = &self.common.leases;
+        let is_listed = listed.iter().any(|shard| shard.id == held.checkpoint.shard);
+        let done = if is_listed {
+            leases.keep(held, &held.checkpoint, Vec::new()).await
+        } else {
+            leases.remove(held).await
+        };
+        done.map(drop).map_err(NotLooked::Store)
+    }
+}
+
+/// Where the shards of a mapping's stream are begun.
+fn start(mapping: &Mapping) -> Start {
+    match mapping.configuration.starting_position {
+        // What came after the mapping was enabled.
+        Some(StartingPosition::Latest) => Start::Latest(mapping.modified),
+        Some(StartingPosition::AtTimestamp(at)) => Start::AtTimestamp(at),
+        Some(StartingPosition::TrimHorizon) | None => Start::TrimHorizon,
+    }
+}
+
+/// What a mapping's options mean for each of its shards.
+fn rules(configuration: &Configuration) -> Rules {
+    // AWS: -1 is for ever.
+    let bound = |given: Option<i32>| given.and_then(|number| u32::try_from(number).ok());
+    let seconds = bound(configuration.tumbling_window_seconds).filter(|seconds| *seconds > 0);
+    let mut batch = BatchLimits::of(configuration);
+    if seconds.is_some() {
+        batch.bytes = batch.bytes.saturating_sub(limits::WINDOW_STATE_BYTES_MAX);
+    }
+    let reports = configuration.response_types.iter().flatten().any(|one| one == REPORT_ITEMS);
+    let lanes = bound(configuration.parallelization_factor).unwrap_or(1).max(1);
+    Rules {
+        batch,
+        lanes: usize::try_from(lanes).unwrap_or(1),
+        retries_max: bound(configuration.retry_attempts_max),
+        age_millis_max: bound(configuration.record_age_seconds_max)
+            .map(|seconds| u64::from(seconds) * 1_000),
+        on_failure: match configuration.bisect_batch {
+            Some(true) => OnFailure::Bisect,
+            Some(false) | None => OnFailure::Retry,
+        },
+        reporting: if reports { Reporting::Items } else { Reporting::WholeBatches },
+        window_millis: seconds.map(|seconds| u64::from(seconds) * 1_000),
+        since: None,
+    }
+}
