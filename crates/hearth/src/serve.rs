@@ -88,8 +88,7 @@ pub(crate) struct Server {
     /// Where only sites are served, if there is such a place.
     http: Option<String>,
     admission: watch::Sender<Admission>,
-    events: Events,
-    sources: Sources,
+    working: Working,
     scheduler: Arc<Scheduler>,
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
@@ -102,6 +101,23 @@ pub(crate) struct Server {
     run: PathBuf,
     /// Kept by being open: one server per data directory.
     _lock: fs::File,
+}
+
+/// What works by itself: nobody asks for it at that moment.
+#[derive(Debug)]
+struct Working {
+    /// Asynchronous invocations and deliveries.
+    events: Events,
+    /// Event source mappings.
+    sources: Sources,
+}
+
+impl Working {
+    /// Takes nothing new.
+    fn close(&self) {
+        self.events.close();
+        self.sources.close();
+    }
 }
 
 /// Starts a server. When this returns it answers.
@@ -127,8 +143,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let shared = shared(config, (&sandbox, &stores.logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
     let readers = Readers::new((config, &trust), &services.queues, &metrics, (&clock, &tasks))?;
-    let pollers = Arc::clone(&readers.board) as Arc<dyn Pollers>;
-    let control = open_control(config, &tasks, (&scheduler, pollers), &stores).await?;
+    let control = open_control(config, &tasks, (&scheduler, &readers), &stores).await?;
     let invoker = invoker(config, (&control, &scheduler), (queue, time, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
     let started = (&control, &invoker);
@@ -162,14 +177,13 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     front.control.start_provisioned();
     let targets = (remotes.over(services.targets()), stores.objects.taker, trust);
     let events = start_events(config, &front, targets, (queue, time, &metrics));
-    let sources = readers.start(&front.control, &front.invoker);
+    let working = Working { events, sources: readers.start(&front.control, &front.invoker) };
     let http = doors.open(&front);
     Ok(Server {
         address,
         http,
         admission,
-        events,
-        sources,
+        working,
         scheduler,
         sandbox,
         logs: stores.logs,
@@ -194,8 +208,7 @@ impl Server {
         tracing::info!("draining");
         let _ = self.admission.send(Admission::Draining);
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
-        self.events.close();
-        self.sources.close();
+        self.working.close();
         self.queues.close();
         self.scheduler.close(self.drain).await;
         let sandbox = Arc::clone(&self.sandbox);
@@ -532,9 +545,10 @@ async fn start_sandbox(
 async fn open_control(
     config: &Config,
     tasks: &Tasks,
-    (scheduler, pollers): (&Arc<Scheduler>, Arc<dyn Pollers>),
+    (scheduler, readers): (&Arc<Scheduler>, &Readers),
     stores: &Stores,
 ) -> anyhow::Result<Arc<Control>> {
+    let pollers = Arc::clone(&readers.board) as Arc<dyn Pollers>;
     let parts = control_parts(config, tasks, (scheduler, pollers), stores);
     let watcher = Arc::new(Watcher(Arc::clone(scheduler)));
     Control::open(parts, watcher).await.context("could not open the functions")
