@@ -42,6 +42,11 @@ pub(crate) fn behaves_as_version(version: &str) -> Code {
     Code { zip: zip(&files), ..behaves() }
 }
 
+/// Says what is in each batch of messages.
+pub(crate) fn batches() -> Code {
+    python(include_str!("../functions/batches.py"))
+}
+
 /// Answers requests, by their path.
 pub(crate) fn serves() -> Code {
     python(include_str!("../functions/serves.py"))
