@@ -113,6 +113,18 @@ struct Working {
 }
 
 impl Working {
+    fn start(
+        config: &Config,
+        front: &Front,
+        (targets, readers): ((Targets, Arc<dyn PutObject>, Trust), Readers),
+        shared: (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
+    ) -> Self {
+        Self {
+            events: start_events(config, front, targets, shared),
+            sources: readers.start(&front.control, &front.invoker),
+        }
+    }
+
     /// Takes nothing new.
     fn close(&self) {
         self.events.close();
@@ -130,8 +142,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let lock = take_over(&directories.run)?;
 
     let host = examine(config, &directories.run)?;
-    let tasks = Tasks::default();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (tasks, clock) = (Tasks::default(), Arc::new(SystemClock) as Arc<dyn Clock>);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
     let registry = Arc::new(Registry::default());
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
@@ -176,8 +187,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
     let targets = (remotes.over(services.targets()), stores.objects.taker, trust);
-    let events = start_events(config, &front, targets, (queue, time, &metrics));
-    let working = Working { events, sources: readers.start(&front.control, &front.invoker) };
+    let working = Working::start(config, &front, (targets, readers), (queue, time, &metrics));
     let http = doors.open(&front);
     Ok(Server {
         address,
