@@ -47,6 +47,11 @@ pub(crate) fn consumes() -> Code {
     python(include_str!("../functions/consumes.py"))
 }
 
+/// Says what is in each batch of messages.
+pub(crate) fn batches() -> Code {
+    python(include_str!("../functions/batches.py"))
+}
+
 /// Answers requests, by their path.
 pub(crate) fn serves() -> Code {
     python(include_str!("../functions/serves.py"))

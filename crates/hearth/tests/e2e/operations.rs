@@ -63,6 +63,7 @@ scripts! {
     event_patterns,       &[];
     event_targets,        &[];
     sqs,                  &[];
+    sources_sqs,          &[];
     http_apis_control,    &[];
     http_apis,            &[];
     rest_apis_control,    &[];
