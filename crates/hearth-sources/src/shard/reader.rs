@@ -395,7 +395,7 @@ impl ShardReader {
                     "records were lost that the stream does not keep any more"
                 );
                 self.at = At::Position(Position::TrimHorizon);
-                self.setbacks = 1;
+                self.setbacks = self.setbacks.saturating_add(1);
             }
             SourceError::Gone(_)
             | SourceError::Throttled(_)
@@ -476,10 +476,12 @@ async fn fetch(source: &dyn ShardSource, shard: &str, (at, portion): (At, Portio
     };
     match read {
         Ok(page) => Fetched::Page(page),
-        Err(SourceError::Gone(why)) => match source.shards().await {
-            Ok(listed) if listed.iter().all(|one| one.id != shard) => Fetched::Gone,
-            Ok(_) | Err(_) => Fetched::Failed(SourceError::Gone(why)),
-        },
+        Err(error @ (SourceError::Gone(_) | SourceError::Trimmed(_))) => {
+            match source.shards().await {
+                Ok(listed) if listed.iter().all(|one| one.id != shard) => Fetched::Gone,
+                Ok(_) | Err(_) => Fetched::Failed(error),
+            }
+        }
         Err(error) => Fetched::Failed(error),
     }
 }
