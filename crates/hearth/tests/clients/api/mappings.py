@@ -727,6 +727,8 @@ def the_function_must_fit():
         brief.set_queue_attributes(QueueUrl=address, Attributes=shorter)
     text = "Queue visibility timeout: 899 seconds is less than Function timeout: 900 seconds"
     refuse_update(uuid, text, FunctionName="mapped-slowly")
+    call = mine.update_function_configuration
+    refused(INVALID, text, call, FunctionName=FUNCTION, Timeout=900, status=400)
     text = "Queue visibility timeout: 2 seconds is less than Function timeout: 3 seconds"
     refuse("queue", text, EventSourceArn=queue("briefer"))
     remove(uuid)
