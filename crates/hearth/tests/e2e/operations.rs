@@ -76,6 +76,7 @@ scripts! {
     schedule_targets,     QUICK;
     sqs,                  &[];
     kinesis,              &[];
+    sources_sqs,          &[];
     http_apis_control,    &[];
     http_apis,            &[];
     websockets,           &[];
