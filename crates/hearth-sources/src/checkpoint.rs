@@ -241,7 +241,8 @@ mod tests {
         checkpoint.advance(layout(&[10, 50]));
         let keys: Vec<String> = (0..40).map(|number| format!("key {number}")).collect();
         let done = |checkpoint: &Checkpoint| -> Vec<bool> {
-            let records = keys.iter().flat_map(|key| (1..60).map(|number| record(key, number)));
+            let records =
+                keys.iter().flat_map(|key| (1..60).map(move |number| record(key, number)));
             records.map(|one| checkpoint.is_done(&one)).collect()
         };
         let before = done(&checkpoint);

@@ -299,22 +299,27 @@ fn seen_by_filters(event: Json) -> Json {
     for (name, value) in fields {
         match value {
             Json::Object(inner) if name == "kinesis" => {
-                seen.extend(inner.into_iter().filter_map(decoded))
+                seen.extend(inner.into_iter().filter_map(decoded));
             }
-            other => seen.push((name, other)),
+            Json::Null
+            | Json::Bool(_)
+            | Json::Number(_)
+            | Json::Text(_)
+            | Json::List(_)
+            | Json::Object(_) => seen.push((name, value)),
         }
     }
     Json::Object(seen)
 }
 
 fn decoded((name, value): (String, Json)) -> Option<(String, Json)> {
-    match value {
-        Json::Text(data) if name == "data" => {
-            let text = String::from_utf8(STANDARD.decode(data).ok()?).ok()?;
-            Some((name, Json::of_data(&text)))
-        }
-        other => Some((name, other)),
+    if name == "data"
+        && let Json::Text(data) = &value
+    {
+        let text = String::from_utf8(STANDARD.decode(data).ok()?).ok()?;
+        return Some((name, Json::of_data(&text)));
     }
+    Some((name, value))
 }
 
 fn refused(error: StreamError) -> SourceError {

@@ -331,9 +331,9 @@ async fn a_subscriber_hears_something_also_when_nothing_comes_and_not_for_ever()
     let new = NewConsumer { stream: orders, name: "c".to_owned(), tags: BTreeMap::new() };
     let consumer = world.streams.register(new).await.unwrap().full_name();
     let shard = ShardId(0).to_string();
-    let mut subscribed = world.streams.subscribe(&consumer, &shard, &Start::Latest).await.unwrap();
     tokio::time::pause();
     let begin = tokio::time::Instant::now();
+    let mut subscribed = world.streams.subscribe(&consumer, &shard, &Start::Latest).await.unwrap();
     let mut heard = 0;
     while let Some(pushed) = subscribed.next().await.unwrap() {
         assert!(pushed.page.records.is_empty());

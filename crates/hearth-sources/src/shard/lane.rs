@@ -241,8 +241,8 @@ impl Lane {
         }
         while old > 0 {
             // What was run together is told of together.
-            let part =
-                self.parts.front().cloned().unwrap_or(Part { records: old, ..Part::default() });
+            let whole = || Part { records: old, ..Part::default() };
+            let part = self.parts.front().cloned().unwrap_or_else(whole);
             let count = part.records.min(old);
             self.give_up(count, Condition::RecordAgeExceeded, &part);
             old -= count;

@@ -366,7 +366,7 @@ impl ShardReader {
         let common = Arc::clone(&self.common);
         let (count, newest) = (page.records.len(), page.records.last().map(|one| one.arrived));
         let now = common.time.now();
-        let sorted = self.core.read(page.records, common.as_ref(), (page.behind_millis, now));
+        let sorted = self.core.read(page.records, &*common, (page.behind_millis, now));
         common.progress.add(Count::Polled, sorted.taken + sorted.filtered_out);
         common.progress.add(Count::FilteredOut, sorted.filtered_out);
         if let Some(newest) = newest {

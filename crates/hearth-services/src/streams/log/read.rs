@@ -76,7 +76,7 @@ impl ShardLog {
                 }
                 // It was deleted because it is too old.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && looks < LOOKS_MAX => {
-                    looks += 1
+                    looks += 1;
                 }
                 Err(error) => return Err(error),
             }

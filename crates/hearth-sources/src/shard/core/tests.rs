@@ -1,3 +1,5 @@
+//! The core of a shard: each rule by itself, and all of them together on what comes by chance.
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
