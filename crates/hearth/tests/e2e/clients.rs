@@ -139,7 +139,7 @@ pub(crate) fn commands_of_guide(text: &str) -> String {
 }
 
 /// Runs the commands of a guide against a server that has a runtime, and returns what they said.
-fn run_guide(server: &Server, name: &str) -> String {
+pub(crate) fn run_guide(server: &Server, name: &str) -> String {
     let guide = tools::source(&format!("../../../docs/guides/{name}.md"));
     let guide = fs::read_to_string(guide).expect("the guide is where it was");
     let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint());

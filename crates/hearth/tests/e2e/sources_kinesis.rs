@@ -1,6 +1,6 @@
 //! Streams and their mappings: what was answered survives a kill, functions get every record in its
 //! order, through splits and merges and over a restart, and subscribers are pushed them. What operations
-//! answer is tried by `clients/api/kinesis.py`.
+//! answer is tried by `clients/api/kinesis.py`. The guide to streams does what it says.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::clients::run_guide;
 use crate::functions::reads;
 use crate::harness::{Server, eventually, last_seen, now, skipped};
 use crate::http::Request;
@@ -206,6 +207,22 @@ fn a_poison_record_ends_alone_at_the_destination() {
     let all = |records: &[Value]| texts(records).get("k").map_or(0, Vec::len);
     let records = last_seen(60, || got(&server), |records| all(records) == 8);
     assert_eq!(all(&records), 8, "{records:?}");
+}
+
+#[test]
+fn the_commands_of_the_guide_to_streams_as_sources_do_what_it_says() {
+    let server = Server::start();
+    let said = run_guide(&server, "event-sources-kinesis");
+    for expected in [
+        "\"startSequenceNumber\"",
+        "\"batchSize\":1",
+        "worked on order 4",
+        "worked on order 6",
+        "\"filteredOut\":1",
+        "\"dropped\":1",
+    ] {
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
 }
 
 #[test]
