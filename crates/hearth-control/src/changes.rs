@@ -259,6 +259,9 @@ impl Control {
         let before = self.record(function)?;
         let kept = &before.latest.configuration.layers;
         self.lay(self.layers_of(function, &settings, kept)?.as_deref()).await?;
+        if let Some(seconds) = settings.timeout_seconds {
+            self.check_timeout_of_sources(function, seconds).await?;
+        }
         let _writing = self.writing.lock().await;
         let (entry, mut record) = self.to_change(function, revision)?;
         let old = &record.latest.configuration;

@@ -40,7 +40,7 @@ pub fn offer(operation: Operation) -> Offer {
         ),
         Operation::CreateEventSourceMapping | Operation::UpdateEventSourceMapping => {
             Offer::Partial(
-                "kept; no event source is polled yet, so a mapping is `Disabled` and says why",
+                "[Event sources](event-sources.md) says which are read; a mapping of another one is kept, `Disabled`, and says why",
             )
         }
         Operation::AddPermission | Operation::PutResourcePolicy => Offer::Partial(

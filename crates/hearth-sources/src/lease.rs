@@ -48,6 +48,9 @@ pub const LANE_KIND: &str = "shard";
 const NEVER: Timestamp = Timestamp(253_370_764_800_000);
 /// When a shard that has ended is looked at again, whether it is still listed.
 const ENDED_LOOK_MILLIS: u64 = 24 * 3_600 * 1_000;
+/// How long after a look at the shards somebody may add what it has found: whoever shares them has
+/// looked again by then.
+const ADDED_MILLIS: u64 = 60_000;
 /// Entries that are read at a time.
 const ENTRIES_OF_PAGE: usize = 1_000;
 
@@ -145,7 +148,7 @@ impl Leases {
         }
     }
 
-    /// Adds shards that nobody has read yet. Those that are there already stay as they are.
+    /// Adds shards that nobody has read yet. Those that others have just added stay as they are.
     ///
     /// # Errors
     ///
@@ -160,7 +163,11 @@ impl Leases {
                 Phase::Reading => now,
                 Phase::Ended => now.plus_millis(ENDED_LOOK_MILLIS),
             },
-            sameness: Some(Sameness { id: checkpoint.shard.clone(), until: NEVER }),
+            // Others may have listed the same shards at the same time.
+            sameness: self.is_shared().then(|| Sameness {
+                id: checkpoint.shard.clone(),
+                until: now.plus_millis(ADDED_MILLIS),
+            }),
             head: written(checkpoint),
             body: Bytes::new(),
         });
@@ -335,7 +342,6 @@ mod tests {
         let (leases, lane) = leases(Sharing::Alone).await;
         let new = [Checkpoint::new("s-1", Start::TrimHorizon)];
         leases.add(&lane, &new).await.unwrap();
-        leases.add(&lane, &new).await.unwrap();
         let held = leases.take(&lane, 10).await.unwrap();
         assert_eq!(held.len(), 1);
         assert!(held[0].is_new());
@@ -354,7 +360,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_shards_of_a_server_that_is_gone_are_free_within_ten_seconds() {
         let (leases, lane) = leases(Sharing::Shared).await;
-        leases.add(&lane, &[Checkpoint::new("s-1", Start::TrimHorizon)]).await.unwrap();
+        for _server in 0..2 {
+            leases.add(&lane, &[Checkpoint::new("s-1", Start::TrimHorizon)]).await.unwrap();
+        }
         let dead = leases.take(&lane, 1).await.unwrap().remove(0);
         leases.forget(&lane).await.unwrap();
         let of_others = leases.checkpoints(&lane).await.unwrap();

@@ -88,8 +88,7 @@ pub(crate) struct Server {
     /// Where only sites are served, if there is such a place.
     http: Option<String>,
     admission: watch::Sender<Admission>,
-    events: Events,
-    sources: Sources,
+    working: Working,
     scheduler: Arc<Scheduler>,
     sandbox: Arc<Sandbox>,
     logs: Arc<LogStore>,
@@ -104,12 +103,40 @@ pub(crate) struct Server {
     _lock: fs::File,
 }
 
+/// What works by itself: nobody asks for it at that moment.
+#[derive(Debug)]
+struct Working {
+    /// Asynchronous invocations and deliveries.
+    events: Events,
+    /// Event source mappings.
+    sources: Sources,
+}
+
+impl Working {
+    async fn start(
+        config: &Config,
+        front: &Front,
+        (targets, readers): ((Targets, Arc<dyn PutObject>, Trust), Readers),
+        shared: (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            events: start_events(config, front, targets, shared),
+            sources: readers.start(&front.control, &front.invoker).await?,
+        })
+    }
+
+    /// Takes nothing new.
+    fn close(&self) {
+        self.events.close();
+        self.sources.close();
+    }
+}
+
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let (elsewhere, remotes, trust) = others(config)?;
     let Base { descriptors, doors, address, directories, lock, host } = Base::take(config).await?;
-    let tasks = Tasks::default();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let (tasks, clock) = (Tasks::default(), Arc::new(SystemClock) as Arc<dyn Clock>);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
     let registry = Arc::new(Registry::default());
     let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
@@ -122,8 +149,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
     let sources = (&services, queue, time);
     let readers = Readers::new((config, &trust), sources, &metrics, (&clock, &tasks)).await?;
-    let pollers = Arc::clone(&readers.board) as Arc<dyn Pollers>;
-    let control = open_control(config, &tasks, (&scheduler, pollers), &stores).await?;
+    let control = open_control(config, &tasks, (&scheduler, &readers), &stores).await?;
     let invoker = invoker(config, (&control, &scheduler), (queue, time, &metrics));
     let (admission, admitted) = watch::channel(Admission::Open);
     let started = (&control, &invoker);
@@ -157,15 +183,14 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
     let targets = (remotes.over(services.targets()), stores.objects.taker, trust);
-    let events = start_events(config, &front, targets, (queue, time, &metrics));
-    let sources = readers.start(&front.control, &front.invoker).await?;
+    let shared = (queue, time, &metrics);
+    let working = Working::start(config, &front, (targets, readers), shared).await?;
     let http = doors.open(&front);
     Ok(Server {
         address,
         http,
         admission,
-        events,
-        sources,
+        working,
         scheduler,
         sandbox,
         logs: stores.logs,
@@ -213,8 +238,7 @@ impl Server {
         tracing::info!("draining");
         let _ = self.admission.send(Admission::Draining);
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
-        self.events.close();
-        self.sources.close();
+        self.working.close();
         self.services.queues.close();
         self.services.streams.close();
         self.scheduler.close(self.drain).await;
@@ -570,9 +594,10 @@ async fn start_sandbox(
 async fn open_control(
     config: &Config,
     tasks: &Tasks,
-    (scheduler, pollers): (&Arc<Scheduler>, Arc<dyn Pollers>),
+    (scheduler, readers): (&Arc<Scheduler>, &Readers),
     stores: &Stores,
 ) -> anyhow::Result<Arc<Control>> {
+    let pollers = Arc::clone(&readers.board) as Arc<dyn Pollers>;
     let parts = control_parts(config, tasks, (scheduler, pollers), stores);
     let watcher = Arc::new(Watcher(Arc::clone(scheduler)));
     Control::open(parts, watcher).await.context("could not open the functions")

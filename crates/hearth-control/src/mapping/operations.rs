@@ -268,6 +268,26 @@ impl Control {
         kept.map_err(ControlError::Store)
     }
 
+    /// Refuses a timeout that a function cannot have because of what it is mapped to.
+    pub(crate) async fn check_timeout_of_sources(
+        &self,
+        function: &FunctionArn,
+        timeout_seconds: u32,
+    ) -> Result<(), ControlError> {
+        for mapping in self.mappings.page(&function.scope, None, usize::MAX) {
+            let is_latest = matches!(mapping.qualifier.as_deref(), None | Some("$LATEST"));
+            if mapping.function != *function || !is_latest {
+                continue;
+            }
+            rules::check_timeout(mapping.source.kind(), timeout_seconds)?;
+            // A source that is gone does not hold up its function.
+            if self.parts.pollers.check(&mapping.source, 0).await.is_ok() {
+                self.check_source(&mapping.source, timeout_seconds).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a source that cannot be read.
     async fn check_source(
         &self,

@@ -17,7 +17,7 @@ use hearth_types::metrics::Metric;
 
 use super::error::QueueError;
 use super::names::QueueName;
-use super::quotas::POLL_MESSAGES_MAX;
+use super::quotas::{LOOK_MILLIS_MIN, POLL_MESSAGES_MAX, WAIT_SECONDS_MAX};
 use super::receive::{Asked, Received};
 use super::record::QueueRecord;
 use super::{Queues, closing};
@@ -89,18 +89,33 @@ impl Poll {
     ///
     /// If the queue is gone, or the store failed.
     pub async fn arrival(&self) -> Result<(), QueueError> {
-        self.queue()?;
-        let longest = self.queues.until_next(&self.lane).await?;
+        let engine = &self.queues.engine;
+        let longest = Duration::from_secs(u64::from(WAIT_SECONDS_MAX));
         let mut phase = self.queues.phase.subscribe();
-        tokio::select! {
-            () = self.waiting.signalled() => {}
-            () = tokio::time::sleep(longest) => {}
-            () = closing(&mut phase) => {
-                // Whoever polls is told to stop as well, and must not come back at once until then.
-                tokio::time::sleep(CLOSING_PAUSE).await;
+        loop {
+            self.queue()?;
+            let next = engine.next_due(&self.lane).await.map_err(QueueError::Store)?;
+            let now = self.queues.clock.now();
+            let wait = next.map_or(longest, |next| {
+                let millis = next.millis_since(now).max(LOOK_MILLIS_MIN);
+                Duration::from_millis(millis).min(longest)
+            });
+            tokio::select! {
+                () = self.waiting.signalled() => return Ok(()),
+                () = closing(&mut phase) => {
+                    // Whoever polls is told to stop as well, and must not come back at once.
+                    tokio::time::sleep(CLOSING_PAUSE).await;
+                    return Ok(());
+                }
+                // Of a lane that is empty nothing is due. It is asked again: another server may
+                // have put something into it.
+                () = tokio::time::sleep(wait) => {
+                    if next.is_some() {
+                        return Ok(());
+                    }
+                }
             }
         }
-        Ok(())
     }
 }
 

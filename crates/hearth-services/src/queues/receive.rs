@@ -174,7 +174,7 @@ impl Queues {
     }
 
     /// How long nothing becomes due by time alone.
-    pub(super) async fn until_next(&self, lane: &Lane) -> Result<Duration, QueueError> {
+    async fn until_next(&self, lane: &Lane) -> Result<Duration, QueueError> {
         let next = self.engine.next_due(lane).await.map_err(QueueError::Store)?;
         let longest = u64::from(WAIT_SECONDS_MAX) * 1_000;
         let millis = next.map_or(longest, |next| next.millis_since(self.clock.now()));

@@ -67,7 +67,7 @@ impl QueueReader {
     }
 
     async fn open(&self, work: Work) -> Result<Common, Ended> {
-        let unreadable = |why: String| Ended::Unreadable(why);
+        let unreadable = Ended::Unreadable;
         let arn = work.mapping.source.arn().unwrap_or_default().to_owned();
         let name = QueueName::of_arn(&arn)
             .ok_or_else(|| unreadable(format!("`{arn}` is not the ARN of a queue")))?;

@@ -1,6 +1,8 @@
 //! Mappings of queues as a whole: our own queues on an engine in memory, a function that answers as
 //! it is told, and a clock that stands still while anybody has something to do.
 
+mod weather;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -258,7 +260,11 @@ impl World {
 
     /// Begins to read it.
     fn read(&self, configuration: Configuration, function: Played) -> Reading {
-        let function = Arc::new(function);
+        self.read_with(configuration, Arc::new(function))
+    }
+
+    /// The same, with a function that others may have run before.
+    fn read_with(&self, configuration: Configuration, function: Arc<Played>) -> Reading {
         let book = Book::new(Arc::new(NoMetrics));
         let mapping = Arc::new(mapping(&self.name, configuration));
         let (stopper, stop) = Stopper::new();
@@ -336,6 +342,8 @@ struct Played {
     failing: Vec<&'static str>,
     takes: Duration,
     events: Mutex<Vec<Value>>,
+    /// Those that it answered to.
+    answered: Mutex<Vec<Value>>,
     running: Mutex<Vec<String>>,
     most: AtomicUsize,
     /// How often two batches had messages of one group.
@@ -345,6 +353,14 @@ struct Played {
 impl Played {
     fn of(script: impl IntoIterator<Item = Ran>) -> Self {
         Self { script: Mutex::new(script.into_iter().collect()), ..Self::default() }
+    }
+
+    /// The bodies of all messages that it has answered to.
+    fn answered_bodies(&self) -> Vec<String> {
+        let body = |record: &Value| record["body"].as_str().unwrap().to_owned();
+        let answered = self.answered.lock().unwrap();
+        let records = answered.iter().flat_map(|event| event["Records"].as_array().unwrap());
+        records.map(body).collect()
     }
 
     fn of_each(&self, part: impl Fn(&Value) -> &Value) -> Vec<Vec<String>> {
@@ -384,7 +400,8 @@ impl RunFunction for Played {
             events.push(event.clone());
             events.len() == 1
         };
-        if let Some(ran) = self.script.lock().unwrap().pop_front() {
+        let told = self.script.lock().unwrap().pop_front();
+        if let Some(ran) = told.filter(|ran| !matches!(ran, Ran::Answered { .. })) {
             return ran;
         }
         let records = event["Records"].as_array().unwrap();
@@ -405,6 +422,7 @@ impl RunFunction for Played {
         }
         tokio::time::sleep(self.takes).await;
         self.running.lock().unwrap().retain(|one| *one != own && !groups.contains(one));
+        self.answered.lock().unwrap().push(event.clone());
         self.answer(&event, is_first)
     }
 }

@@ -160,3 +160,136 @@ fn failure(mapping: &Mapping, place: Place<'_>, (dropped, now): (&Dropped, Times
     record[name] = info;
     record
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hearth_control::mapping::MappingId;
+    use hearth_control::mapping::settings::Configuration;
+    use hearth_control::mapping::source::Source;
+    use hearth_control::mapping::state::State;
+    use hearth_types::names::{AccountId, FunctionArn, FunctionName, Region, Scope};
+
+    use super::*;
+    use crate::shard::lane::{Condition, LastRun};
+    use crate::shard::source::{SequenceNumber, ShardRecord};
+
+    const ARN: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+    const PLACE: Place<'_> = Place { family: Family::Kinesis, stream_arn: ARN, shard: "shardId-1" };
+    const NOW: Timestamp = Timestamp(1_795_404_035_123);
+
+    fn mapping(on_failure: &str) -> Mapping {
+        let account = AccountId::parse("000000000000").unwrap();
+        let scope = Scope { account, region: Region::parse("us-east-1").unwrap() };
+        Mapping {
+            id: MappingId::random(),
+            function: FunctionArn { scope, name: FunctionName::parse("f").unwrap() },
+            qualifier: Some("live".to_owned()),
+            source: Source::parse(Some(ARN), None).unwrap(),
+            enabled: true,
+            configuration: Configuration {
+                on_failure: Some(on_failure.to_owned()),
+                ..Configuration::default()
+            },
+            state: State::Enabled,
+            transition_reason: String::new(),
+            last_processing_result: None,
+            modified: NOW,
+            tags: BTreeMap::new(),
+        }
+    }
+
+    fn dropped() -> Dropped {
+        let record = |number: u64| ShardRecord {
+            sequence_number: SequenceNumber::new(number.to_string()),
+            partition_key: "k".to_owned(),
+            arrived: Timestamp(NOW.0 - 1_000 + number),
+            event: Bytes::from(format!("{{\"n\":{number}}}")),
+        };
+        Dropped {
+            condition: Condition::RetryAttemptsExhausted,
+            records: vec![record(1), record(2)],
+            runs: 3,
+            last: Some(LastRun {
+                request_id: "r".to_owned(),
+                version: Some("7".to_owned()),
+                function_error: Some("Unhandled".to_owned()),
+            }),
+        }
+    }
+
+    #[test]
+    fn what_a_function_gets() {
+        let records = [Bytes::from_static(b"{\"n\":1}"), Bytes::from_static(b"{\"n\":2}")];
+        assert_eq!(event(&records, None, PLACE), r#"{"Records":[{"n":1},{"n":2}]}"#.as_bytes());
+        let run = WindowRun {
+            start: Timestamp(1_607_497_440_000),
+            end: Timestamp(1_607_497_560_000),
+            state: "{\"1\":282}".to_owned(),
+            turn: Turn::Early,
+        };
+        let last: Value = serde_json::from_slice(&event(&[], Some(&run), PLACE)).unwrap();
+        let expected = json!({
+            "Records": [],
+            "window": { "start": "2020-12-09T07:04:00Z", "end": "2020-12-09T07:06:00Z" },
+            "state": { "1": 282 },
+            "shardId": "shardId-1",
+            "eventSourceARN": ARN,
+            "isFinalInvokeForWindow": true,
+            "isWindowTerminatedEarly": true,
+        });
+        assert_eq!(last, expected);
+    }
+
+    #[test]
+    fn a_queue_is_told_coordinates_and_a_bucket_gets_the_records() {
+        let expected = json!({
+            "requestContext": {
+                "requestId": "r",
+                "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:f",
+                "condition": "RetryAttemptsExhausted",
+                "approximateInvokeCount": 3,
+            },
+            "responseContext": {
+                "statusCode": 200, "executedVersion": "7", "functionError": "Unhandled",
+            },
+            "version": "1.0",
+            "timestamp": "2026-11-23T03:20:35.123Z",
+            "KinesisBatchInfo": {
+                "shardId": "shardId-1",
+                "startSequenceNumber": "1",
+                "endSequenceNumber": "2",
+                "approximateArrivalOfFirstRecord": "2026-11-23T03:20:34.124Z",
+                "approximateArrivalOfLastRecord": "2026-11-23T03:20:34.125Z",
+                "batchSize": 2,
+                "streamArn": ARN,
+            },
+        });
+        let mapping_to_queue = mapping("arn:aws:sqs:us-east-1:000000000000:q");
+        let entry = told(&mapping_to_queue, PLACE, (&dropped(), NOW)).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&entry.body).unwrap(), expected);
+
+        let mapping_to_bucket = mapping("arn:aws:s3:::b");
+        let entry = told(&mapping_to_bucket, PLACE, (&dropped(), NOW)).unwrap();
+        let body: Value = serde_json::from_slice(&entry.body).unwrap();
+        assert_eq!(body["payload"], r#"{"Records":[{"n":1},{"n":2}]}"#);
+        assert_eq!(body["KinesisBatchInfo"], expected["KinesisBatchInfo"]);
+        let Parcel::Object { bucket, key, .. } = Delivery::read(&entry.head).unwrap().parcel else {
+            panic!("it is no object");
+        };
+        let id = &mapping_to_bucket.id;
+        let named = format!("aws/lambda/{id}/shardId-1/2026/11/23/2026-11-23T03.20.35-");
+        assert!(bucket == "b" && key.starts_with(&named), "{key}");
+    }
+
+    #[test]
+    fn what_never_ran_has_no_answer_and_an_id_of_its_own() {
+        let never =
+            Dropped { condition: Condition::RecordAgeExceeded, runs: 0, last: None, ..dropped() };
+        let record = failure(&mapping("arn:aws:sqs:r:0:q"), PLACE, (&never, NOW));
+        assert_eq!(record.get("responseContext"), None);
+        assert_eq!(record["requestContext"]["condition"], "RecordAgeExceeded");
+        assert!(record["requestContext"]["requestId"].is_string());
+    }
+}

@@ -265,19 +265,13 @@ impl ShardReader {
         progress.add(Count::FailedInvoke, came.failed);
         let at = self.common.time.of_day();
         match (outcome, came.problem) {
-            (_, Some(problem)) => {
-                tracing::debug!(mapping = %self.common.mapping.id, shard = self.shard(), problem);
-                progress.processed(Processed::Problem(FUNCTION_FAILED.to_owned()), at);
-            }
+            (_, Some(problem)) => progress.went_wrong(FUNCTION_FAILED, &problem, at),
             (Outcome::Answered { .. }, None) => progress.processed(Processed::Fine, at),
-            (Outcome::Failed { .. }, None) => {
-                progress.processed(Processed::Problem(FUNCTION_FAILED.to_owned()), at);
-            }
             (Outcome::NotRun(NotRun::Throttled), None) => {
                 progress.processed(Processed::Problem(FUNCTION_THROTTLED.to_owned()), at);
             }
-            // The server is going away; that is nobody's problem.
-            (Outcome::NotRun(_), None) => {}
+            // It was said with the reason; and that the server is going away is nobody's problem.
+            (Outcome::Failed { .. } | Outcome::NotRun(_), None) => {}
         }
         tracing::trace!(shard = self.shard(), lane, records, succeeded = came.succeeded, "a batch");
     }
@@ -401,7 +395,7 @@ impl ShardReader {
                     "records were lost that the stream does not keep any more"
                 );
                 self.at = At::Position(Position::TrimHorizon);
-                self.setbacks = 1;
+                self.setbacks = self.setbacks.saturating_add(1);
             }
             SourceError::Gone(_)
             | SourceError::Throttled(_)
@@ -459,8 +453,8 @@ fn outcome(common: &Common, id: RequestId, ran: Ran) -> Outcome {
     match ran {
         Ran::Answered { answer, version } => Outcome::Answered { answer, run: run(version, None) },
         Ran::Failed { error, version } => {
-            let reason = function::reason(&error);
-            tracing::debug!(mapping = %common.mapping.id, reason, "the function has failed");
+            let (reason, at) = (function::reason(&error), common.time.of_day());
+            common.progress.went_wrong(FUNCTION_FAILED, &reason, at);
             Outcome::Failed { run: run(version, Some(UNHANDLED)) }
         }
         Ran::NotRun(why) => Outcome::NotRun(why),
@@ -482,10 +476,12 @@ async fn fetch(source: &dyn ShardSource, shard: &str, (at, portion): (At, Portio
     };
     match read {
         Ok(page) => Fetched::Page(page),
-        Err(SourceError::Gone(why)) => match source.shards().await {
-            Ok(listed) if listed.iter().all(|one| one.id != shard) => Fetched::Gone,
-            Ok(_) | Err(_) => Fetched::Failed(SourceError::Gone(why)),
-        },
+        Err(error @ (SourceError::Gone(_) | SourceError::Trimmed(_))) => {
+            match source.shards().await {
+                Ok(listed) if listed.iter().all(|one| one.id != shard) => Fetched::Gone,
+                Ok(_) | Err(_) => Fetched::Failed(error),
+            }
+        }
         Err(error) => Fetched::Failed(error),
     }
 }

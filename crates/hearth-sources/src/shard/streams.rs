@@ -45,7 +45,7 @@ use crate::reader::{Ended, Reader, Work};
 use crate::shard::lane::{OnFailure, Reporting, Rules};
 use crate::shard::lineage;
 use crate::shard::reader::{Common, ShardReader};
-use crate::shard::source::{Shard, ShardSource, SourceError};
+use crate::shard::source::{Family, Shard, ShardSource, SourceError};
 
 /// AWS's word for answers that name the records that have failed.
 const REPORT_ITEMS: &str = "ReportBatchItemFailures";
@@ -153,15 +153,21 @@ impl Streams {
         })
     }
 
-    /// Forgets the checkpoints of a mapping that goes, once nobody here reads it any more.
-    fn forget_later(&self, common: Arc<Common>, reading: Arc<Reading>) {
+    /// Forgets the checkpoints of a mapping that goes, once nobody here reads it any more; and those of a
+    /// Kinesis stream that is gone, because another one may get its name and those of its shards.
+    fn forget_later(&self, (common, reading): (Arc<Common>, Arc<Reading>), left: &Left) {
         let control = self.control.get().cloned().unwrap_or_default();
+        let is_gone = matches!(left, Left::Gone(_)) && common.source.family() == Family::Kinesis;
         let work = async move {
             reading.finished().await;
             let mapping = &common.mapping;
-            let Some(control) = control.upgrade() else { return };
-            let found = control.mapping(&mapping.function.scope, mapping.id.as_str());
-            if found.is_ok_and(|found| found.state != State::Deleting) {
+            let is_left = || {
+                let control = control.upgrade()?;
+                let found = control.mapping(&mapping.function.scope, mapping.id.as_str());
+                Some(found.is_ok_and(|found| found.state != State::Deleting))
+            };
+            // Without a control plane nothing is known, and the server is about to stop.
+            if !is_gone && is_left().unwrap_or(true) {
                 return;
             }
             let lane = common.leases.lane(mapping);
@@ -199,9 +205,12 @@ impl Reader for Streams {
             reading: Arc::clone(&reading),
             setbacks: 0,
         };
-        let ended = Box::pin(stream.read()).await;
-        self.forget_later(common, reading);
-        ended
+        let left = Box::pin(stream.read()).await;
+        self.forget_later((common, reading), &left);
+        match left {
+            Left::Told => Ended::Stopped,
+            Left::Unreadable(why) | Left::Gone(why) => Ended::Unreadable(why),
+        }
     }
 }
 
@@ -260,6 +269,16 @@ enum NotLooked {
     Store(#[source] StoreError),
 }
 
+/// Why a stream is not read any more.
+enum Left {
+    /// It was said so.
+    Told,
+    /// It cannot be read now.
+    Unreadable(String),
+    /// It is not there any more.
+    Gone(String),
+}
+
 /// The stream of a mapping, being read.
 struct Stream {
     lane: Lane,
@@ -269,20 +288,20 @@ struct Stream {
 }
 
 impl Stream {
-    async fn read(mut self) -> Ended {
+    async fn read(mut self) -> Left {
         let stop = self.common.stop.clone();
         loop {
             // Made before the look, so that nothing is missed that becomes free behind it.
             let free = self.common.leases.waiting(&self.lane);
             let looked = tokio::select! {
-                () = stop.stopped() => return Ended::Stopped,
+                () = stop.stopped() => return Left::Told,
                 looked = self.look() => looked,
             };
             match looked {
                 Ok(()) => self.setbacks = 0,
-                Err(NotLooked::Source(SourceError::Gone(why))) => return Ended::Unreadable(why),
+                Err(NotLooked::Source(SourceError::Gone(why))) => return Left::Gone(why),
                 Err(NotLooked::Source(SourceError::Refused { code, message })) => {
-                    return Ended::Unreadable(format!("{code}: {message}"));
+                    return Left::Unreadable(format!("{code}: {message}"));
                 }
                 Err(error) => {
                     self.setbacks = self.setbacks.saturating_add(1);
@@ -293,7 +312,7 @@ impl Stream {
                 }
             }
             tokio::select! {
-                () = stop.stopped() => return Ended::Stopped,
+                () = stop.stopped() => return Left::Told,
                 () = self.common.source.reshaped(), if self.setbacks == 0 => {}
                 () = self.reading.ended.notified() => {}
                 () = free.signalled(), if self.setbacks == 0 => {}

@@ -170,13 +170,13 @@ mod tests {
             "source": "arn:aws:sqs:us-east-1:000000000000:q", "state": "Enabled",
             "reason": "USER_INITIATED", "waiting": 7,
             "progress": { "polled": 10, "filteredOut": 1, "failed": 2, "dropped": 3, "running": 4,
-                "perSecond": 1.25, "result": "OK", "error": "E:\nno", "more": true },
+                "perSecond": 1.5, "result": "OK", "error": "E:\nno", "more": true },
         }] });
         let listed: Listed = serde_json::from_value(answer).unwrap();
         let shown = table(&listed.mappings);
         let line: Vec<&str> = shown.lines().nth(1).unwrap().split_whitespace().collect();
         let expected =
-            ["u", "f", "q", "Enabled", "7", "1.2/s", "10", "1", "2", "3", "4", "OK", "E:", "no"];
+            ["u", "f", "q", "Enabled", "7", "1.5/s", "10", "1", "2", "3", "4", "OK", "E:", "no"];
         assert_eq!(line, expected);
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::functions::behaves;
+use crate::functions::{batches, behaves};
 use crate::harness::{Place, Server, eventually};
 use crate::http::{Answer, Request};
 
@@ -123,6 +123,39 @@ fn dead_letters_and_destinations_go_to_the_queues_of_another_server() {
     let record = body(&next_message(&there, &done));
     assert_eq!(record["requestPayload"], json!({ "n": 2 }), "{record}");
     assert_eq!(record["requestContext"]["condition"], "Success", "{record}");
+}
+
+#[test]
+fn messages_of_the_queues_of_another_server_are_read() {
+    let (there, here) = pair(&["sqs_endpoint"]);
+    let queue = create_queue(&there, "jobs");
+    here.create("reader", &batches(), json!({ "Timeout": 20 }));
+    let source = |name: &str| {
+        let body = json!({
+            "FunctionName": "reader",
+            "EventSourceArn": format!("arn:aws:sqs:{SCOPE}:{name}"),
+            "FilterCriteria": { "Filters": [{ "Pattern": r#"{"body": {"n": [{"exists": true}]}}"# }] },
+        });
+        here.send(&Request::new("POST", "/2015-03-31/event-source-mappings").json(&body))
+    };
+    assert_eq!(source("jobs").status, 202);
+    let missing = source("nowhere");
+    assert_eq!(missing.status, 400, "{}", missing.text());
+    assert!(missing.text().contains("NonExistentQueue"), "{}", missing.text());
+
+    for body in [r#"{"n": 1}"#, "unwanted", r#"{"n": 2}"#] {
+        let _ = sqs(&there, "SendMessage", &json!({ "QueueUrl": queue, "MessageBody": body }));
+    }
+    for text in [r#"{\"n\": 1}"#, r#"{\"n\": 2}"#] {
+        here.wait_for_line("reader", text);
+    }
+    let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+    eventually("the queue is empty", 60, || {
+        let asked = json!({ "QueueUrl": queue, "AttributeNames": names });
+        let found = sqs(&there, "GetQueueAttributes", &asked);
+        names.iter().all(|name| found["Attributes"][*name] == "0").then_some(())
+    });
+    assert!(!here.logs("reader").iter().any(|line| line.contains("unwanted")));
 }
 
 #[test]

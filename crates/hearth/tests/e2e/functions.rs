@@ -52,6 +52,11 @@ pub(crate) fn reads() -> Code {
     python(include_str!("../functions/reads.py"))
 }
 
+/// Says what is in each batch of messages.
+pub(crate) fn batches() -> Code {
+    python(include_str!("../functions/batches.py"))
+}
+
 /// Answers requests, by their path.
 pub(crate) fn serves() -> Code {
     python(include_str!("../functions/serves.py"))

@@ -5,6 +5,8 @@
 //!  event clients ──202──▶ server ──▶ function ──▶ queue `ran`         killed at any moment,
 //!  message clients ──200──▶  │  └──▶ failure ───▶ queue `failed`      started again on the
 //!                            └─────▶ queue `messages` ──▶ receiver    same data directory
+//!
+//!  message clients ──200──▶ queue `jobs` ──mapping──▶ function ──▶ queue `ran`
 //! ```
 //!
 //! The moments are drawn from a seed, which is printed: `HEARTH_KILL_SEED` repeats them. How often
@@ -23,7 +25,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Place, Server, last_seen, say};
 use crate::http::{Connection, Request};
-use crate::reports::{Arrived, FAILED, MESSAGES, RAN, event, id_of, message, prepare, queue_call};
+use crate::reports::{
+    Arrived, FAILED, FUNCTION, MESSAGES, RAN, event, id_of, message, prepare, queue_call,
+};
 
 const KILLS_DEFAULT: usize = 50;
 const EVENT_CLIENTS: usize = 4;
@@ -39,6 +43,11 @@ const LARGE: usize = 16;
 const LARGE_BYTES: usize = 40_000;
 /// What may be under way when a server is killed, and so may come twice.
 const DUPLICATES_PER_KILL_MAX: usize = 32;
+/// The same for messages of an event source: five batches of ten run at a time, and those that come
+/// of growth while one kill is waited for.
+const REPEATED_PER_KILL_MAX: usize = 100;
+/// The queue that is an event source.
+const JOBS: &str = "jobs";
 /// How long what was accepted may take to arrive once nobody kills any more.
 const ARRIVAL_SECONDS_MAX: u64 = 120;
 
@@ -184,7 +193,7 @@ fn kill_amid_flow(place: Place, draws: &mut Draws, kills: usize) -> (Server, Acc
     let shared = Shared::default();
     let server = Server::start_at(place);
     prepare(&server, json!({ "Timeout": 60 }));
-    let (shared, mut place) = (&shared, server.kill());
+    let (shared, place) = (&shared, server.kill());
     thread::scope(|scope| {
         let flow_of_all = Flow(shared);
         let flow = |kind: &'static str, client: usize| {
@@ -200,15 +209,7 @@ fn kill_amid_flow(place: Place, draws: &mut Draws, kills: usize) -> (Server, Acc
             (0..MESSAGE_CLIENTS).map(|client| scope.spawn(flow("message", client))).collect();
         let receiver = scope.spawn(move || shared.receive());
 
-        for _kill in 0..kills {
-            let server = Server::start_at(place);
-            shared.set_address(Some(server.address));
-            // The moment is the point of this test, and nothing waits for anything.
-            thread::sleep(Duration::from_millis(draws.within(LIFE_MILLIS)));
-            shared.set_address(None);
-            place = server.kill();
-        }
-        let server = Server::start_at(place);
+        let server = kill_again_and_again(shared, place, (draws, kills));
         drop(flow_of_all);
         let ids = |clients: Vec<thread::ScopedJoinHandle<'_, Vec<String>>>| {
             let ended = clients.into_iter().map(|client| client.join().expect("no client fails"));
@@ -227,13 +228,87 @@ fn kill_amid_flow(place: Place, draws: &mut Draws, kills: usize) -> (Server, Acc
     })
 }
 
+/// Starts a server and kills it so many times. Returns one that lives.
+fn kill_again_and_again(
+    shared: &Shared,
+    mut place: Place,
+    (draws, kills): (&mut Draws, usize),
+) -> Server {
+    for _kill in 0..kills {
+        let server = Server::start_at(place);
+        shared.set_address(Some(server.address));
+        // The moment is the point of this test, and nothing waits for anything.
+        thread::sleep(Duration::from_millis(draws.within(LIFE_MILLIS)));
+        shared.set_address(None);
+        place = server.kill();
+    }
+    Server::start_at(place)
+}
+
+/// Kills the server while clients send to a queue whose messages a function gets. Returns what was
+/// accepted.
+fn kill_amid_batches(draws: &mut Draws, kills: usize) -> (Server, BTreeSet<String>) {
+    let shared = &Shared::default();
+    let server = Server::start_at(Place::new());
+    prepare(&server, json!({ "Timeout": 4 }));
+    let queue = json!({ "QueueName": JOBS, "Attributes": { "VisibilityTimeout": "4" } });
+    assert_eq!(server.send(&queue_call("CreateQueue", &queue)).status, 200);
+    let mapping = json!({
+        "FunctionName": FUNCTION,
+        "EventSourceArn": format!("arn:aws:sqs:us-east-1:000000000000:{JOBS}"),
+    });
+    let make = Request::new("POST", "/2015-03-31/event-source-mappings").json(&mapping);
+    assert_eq!(server.send(&make).status, 202);
+    let place = server.kill();
+    thread::scope(|scope| {
+        let flow = Flow(shared);
+        let clients: Vec<_> = (0..MESSAGE_CLIENTS)
+            .map(|client| {
+                let name = format!("job{client}");
+                scope.spawn(move || shared.flow(&name, 200, |_number, id| message(JOBS, id)))
+            })
+            .collect();
+        let server = kill_again_and_again(shared, place, (draws, kills));
+        drop(flow);
+        let sent = clients.into_iter().map(|client| client.join().expect("no client fails"));
+        (server, sent.flatten().collect())
+    })
+}
+
 #[test]
-fn what_was_accepted_survives_fifty_kills() {
+fn what_was_sent_to_an_event_source_survives_fifty_kills() {
+    let (seed, kills) = drawn();
+    let (server, sent) = kill_amid_batches(&mut Draws(seed), kills);
+    let mut ran = Arrived::default();
+    let left = last_seen(
+        ARRIVAL_SECONDS_MAX,
+        || {
+            while ran.take(&server, RAN) {}
+            sent.iter().filter(|id| !ran.has(id)).cloned().collect::<Vec<_>>()
+        },
+        Vec::is_empty,
+    );
+    let duplicates = ran.duplicates();
+    say(&format!("{} messages sent: {} ran; {duplicates} twice", sent.len(), ran.count()));
+    assert_eq!(left, Vec::<String>::new(), "sent and lost; HEARTH_KILL_SEED={seed}");
+    assert!(sent.len() > kills, "hardly anything was sent");
+    let most = REPEATED_PER_KILL_MAX * kills;
+    assert!(duplicates <= most, "{duplicates} duplicates; at most {most} were under way");
+}
+
+/// The seed, and how often to kill.
+fn drawn() -> (u64, usize) {
     let seed =
         number_in("HEARTH_KILL_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
     let kills = number_in("HEARTH_KILLS").and_then(|kills| usize::try_from(kills).ok());
     let kills = kills.unwrap_or(KILLS_DEFAULT);
     say(&format!("killing {kills} times; HEARTH_KILL_SEED={seed} repeats the moments"));
+    (seed, kills)
+}
+
+#[test]
+fn what_was_accepted_survives_fifty_kills() {
+    let (seed, kills) = drawn();
     let (server, accepted) = kill_amid_flow(Place::new(), &mut Draws(seed), kills);
     let Accepted { events, failing, messages, received, refused } = accepted;
 

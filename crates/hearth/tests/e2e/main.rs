@@ -26,6 +26,7 @@ mod languages;
 mod clients;
 mod api;
 mod sqs;
+mod sources_sqs;
 mod table_streams;
 mod sources_kinesis;
 mod rust_sdk;

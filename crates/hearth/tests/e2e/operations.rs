@@ -64,6 +64,7 @@ scripts! {
     event_targets,        &[];
     sqs,                  &[];
     kinesis,              &[];
+    sources_sqs,          &[];
     http_apis_control,    &[];
     http_apis,            &[];
     rest_apis_control,    &[];

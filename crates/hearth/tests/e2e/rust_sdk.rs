@@ -12,9 +12,11 @@ use std::process::Command;
 
 use hearth_front::compatibility::{Offer, offer};
 use hearth_wire::lambda::Operation;
+use serde_json::json;
 
 use crate::functions::provided;
 use crate::harness::Server;
+use crate::http::Request;
 use crate::tools;
 
 /// Builds the program, unless that was done before.
@@ -42,6 +44,12 @@ fn offered() -> String {
 fn the_aws_sdk_for_rust_does_everything_that_is_offered() {
     let program = program();
     let server = Server::start();
+    // What it maps has to be there.
+    let queue = Request::new("POST", "/")
+        .header("x-amz-target", "AmazonSQS.CreateQueue")
+        .header("content-type", "application/x-amz-json-1.0")
+        .json(&json!({ "QueueName": "rust-sdk" }));
+    assert_eq!(server.send(&queue).status, 200);
     let bootstrap = fs::read(tools::hello_compiled()).expect("it was compiled");
     let bootstrap = ("bootstrap", 0o755, bootstrap.as_slice());
     let code = server.place.path().join("code.zip");

@@ -1,7 +1,7 @@
 """Event source mappings: their members kind by kind, their states, what is refused.
 
-The server must keep states in between (`transition_ms_min`) for longer than a request takes, and
-must not read event sources. Works in an account of its own, so that whole listings can be compared.
+The server must keep states in between (`transition_ms_min`) for longer than a request takes. Nothing
+is ever sent to the sources. Works in an account of its own, so that whole listings can be compared.
 """
 
 from datetime import datetime, timedelta, timezone
@@ -21,6 +21,8 @@ UNGATHERED = (
 )
 NO_DESTINATION = "The Destination field is required for an OnFailure configuration."
 NO_POLLER = "Hearth has no poller for this event source yet"
+# The kinds of which the source is read, or would be if there were something in it.
+READ = ("queue", "fifo", "provisioned")
 CHANGING = ("State", "StateTransitionReason", "LastModified")
 OWN = "404040404040"
 FUNCTION = "mapped"
@@ -127,6 +129,7 @@ def function(name, **more):
 
 
 def make(name=FUNCTION, **more):
+    make_queue(more.get("EventSourceArn"))
     answer = mine.create_event_source_mapping(FunctionName=name, **more)
     same(status(answer), 202)
     return shown(answer)
@@ -215,12 +218,15 @@ def each_kind_shows_its_own_members():
             expected["SelfManagedKafkaEventSourceConfig"] = {"ConsumerGroupId": uuid}
         same(made, expected)
 
-        # Nothing reads it, and it says so.
+        # If nothing reads it, it says so.
         found = rested(uuid)
         assert found["LastModified"] >= made["LastModified"]
+        state, reason = ("Enabled", made["StateTransitionReason"])
+        if kind not in READ:
+            state, reason = ("Disabled", NO_POLLER)
         settled = {
-            "State": "Disabled",
-            "StateTransitionReason": NO_POLLER,
+            "State": state,
+            "StateTransitionReason": reason,
             "LastModified": found["LastModified"],
         }
         same(found, {**made, **settled})
@@ -299,25 +305,28 @@ def all_members_are_kept():
 
 
 def a_wish_is_remembered():
-    off = make(EventSourceArn=queue("wish"), Enabled=False)
-    uuid = off["UUID"]
-    same((off["State"], off["StateTransitionReason"]), ("Creating", "USER_INITIATED"))
-    off = rested(uuid)
-    same((off["State"], off["StateTransitionReason"]), ("Disabled", "USER_INITIATED"))
+    for kind in ("queue", "mq"):
+        off = make(**LEAST[kind], Enabled=False)
+        uuid = off["UUID"]
+        same((off["State"], off["StateTransitionReason"]), ("Creating", "USER_INITIATED"))
+        off = rested(uuid)
+        same((off["State"], off["StateTransitionReason"]), ("Disabled", "USER_INITIATED"))
+        by_user = ("Disabled", "USER_INITIATED")
+        wanted = ("Enabled", "USER_INITIATED") if kind in READ else ("Disabled", NO_POLLER)
 
-    def step(state, reason, **more):
-        changing = update(uuid, **more)
-        same((changing["State"], changing["StateTransitionReason"]), (state, "USER_INITIATED"))
-        found = rested(uuid)
-        same((found["State"], found["StateTransitionReason"]), ("Disabled", reason))
+        def step(state, rests, **more):
+            changing = update(uuid, **more)
+            same((changing["State"], changing["StateTransitionReason"]), (state, "USER_INITIATED"))
+            found = rested(uuid)
+            same((found["State"], found["StateTransitionReason"]), rests)
 
-    step("Updating", "USER_INITIATED", BatchSize=1)
-    step("Updating", "USER_INITIATED", Enabled=False)
-    step("Enabling", NO_POLLER, Enabled=True)
-    step("Updating", NO_POLLER, BatchSize=2)
-    step("Updating", NO_POLLER, Enabled=True)
-    step("Disabling", "USER_INITIATED", Enabled=False)
-    remove(uuid)
+        step("Updating", by_user, BatchSize=1)
+        step("Updating", by_user, Enabled=False)
+        step("Enabling", wanted, Enabled=True)
+        step("Updating", wanted, BatchSize=2)
+        step("Updating", wanted, Enabled=True)
+        step("Disabling", by_user, Enabled=False)
+        remove(uuid)
 
 
 def an_update_changes_what_is_given():
@@ -708,8 +717,33 @@ def the_function_must_fit():
     uuid = make("mapped-slowly", **LEAST["queue"])["UUID"]
     rested(uuid)
     remove(uuid)
+    uuid = make(FUNCTION, EventSourceArn=queue("brief"))["UUID"]
+    rested(uuid)
+    make_queue(queue("briefer"))
+    brief = client("sqs", account=OWN)
+    for name, seconds in (("brief", 899), ("briefer", 2)):
+        address = brief.get_queue_url(QueueName=name)["QueueUrl"]
+        shorter = {"VisibilityTimeout": str(seconds)}
+        brief.set_queue_attributes(QueueUrl=address, Attributes=shorter)
+    text = "Queue visibility timeout: 899 seconds is less than Function timeout: 900 seconds"
+    refuse_update(uuid, text, FunctionName="mapped-slowly")
+    call = mine.update_function_configuration
+    refused(INVALID, text, call, FunctionName=FUNCTION, Timeout=900, status=400)
+    text = "Queue visibility timeout: 2 seconds is less than Function timeout: 3 seconds"
+    refuse("queue", text, EventSourceArn=queue("briefer"))
+    remove(uuid)
     far, call = own(FUNCTION, region="eu-west-1"), mine.create_event_source_mapping
     refused(NOT_FOUND, ELSEWHERE, call, FunctionName=far, status=404, **LEAST["queue"])
+
+
+def a_queue_must_be_there():
+    text = (
+        "Error occurred while ReceiveMessage. SQS Error Code: "
+        "AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue does not "
+        "exist."
+    )
+    for name in ("nowhere", "nowhere.fifo"):
+        refuse("queue", text, EventSourceArn=queue(name))
 
 
 def the_model_is_checked_first():
@@ -794,6 +828,7 @@ reading_begins_somewhere()
 each_rule_refuses_and_says_why()
 what_has_no_default_must_be_given()
 the_function_must_fit()
+a_queue_must_be_there()
 the_model_is_checked_first()
 tags_are_kept()
 same(listed(), [])

@@ -290,7 +290,7 @@ def mappings():
     for qualifier in ANY:
         for number, name in enumerate(forms(NAME, qualifier)):
             suffix = (qualifier or "none").strip("$")
-            queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:names-{suffix}-{number}"
+            queue = make_queue(f"arn:aws:sqs:{REGION}:{ACCOUNT}:names-{suffix}-{number}")
             made = awslambda.create_event_source_mapping(EventSourceArn=queue, FunctionName=name)
             expected = arn(f"{NAME}:{qualifier}" if qualifier else NAME)
             same((status(made), made["FunctionArn"]), (202, expected))
@@ -394,7 +394,7 @@ def paths():
     answered, _, body = raw("POST", f"{FUNCTIONS}/", made)
     same((answered, body["FunctionArn"]), (201, arn("slashed")))
     settle("slashed")
-    mapping = {"EventSourceArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:slashed"}
+    mapping = {"EventSourceArn": make_queue(f"arn:aws:sqs:{REGION}:{ACCOUNT}:slashed")}
     mapping["FunctionName"] = "slashed"
     answered, _, body = raw("POST", "/2015-03-31/event-source-mappings/", mapping)
     same((answered, body["FunctionArn"]), (202, arn("slashed")))
@@ -426,7 +426,7 @@ def scopes_stand_side_by_side():
             LayerName="twin", Description=note, Content={"ZipFile": code(note)}
         )
         same(layer["LayerArn"], f"arn:aws:lambda:{region}:{account}:layer:twin")
-        queue = f"arn:aws:sqs:{region}:{account}:twin"
+        queue = make_queue(f"arn:aws:sqs:{region}:{account}:twin")
         mapping = to.create_event_source_mapping(EventSourceArn=queue, FunctionName="twin")
         config = signing_config(to)
         assert config.startswith(f"arn:aws:lambda:{region}:{account}:code-signing-config:"), config

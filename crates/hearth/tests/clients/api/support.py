@@ -109,6 +109,19 @@ def rested(uuid, to=None):
         assert time.monotonic() < end, f"it does not come to rest: {found}"
 
 
+def make_queue(source, visibility_seconds=900):
+    """The queue with this ARN, if it is one of a queue: what is mapped has to be there."""
+    service, region, account, name = (source or "").split(":")[2:6] if source else [""] * 4
+    if service != "sqs" or "/" in name:
+        return source
+    attributes = {"VisibilityTimeout": str(visibility_seconds)}
+    if name.endswith(".fifo"):
+        attributes["FifoQueue"] = "true"
+    to = client("sqs", account=account, region=region)
+    to.create_queue(QueueName=name, Attributes=attributes)
+    return source
+
+
 def status(answer):
     return answer["ResponseMetadata"]["HTTPStatusCode"]
 

@@ -165,7 +165,7 @@ def tags_of_an_event_source_mapping():
     create(name)
     made = awslambda.create_event_source_mapping(
         FunctionName=name,
-        EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:tags-of-a-mapping",
+        EventSourceArn=make_queue(f"arn:aws:sqs:{REGION}:{ACCOUNT}:tags-of-a-mapping"),
         Enabled=False,
         Tags={"team": "a"},
     )

@@ -1,7 +1,8 @@
 //! A function that says durably that it ran: it puts the id of its event into the queue `ran`, and
 //! answers only when the queue has it. Without any library.
 //!
-//! An event is `{"id":"…"}`. With `"fail":true` it ends in an error and reports nothing.
+//! An event is `{"id":"…"}`. With `"fail":true` it ends in an error and reports nothing. Of a batch of
+//! messages, each body is an id.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -23,15 +24,25 @@ fn main() -> io::Result<()> {
         let event = runtime.ask("GET", "/2018-06-01/runtime/invocation/next", "", "")?;
         let request = event.request_id.ok_or_else(|| io::Error::other("no request id"))?;
         let invocation = format!("/2018-06-01/runtime/invocation/{request}");
-        let id = text_of(&event.body, "id").unwrap_or_default();
         if event.body.contains("\"fail\":true") {
             let error = r#"{"errorMessage":"as told","errorType":"Told"}"#;
             runtime.ask("POST", &format!("{invocation}/error"), "", error)?;
         } else {
-            report(&endpoint, id)?;
+            for id in ids_of(&event.body) {
+                report(&endpoint, id)?;
+            }
             runtime.ask("POST", &format!("{invocation}/response"), "", "{}")?;
         }
     }
+}
+
+/// The ids in an event: its own, or the bodies of its messages.
+fn ids_of(event: &str) -> Vec<&str> {
+    if !event.starts_with("{\"Records\":[") {
+        return vec![text_of(event, "id").unwrap_or_default()];
+    }
+    let bodies = event.split("\"body\":\"").skip(1);
+    bodies.filter_map(|behind| behind.split('"').next()).collect()
 }
 
 /// The value of a member that is a text without escapes.
