@@ -15,6 +15,7 @@ mod tools;
 mod functions;
 mod host;
 mod reports;
+mod kills;
 
 mod lifecycle;
 mod extensions;
@@ -46,6 +47,7 @@ mod hostile;
 mod restart;
 mod elsewhere;
 mod kill;
+mod kill_sources;
 mod disk;
 mod two_writers;
 mod leaks;
