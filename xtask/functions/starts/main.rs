@@ -2,7 +2,8 @@
 //! `cargo xtask bench`.
 //!
 //! An event with `"say":"ID"` makes it print `started ID NANOSECONDS`, by the clock of the day, and so
-//! does an object that was put into a bucket, with its key. With the variable `HOLD_SECONDS` it holds
+//! does an object that was put into a bucket, with its key, and a batch in which the text of a message
+//! or the key of a record is `say ID`. With the variable `HOLD_SECONDS` it holds
 //! each event for that long. Otherwise it does nothing.
 
 use std::env;
@@ -21,7 +22,8 @@ fn main() -> io::Result<()> {
         let (id, event) = runtime.ask("GET", "next", "")?;
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
         let id = id.ok_or_else(|| io::Error::other("the event has no request id"))?;
-        let said = [r#""say":""#, r#""key":""#].iter().find_map(|name| event.split_once(name));
+        let marks = [r#""say":""#, r#""key":""#, r#""say "#];
+        let said = marks.iter().find_map(|mark| event.split_once(mark));
         if let Some((_, behind)) = said {
             let name = behind.split('"').next().unwrap_or_default();
             println!("started {name} {}", started.as_nanos());

@@ -31,6 +31,7 @@ mod backlog;
 mod queues;
 mod buckets;
 mod schedules;
+mod sources;
 mod peers;
 mod fixtures;
 mod doors;
@@ -67,7 +68,7 @@ const EVENTS: u64 = 1_000_000;
 const EVENTS_MAX: u64 = 10_000_000;
 /// No scenario is begun after this. A run with the usual rounds takes about half an hour, of which the
 /// backlog has five minutes, and schedules have up to ten.
-const RUN_MAX: Duration = Duration::from_secs(50 * 60);
+const RUN_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// `bench [--rounds N] [--only NAME] [--events N]`
 pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {

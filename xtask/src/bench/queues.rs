@@ -23,7 +23,7 @@ use crate::now;
 /// Enough that a sync is shared by several.
 const CONNECTIONS: usize = 8;
 /// AWS: messages of one call.
-const BATCH: usize = 10;
+pub(super) const BATCH: usize = 10;
 /// For how long messages flow before they count.
 const WARM_UP: Duration = Duration::from_millis(300);
 
@@ -116,7 +116,8 @@ fn one_connection(address: SocketAddr, url: &str, start: &Barrier) -> anyhow::Re
     Ok(share)
 }
 
-fn send(url: &str) -> Request {
+/// A batch of messages for a queue.
+pub(super) fn send(url: &str) -> Request {
     let entry = |number: usize| json!({ "Id": number.to_string(), "MessageBody": body(0) });
     let entries: Vec<Value> = (0..BATCH).map(entry).collect();
     call(
@@ -134,7 +135,8 @@ fn delete(url: &str, messages: &[Value]) -> Request {
     )
 }
 
-fn call(headers: &'static str, input: &Value) -> Request {
+/// An operation, which the headers name.
+pub(super) fn call(headers: &'static str, input: &Value) -> Request {
     Request { method: "POST", path: "/".to_owned(), headers, body: input.to_string() }
 }
 

@@ -7,7 +7,7 @@ use super::table::Row;
 use super::tools::Tools;
 use super::{
     accept, backlog, bodies, buckets, burst, cold, control, density, growth, http_api, neighbour,
-    patterns, queues, schedules, started, stream, warm,
+    patterns, queues, schedules, sources, started, stream, warm,
 };
 
 /// One thing to measure.
@@ -45,5 +45,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "queues",      what: "messages through send, receive and delete",             run: queues::run },
     Scenario { name: "buckets",     what: "objects, small and large, and who is told of them",     run: buckets::run },
     Scenario { name: "schedules",   what: "a hundred thousand schedules, idle and due",            run: schedules::run },
+    Scenario { name: "sources-sqs", what: "messages of a queue to a function, beside ministack",   run: sources::queues },
+    Scenario { name: "sources-kinesis", what: "records of a stream to a function, beside ministack", run: sources::streams },
+    Scenario { name: "sources-idle", what: "a thousand mappings with nothing to do",               run: sources::idle::run },
     Scenario { name: "ministack",   what: "beside an emulator of many services, without Docker",   run: ministack::run },
 ];

@@ -22,7 +22,7 @@ use crate::now;
 /// The function that says when it starts.
 pub(super) const NAME: &str = "starts";
 /// Events of one round.
-const EVENTS: usize = 100;
+pub(super) const EVENTS: usize = 100;
 /// Between two events: long enough that the environment is frozen again, as on an idle system.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long the last lines of the log may take.
@@ -114,14 +114,23 @@ pub(super) fn wait(
     prefix: &str,
     count: usize,
 ) -> anyhow::Result<HashMap<String, Duration>> {
+    wait_within(connection, (prefix, count), (LOGGED_MAX, LOOK_AGAIN))
+}
+
+/// The same within some time, with pauses between two looks at the log.
+pub(super) fn wait_within(
+    connection: &mut Connection,
+    (prefix, count): (&str, usize),
+    (limit, pause): (Duration, Duration),
+) -> anyhow::Result<HashMap<String, Duration>> {
     let begin = now();
     loop {
         let started = lines(connection, prefix)?;
         if started.len() >= count {
             return Ok(started);
         }
-        ensure!(begin.elapsed() < LOGGED_MAX, "{} of {count} handlers started", started.len());
-        thread::sleep(LOOK_AGAIN);
+        ensure!(begin.elapsed() < limit, "{} of {count} handlers started", started.len());
+        thread::sleep(pause);
     }
 }
 

@@ -16,6 +16,7 @@ mod functions;
 mod host;
 mod sites;
 mod reports;
+mod kills;
 
 mod lifecycle;
 mod extensions;
@@ -55,6 +56,7 @@ mod hostile;
 mod restart;
 mod elsewhere;
 mod kill;
+mod kill_sources;
 mod disk;
 mod two_writers;
 mod leaks;

@@ -13,6 +13,8 @@ use crate::http::{Answer, Request};
 pub(crate) const FUNCTION: &str = "reports";
 /// Where it puts the ids of events that it ran.
 pub(crate) const RAN: &str = "ran";
+/// Where it puts them if it is to be seen in which order it ran.
+pub(crate) const IN_ORDER: &str = "ran.fifo";
 /// Where AWS's record goes of an event that it failed on.
 pub(crate) const FAILED: &str = "failed";
 /// Messages that no function has to do with.
@@ -38,6 +40,16 @@ pub(crate) fn prepare(server: &Server, settings: Value) {
     good(&server.send(&Request::new("PUT", path).json(&configuration)));
 }
 
+/// Makes the function, and a queue that keeps the order in which it ran what it got.
+pub(crate) fn prepare_in_order(server: &Server, timeout_seconds: u32) {
+    let attributes = json!({ "FifoQueue": "true", "VisibilityTimeout": VISIBILITY_SECONDS });
+    let input = json!({ "QueueName": IN_ORDER, "Attributes": attributes });
+    good(&server.send(&queue_call("CreateQueue", &input)));
+    let variables = json!({ "REPORTS_TO": IN_ORDER });
+    let settings = json!({ "Timeout": timeout_seconds, "Environment": { "Variables": variables } });
+    server.create(FUNCTION, &reports(), settings);
+}
+
 /// An operation of SQS.
 pub(crate) fn queue_call(operation: &str, input: &Value) -> Request {
     Request::new("POST", "/")
@@ -57,13 +69,30 @@ pub(crate) fn event(event: &Value) -> Request {
 }
 
 /// The address of a queue; only its path counts.
-fn url(queue: &str) -> String {
+pub(crate) fn url(queue: &str) -> String {
     format!("http://127.0.0.1/000000000000/{queue}")
 }
 
 fn good(answer: &Answer) -> Value {
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()
+}
+
+/// Takes what can be received now: the bodies, in their order.
+pub(crate) fn take(server: &Server, queue: &str) -> Vec<String> {
+    let input = json!({ "QueueUrl": url(queue), "MaxNumberOfMessages": 10 });
+    let received = good(&server.send(&queue_call("ReceiveMessage", &input)));
+    let (mut bodies, mut entries) = (Vec::new(), Vec::new());
+    for (number, message) in received["Messages"].as_array().into_iter().flatten().enumerate() {
+        bodies.push(message["Body"].as_str().expect("a message has a body").to_owned());
+        let handle = &message["ReceiptHandle"];
+        entries.push(json!({ "Id": number.to_string(), "ReceiptHandle": handle }));
+    }
+    if !entries.is_empty() {
+        let input = json!({ "QueueUrl": url(queue), "Entries": entries });
+        good(&server.send(&queue_call("DeleteMessageBatch", &input)));
+    }
+    bodies
 }
 
 /// What came out of a queue: how often each.
@@ -73,22 +102,11 @@ pub(crate) struct Arrived(BTreeMap<String, usize>);
 impl Arrived {
     /// Takes what can be received now. Returns whether there was anything.
     pub(crate) fn take(&mut self, server: &Server, queue: &str) -> bool {
-        let input = json!({ "QueueUrl": url(queue), "MaxNumberOfMessages": 10 });
-        let received = good(&server.send(&queue_call("ReceiveMessage", &input)));
-        let messages = received["Messages"].as_array().cloned().unwrap_or_default();
-        let mut entries = Vec::new();
-        for (number, message) in messages.iter().enumerate() {
-            let body = message["Body"].as_str().expect("a message has a body");
+        let bodies = take(server, queue);
+        for body in &bodies {
             self.note(id_of(body));
-            let handle = &message["ReceiptHandle"];
-            entries.push(json!({ "Id": number.to_string(), "ReceiptHandle": handle }));
         }
-        if entries.is_empty() {
-            return false;
-        }
-        let input = json!({ "QueueUrl": url(queue), "Entries": entries });
-        good(&server.send(&queue_call("DeleteMessageBatch", &input)));
-        true
+        !bodies.is_empty()
     }
 
     /// One arrived.

@@ -20,13 +20,17 @@ use crate::tools;
 const ORDERS: &str = "arn:aws:kinesis:us-east-1:000000000000:stream/orders";
 const MAPPINGS: &str = "/2015-03-31/event-source-mappings";
 
-/// An operation that has to succeed. Returns its output.
-fn good(server: &Server, operation: &str, input: &Value) -> Value {
-    let request = Request::new("POST", "/")
+/// An operation of Kinesis.
+pub(crate) fn call(operation: &str, input: &Value) -> Request {
+    Request::new("POST", "/")
         .header("x-amz-target", format!("Kinesis_20131202.{operation}"))
         .header("content-type", "application/x-amz-json-1.1")
-        .json(input);
-    let answer = server.send(&request);
+        .json(input)
+}
+
+/// One that has to succeed. Returns its output.
+fn good(server: &Server, operation: &str, input: &Value) -> Value {
+    let answer = server.send(&call(operation, input));
     assert_eq!(answer.status, 200, "{operation}: {}", answer.text());
     if answer.body.is_empty() { Value::Null } else { answer.json() }
 }

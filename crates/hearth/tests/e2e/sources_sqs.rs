@@ -1,6 +1,6 @@
 //! Queues as event sources: the guide, the command that shows what they do, over a restart, and how
 //! soon a message is there. What each option does is tried by `clients/api/sources_sqs.py`, kills are
-//! in `kill.rs`, and queues of another server in `elsewhere.rs`.
+//! in `kill_sources.rs`, and queues of another server in `elsewhere.rs`.
 
 use std::fs;
 use std::path::Path;

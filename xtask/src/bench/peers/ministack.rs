@@ -9,6 +9,9 @@
 //!               ◀──the figures─────── (the load client)
 //! ```
 //!
+//! A line says what is to be measured: calls of a function, or what comes to one from a queue or a
+//! stream.
+//!
 //! # Promises
 //!
 //! 1. Whatever runs inside ends when the outer half does, in whatever way: it is in a process
@@ -18,20 +21,25 @@ use std::env;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::bench::fixtures::{ONE_PROCESSOR_MB, ROUND, burst_on, load_on, python};
+use crate::bench::fixtures::{
+    ONE_PROCESSOR_MB, ROUND, burst_on, compiled, compiled_package, load_on, python,
+};
 use crate::bench::hearth::{Function, Runtimes, Server, create, end_of, invoke_path, package};
 use crate::bench::http::{Connection, Request};
 use crate::bench::load::{Burst, Load, Requests};
 use crate::bench::process::{Process, output_of};
+use crate::bench::sources::{Amount, Figures as SourceFigures, Kind, MEMORY_MB, Mapped};
+use crate::bench::started;
 use crate::bench::stats::{Answered, Summary, times};
 use crate::bench::table::{Row, both, ms};
 use crate::bench::tools::Tools;
@@ -48,6 +56,8 @@ const START_MAX: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long the inner half may take to end when nobody asks it any more.
 const END_MAX: Duration = Duration::from_secs(20);
+/// What it is asked for a round of calls.
+const CALLS: &str = "calls";
 /// What the inner half says when it can be asked.
 const READY: &str = "ready";
 
@@ -78,7 +88,7 @@ pub(crate) fn run(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>> {
         server.rest()?;
         let burst = burst_on(&server, &name, BURST).run();
         ours.push(Figures { warm, burst });
-        theirs.push(peer.round()?);
+        theirs.push(peer.ask(CALLS)?);
     }
     let [ours, theirs] = [ours, theirs].map(|rounds| median(&rounds));
     let times_warm = times(ours.warm.p50, theirs.warm.p50);
@@ -109,7 +119,7 @@ fn median(rounds: &[Figures]) -> Figures {
 
 /// The outer half.
 #[derive(Debug)]
-struct MiniStack {
+pub(crate) struct MiniStack {
     /// `None` once nothing is asked any more.
     asked: Option<ChildStdin>,
     figures: BufReader<ChildStdout>,
@@ -119,7 +129,8 @@ struct MiniStack {
 }
 
 impl MiniStack {
-    fn start(tools: &Tools) -> anyhow::Result<Self> {
+    /// Starts it, and waits until it can be asked.
+    pub(crate) fn start(tools: &Tools) -> anyhow::Result<Self> {
         let packages = tools.ministack()?;
         let scratch =
             TempDir::with_prefix("hearth-bench-").context("could not make a directory")?;
@@ -130,6 +141,7 @@ impl MiniStack {
         command.args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
         command.arg(program).arg(COMMAND);
         command.arg(&tools.python.program).arg(packages).arg(&tools.python.runtime);
+        command.arg(tools.starts()?);
         command.current_dir(scratch.path()).env("TMPDIR", scratch.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
         let mut process = Process::start(&mut command)?;
@@ -142,9 +154,12 @@ impl MiniStack {
         Ok(peer)
     }
 
-    fn round(&mut self) -> anyhow::Result<Figures> {
+    /// The figures of one round of something.
+    pub(crate) fn ask<T: DeserializeOwned>(&mut self, what: &str) -> anyhow::Result<T> {
         let asked = self.asked.as_mut().context("nothing is asked any more")?;
-        asked.write_all(b"round\n").context("the inner half does not listen")?;
+        asked
+            .write_all(format!("{what}\n").as_bytes())
+            .context("the inner half does not listen")?;
         let said = self.line()?;
         serde_json::from_str(&said).with_context(|| format!("the inner half said `{said}`"))
     }
@@ -170,7 +185,7 @@ impl Drop for MiniStack {
 
 /// The inner half: starts ministack and measures it whenever there is a line to read.
 pub(crate) fn inside(args: &[String]) -> anyhow::Result<()> {
-    let [interpreter, packages, runtime] = args else {
+    let [interpreter, packages, runtime, starts] = args else {
         bail!("`{COMMAND}` is started by `cargo xtask bench`, and by nobody else");
     };
     output_of(Command::new("ip").args(["link", "set", "lo", "up"]))
@@ -189,15 +204,57 @@ pub(crate) fn inside(args: &[String]) -> anyhow::Result<()> {
         |name: String| Function { name, runtime, memory_mb: ONE_PROCESSOR_MB, package: &package };
     let mut connection = Connection::open(address)?;
     create(&mut connection, &function("no-op".to_owned()))?;
+    let mut sources = Sources { address, starts: Path::new(starts), mapped: None };
     say(READY);
     for (round, line) in (0..).zip(io::stdin().lines()) {
-        line.context("could not read what is asked")?;
-        let name = format!("burst-{round}");
-        create(&mut connection, &function(name.clone()))?;
-        let figures = measure(address, &name);
-        say(&serde_json::to_string(&figures).context("could not put the figures into JSON")?);
+        let line = line.context("could not read what is asked")?;
+        let figures = match Kind::named(&line) {
+            Some(kind) => serde_json::to_string(&sources.round(kind, round)?),
+            None => {
+                let name = format!("burst-{round}");
+                create(&mut connection, &function(name.clone()))?;
+                serde_json::to_string(&measure(address, &name))
+            }
+        };
+        say(&figures.context("could not put the figures into JSON")?);
     }
     Ok(())
+}
+
+/// Queues and streams with a mapping, made when they are asked for.
+struct Sources<'a> {
+    address: SocketAddr,
+    /// The program that says when it starts.
+    starts: &'a Path,
+    mapped: Option<Mapped>,
+}
+
+impl Sources<'_> {
+    fn round(&mut self, kind: Kind, number: usize) -> anyhow::Result<SourceFigures> {
+        let amount = Amount::of_peer(kind);
+        let mapped = match self.mapped.take() {
+            Some(mapped) if mapped.kind == kind => mapped,
+            before => {
+                if before.is_none() {
+                    self.create_function()?;
+                }
+                Mapped::make(self.address, kind, amount.before)?
+            }
+        };
+        let figures = mapped.round(number, amount.round);
+        self.mapped = Some(mapped);
+        figures
+    }
+
+    /// The same that Hearth has, which was run once.
+    fn create_function(&self) -> anyhow::Result<()> {
+        let package = compiled_package(self.starts)?;
+        let function = compiled(&package, MEMORY_MB);
+        let mut connection = Connection::open(self.address)?;
+        create(&mut connection, &Function { name: started::NAME.to_owned(), ..function })?;
+        let warm = Request::invocation(invoke_path(started::NAME), "{}".to_owned());
+        connection.ask(&warm)?.succeeded().context("the function does not run")
+    }
 }
 
 fn wait_for_health(process: &mut Process, address: SocketAddr) -> anyhow::Result<()> {

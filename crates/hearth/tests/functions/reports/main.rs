@@ -2,7 +2,8 @@
 //! answers only when the queue has it. Without any library.
 //!
 //! An event is `{"id":"…"}`. With `"fail":true` it ends in an error and reports nothing. Of a batch of
-//! messages, each body is an id.
+//! messages, each body is an id, and of a batch of records of a stream it is the data as it came, in
+//! base64. The variable `REPORTS_TO` names another queue. If it ends in `.fifo`, that keeps the order.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -18,7 +19,9 @@ const ATTEMPTS_MAX: usize = 1_000;
 fn main() -> io::Result<()> {
     let runtime = env::var("AWS_LAMBDA_RUNTIME_API").map_err(io::Error::other)?;
     let endpoint = env::var("AWS_ENDPOINT_URL").map_err(io::Error::other)?;
-    let endpoint = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let address = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let name = env::var("REPORTS_TO").unwrap_or_else(|_| "ran".to_owned());
+    let queue = Queue { address, name };
     let mut runtime = Peer::connect(&runtime)?;
     loop {
         let event = runtime.ask("GET", "/2018-06-01/runtime/invocation/next", "", "")?;
@@ -29,20 +32,21 @@ fn main() -> io::Result<()> {
             runtime.ask("POST", &format!("{invocation}/error"), "", error)?;
         } else {
             for id in ids_of(&event.body) {
-                report(&endpoint, id)?;
+                queue.report(&request, id)?;
             }
             runtime.ask("POST", &format!("{invocation}/response"), "", "{}")?;
         }
     }
 }
 
-/// The ids in an event: its own, or the bodies of its messages.
+/// The ids in an event: its own, the bodies of its messages, or the data of its records.
 fn ids_of(event: &str) -> Vec<&str> {
     if !event.starts_with("{\"Records\":[") {
         return vec![text_of(event, "id").unwrap_or_default()];
     }
-    let bodies = event.split("\"body\":\"").skip(1);
-    bodies.filter_map(|behind| behind.split('"').next()).collect()
+    let member = if event.contains("\"kinesis\":{") { "\"data\":\"" } else { "\"body\":\"" };
+    let texts = event.split(member).skip(1);
+    texts.filter_map(|behind| behind.split('"').next()).collect()
 }
 
 /// The value of a member that is a text without escapes.
@@ -51,23 +55,38 @@ fn text_of<'a>(json: &'a str, name: &str) -> Option<&'a str> {
     behind.split_once('"').map(|(text, _)| text)
 }
 
-/// Puts an id into the queue; tries again when the queue does not take it, as with a full disk.
-fn report(endpoint: &str, id: &str) -> io::Result<()> {
-    let body = format!(
-        r#"{{"QueueUrl":"http://{endpoint}/000000000000/ran","MessageBody":"{id}"}}"#
-    );
-    let headers = "X-Amz-Target: AmazonSQS.SendMessage\r\n\
-                   Content-Type: application/x-amz-json-1.0\r\n";
-    let mut outcome = Ok(());
-    for _attempt in 0..ATTEMPTS_MAX {
-        let sent = Peer::connect(endpoint).and_then(|mut queue| queue.ask("POST", "/", headers, &body));
-        match sent {
-            Ok(_taken) => return Ok(()),
-            Err(error) => outcome = Err(error),
+/// Where the reports go.
+struct Queue {
+    address: String,
+    name: String,
+}
+
+impl Queue {
+    /// Puts an id into the queue; tries again when the queue does not take it, as with a full disk. A
+    /// queue that keeps the order takes an id once for each invocation, however often it is tried.
+    fn report(&self, request: &str, id: &str) -> io::Result<()> {
+        let Queue { address, name } = self;
+        let order = if name.ends_with(".fifo") {
+            format!(r#","MessageGroupId":"all","MessageDeduplicationId":"{request}/{id}""#)
+        } else {
+            String::new()
+        };
+        let body = format!(
+            r#"{{"QueueUrl":"http://{address}/000000000000/{name}","MessageBody":"{id}"{order}}}"#
+        );
+        let headers = "X-Amz-Target: AmazonSQS.SendMessage\r\n\
+                       Content-Type: application/x-amz-json-1.0\r\n";
+        let mut outcome = Ok(());
+        for _attempt in 0..ATTEMPTS_MAX {
+            let sent = Peer::connect(address);
+            match sent.and_then(|mut queue| queue.ask("POST", "/", headers, &body)) {
+                Ok(_taken) => return Ok(()),
+                Err(error) => outcome = Err(error),
+            }
+            thread::sleep(AGAIN);
         }
-        thread::sleep(AGAIN);
+        outcome
     }
-    outcome
 }
 
 /// Somebody who speaks HTTP, on one connection.
