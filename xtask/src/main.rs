@@ -30,10 +30,12 @@ Commands:
               --check                only compares, and fails if something differs
               --from-botocore DIR    first takes the models anew from an unpacked botocore package
   bench     Measures Hearth beside AWS's runtime interface emulator and other peers and prints the
-            table of PROMISES.md. Needs root, Python 3 with pip, and half an hour on a quiet
-            machine. Node.js and RabbitMQ are measured if they are there.
+            table of PROMISES.md. Needs root, Python 3 with pip, a few gigabytes of disk for its
+            data, and half an hour to an hour on a quiet machine. Node.js and RabbitMQ are
+            measured if they are there.
               --rounds N             rounds whose median is taken
-              --only NAME            one scenario; a wrong name lists them
+              --only NAME            one scenario, such as http-api, bodies, streamed, buckets or
+                                     schedules; a wrong name lists all
               --events N             how many events a long backlog has
   fuzz      Reads arbitrary bytes as requests, guided by coverage: 60 seconds, or as many as are
             given. Findings stay in target/fuzz.

@@ -56,29 +56,38 @@ const DEAD_LETTER: &str = " dead-letter";
 pub trait SubmitEvent: Send + Sync + fmt::Debug {
     /// When it returns without an error, the event is accepted.
     async fn submit(&self, sent: Sent<'_>) -> Result<(), NotTaken>;
+
+    /// When it returns without an error, the function has run, however that went.
+    async fn run(&self, sent: Sent<'_>) -> Result<(), NotTaken>;
 }
 
 #[async_trait]
 impl SubmitEvent for Invoker {
     async fn submit(&self, sent: Sent<'_>) -> Result<(), NotTaken> {
-        let Some((function, qualifier)) = named(sent.arn) else {
-            let message = format!("{} is not a function", sent.arn);
-            return Err(NotTaken::Refused {
-                code: "InvalidParameterValueException".into(),
-                message,
-            });
-        };
-        let request = InvokeRequest {
-            id: RequestId::random(),
-            function,
-            qualifier,
-            payload: sent.body.clone(),
-            client_context: None,
-            trace: sent.trace.map(str::to_owned),
-            log: Default::default(),
-        };
+        let request = request(sent)?;
         self.submit(request).await.map(drop).map_err(|error| not_accepted(&error))
     }
+
+    async fn run(&self, sent: Sent<'_>) -> Result<(), NotTaken> {
+        let request = request(sent)?;
+        self.invoke(request).await.map(drop).map_err(|error| not_accepted(&error))
+    }
+}
+
+fn request(sent: Sent<'_>) -> Result<InvokeRequest, NotTaken> {
+    let Some((function, qualifier)) = named(sent.arn) else {
+        let message = format!("{} is not a function", sent.arn);
+        return Err(NotTaken::Refused { code: "InvalidParameterValueException".into(), message });
+    };
+    Ok(InvokeRequest {
+        id: RequestId::random(),
+        function,
+        qualifier,
+        payload: sent.body.clone(),
+        client_context: None,
+        trace: sent.trace.map(str::to_owned),
+        log: Default::default(),
+    })
 }
 
 fn not_accepted(error: &InvokeError) -> NotTaken {
@@ -118,6 +127,7 @@ impl Receivers {
         let trace = delivery.trace.as_deref();
         match &delivery.parcel {
             Parcel::Function { arn } => self.functions.submit(Sent { arn, body, trace }).await,
+            Parcel::Invocation { arn } => self.functions.run(Sent { arn, body, trace }).await,
             Parcel::Queue { arn, message } => {
                 self.queues.send(Sent { arn, body, trace }, message).await
             }
@@ -176,10 +186,11 @@ fn decide(
     }
 }
 
-/// What is counted when a delivery was tried, taken, given up.
+/// What is counted when a delivery was tried, not taken, taken, given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Tried,
+    Failed,
     Taken,
     GivenUp,
 }
@@ -195,7 +206,7 @@ fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
                 (Leg::DeadLetter, Step::GivenUp) => {
                     Metric::NumberOfNotificationsFailedToRedriveToDlq
                 }
-                (Leg::First | Leg::DeadLetter, Step::Tried) => return None,
+                (Leg::First | Leg::DeadLetter, Step::Tried | Step::Failed) => return None,
             };
             (metric, topic.rsplit(':').next().unwrap_or(topic))
         }
@@ -206,17 +217,34 @@ fn metric(origin: &Origin, leg: Leg, step: Step) -> Option<(Metric, String)> {
                 (Leg::First, Step::GivenUp) => Metric::FailedInvocations,
                 (Leg::DeadLetter, Step::Taken) => Metric::InvocationsSentToDlq,
                 (Leg::DeadLetter, Step::GivenUp) => Metric::InvocationsFailedToBeSentToDlq,
-                (Leg::DeadLetter, Step::Tried) => return None,
+                (Leg::DeadLetter, Step::Tried) | (_, Step::Failed) => return None,
             };
             (metric, name.as_str())
         }
+        // AWS counts none of those.
+        Origin::Notification { .. } => return None,
+        Origin::Schedule { group, .. } => {
+            let metric = match (leg, step) {
+                (Leg::First, Step::Tried) => Metric::InvocationAttemptCount,
+                (Leg::First, Step::Failed) => Metric::TargetErrorCount,
+                (Leg::First, Step::GivenUp) => Metric::InvocationDroppedCount,
+                (Leg::DeadLetter, Step::Taken) => Metric::InvocationsSentToDeadLetterCount,
+                (Leg::DeadLetter, Step::GivenUp) => {
+                    Metric::InvocationsFailedToBeSentToDeadLetterCount
+                }
+                (Leg::First, Step::Taken) | (Leg::DeadLetter, Step::Tried | Step::Failed) => {
+                    return None;
+                }
+            };
+            (metric, group.as_str())
+        }
         Origin::Destination { function } => match step {
             Step::GivenUp => (Metric::DestinationDeliveryFailures, function.as_str()),
-            Step::Tried | Step::Taken => return None,
+            Step::Tried | Step::Failed | Step::Taken => return None,
         },
         Origin::DeadLetter { function } => match step {
             Step::GivenUp => (Metric::DeadLetterErrors, function.as_str()),
-            Step::Tried | Step::Taken => return None,
+            Step::Tried | Step::Failed | Step::Taken => return None,
         },
     };
     Some((metric, resource.to_owned()))
@@ -234,6 +262,8 @@ fn to_dead_letters(
         (Origin::Subscription { .. }, _) => topics::dead_letter(delivery, body),
         // The event as it was matched, whatever the target would have got; the queue is a standard one.
         (Origin::Target { .. }, _) => (delivery.dead_body(body), QueueMessage::default()),
+        // What the last attempt was with; the queue is a standard one.
+        (Origin::Schedule { .. }, _) => (delivery.dead_body(body), QueueMessage::default()),
         // As it was: with its attributes, and in its group.
         (_, Parcel::Queue { message, .. }) => (body.clone(), message.clone()),
         _ => (body.clone(), QueueMessage::default()),
@@ -245,6 +275,9 @@ fn to_dead_letters(
         message.attributes = of_target(arns, delivery, not_taken, exhausted);
         // Its whole body is what is sent.
         *event_bytes = 0;
+    }
+    if matches!(delivery.origin, Origin::Schedule { .. }) {
+        message.attributes = of_schedule(delivery, not_taken, exhausted);
     }
     identify(&mut message, &arn, entry);
     let second = Delivery {
@@ -287,20 +320,53 @@ fn of_target(
         NotTaken::Failed { message } => ("INTERNAL_ERROR", message.as_str()),
     };
     let retries = delivery.attempts.saturating_sub(1).to_string();
-    let told = [
+    attributes(&[
         ("RULE_ARN", Some(rule)),
         ("TARGET_ARN", Some(target)),
         ("ERROR_CODE", Some(code)),
         ("ERROR_MESSAGE", Some(message)),
         ("EXHAUSTED_RETRY_CONDITION", exhausted),
         ("RETRY_ATTEMPTS", Some(retries.as_str())),
-    ];
+    ])
+}
+
+/// What EventBridge Scheduler says with an input that it sends to a dead-letter queue.
+fn of_schedule(
+    delivery: &Delivery,
+    not_taken: &NotTaken,
+    exhausted: Option<&'static str>,
+) -> BTreeMap<String, MessageAttribute> {
+    let Origin::Schedule { schedule, target, scheduled, execution, .. } = &delivery.origin else {
+        return BTreeMap::new();
+    };
+    let (code, message) = match not_taken {
+        NotTaken::Refused { code, message } => (code.as_str(), message.as_str()),
+        NotTaken::Failed { message } => ("AWS.Scheduler.InternalServerError", message.as_str()),
+    };
+    let retries = delivery.attempts.saturating_sub(1).to_string();
+    let scheduled = scheduled.iso_seconds();
+    attributes(&[
+        ("SCHEDULE_ARN", Some(schedule.as_str())),
+        ("SCHEDULED_TIME", Some(scheduled.as_str())),
+        ("EXECUTION_ID", Some(execution.as_str())),
+        ("TARGET_ARN", Some(target.as_str())),
+        ("ERROR_CODE", Some(code)),
+        ("ERROR_MESSAGE", Some(message)),
+        ("EXHAUSTED_RETRY_CONDITION", exhausted),
+        ("RETRY_ATTEMPTS", Some(retries.as_str())),
+        // No input is larger than a message.
+        ("IS_PAYLOAD_TRUNCATED", Some("false")),
+    ])
+}
+
+fn attributes(told: &[(&str, Option<&str>)]) -> BTreeMap<String, MessageAttribute> {
     let attribute = |text: &str| MessageAttribute {
         data_type: "String".to_owned(),
         value: AttributeValue::Text(as_attribute(text)),
     };
-    let given = told.into_iter().filter_map(|(name, value)| {
-        value.filter(|value| !value.is_empty()).map(|value| (name.to_owned(), attribute(value)))
+    let given = told.iter().filter_map(|(name, value)| {
+        let value = value.filter(|value| !value.is_empty())?;
+        Some(((*name).to_owned(), attribute(value)))
     });
     given.collect()
 }
@@ -401,11 +467,11 @@ impl Work for Deliveries {
                 // One that is to be tried at once does not make its lane rest.
                 let pace = if due <= now { Pace::Untried } else { Pace::Refused };
                 let returned = Done::returned(due, Some(head), pace);
-                Done { counts: counts(&[Step::Tried]), ..returned }
+                Done { counts: counts(&[Step::Tried, Step::Failed]), ..returned }
             }
             Verdict::GiveUp { exhausted } => {
                 tracing::warn!(%lane.name, %not_taken, "a delivery was given up");
-                let counts = counts(&[Step::Tried, Step::GivenUp]);
+                let counts = counts(&[Step::Tried, Step::Failed, Step::GivenUp]);
                 let why = (&not_taken, exhausted);
                 let second = to_dead_letters(&delivery, entry, why).map(|(second, body)| {
                     let lane = format!("{}{DEAD_LETTER}", lane.name);

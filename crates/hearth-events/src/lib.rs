@@ -8,6 +8,7 @@
 //!                                                                       functions, HTTP, logs
 //! ```
 //!
+//! [`schedules`] put what happens by the time of day into the queue.
 //! [`retry`] decides what happens to an event, `turns` which lane is next; both are pure. `record`
 //! writes what is told of an event that is over.
 //!
@@ -23,6 +24,7 @@
 
 pub mod retry;
 pub mod deliveries;
+pub mod schedules;
 mod dispatcher;
 mod record;
 mod worker;
@@ -42,6 +44,7 @@ use hearth_types::tasks::Tasks;
 use crate::deliveries::{Deliveries, Receivers};
 use crate::dispatcher::{Dispatcher, Lambda};
 use crate::retry::Delays;
+use crate::schedules::Clockwork;
 use crate::turns::Limits;
 use crate::worker::{Common, Worker};
 
@@ -64,20 +67,24 @@ pub struct Parts {
     pub tasks: Tasks,
     /// How long things wait between attempts.
     pub delays: Delays,
+    /// What happens by the time of day.
+    pub schedules: schedules::Parts,
 }
 
-/// Everything that takes from the queue.
+/// Everything that takes from the queue, and what puts something into it by the time of day.
 #[derive(Debug)]
 pub struct Events {
     events: Arc<Worker<Dispatcher<Lambda>>>,
     deliveries: Arc<Worker<Deliveries>>,
+    schedules: Clockwork,
 }
 
 impl Events {
     /// Begins to work through what waits, and through what comes.
     #[must_use]
     pub fn start(parts: Parts) -> Self {
-        let Parts { control, invoker, queue, receivers, metrics, time, tasks, delays } = parts;
+        let Parts { control, invoker, queue, receivers, metrics, time, tasks, delays, schedules } =
+            parts;
         let common =
             Common { queue, metrics, time, tasks, closing: Arc::new(AtomicBool::new(false)) };
         let functions = Lambda { control, invoker };
@@ -97,7 +104,8 @@ impl Events {
         };
         Self {
             events: Worker::start(events, common.clone(), of_events),
-            deliveries: Worker::start(deliveries, common, of_deliveries),
+            deliveries: Worker::start(deliveries, common.clone(), of_deliveries),
+            schedules: Clockwork::start(schedules, common),
         }
     }
 
@@ -106,6 +114,7 @@ impl Events {
     pub fn close(&self) {
         self.events.close();
         self.deliveries.close();
+        self.schedules.close();
     }
 
     /// How many events and deliveries are being worked on.

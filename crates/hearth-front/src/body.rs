@@ -115,3 +115,60 @@ async fn discard(mut body: Incoming) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::Full;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper::{Request, Response};
+    use hyper_util::rt::TokioIo;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::sync::mpsc;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// What comes of a body of a hundred bytes, with a pause behind each, and how long it takes.
+    async fn read_slowly(pause: Duration) -> (Option<Result<usize, BodyError>>, Duration) {
+        let (mut theirs, ours) = tokio::io::duplex(1024);
+        let (sender, mut told) = mpsc::channel(1);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let sender = sender.clone();
+            async move {
+                let held = read(request.into_body(), 1024, &BodyRoom::default()).await;
+                let _ = sender.send(held.map(|held| held.bytes.len())).await;
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
+            }
+        });
+        let serving = http1::Builder::new().serve_connection(TokioIo::new(ours), service);
+        let sending = async {
+            let head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n";
+            theirs.write_all(head).await.unwrap();
+            for _byte in 0..100 {
+                theirs.write_all(b"x").await.unwrap();
+                sleep(pause).await;
+            }
+        };
+        let begin = Instant::now();
+        let outcome = tokio::select! {
+            outcome = told.recv() => outcome,
+            _ended = serving => None,
+            () = sending => None,
+        };
+        (outcome, begin.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_come_slowly_and_not_for_ever() {
+        let (outcome, took) = read_slowly(Duration::from_secs(1)).await;
+        assert_eq!(outcome, Some(Ok(100)));
+        assert!(took < Duration::from_secs(BODY_READ_SECONDS_MAX));
+
+        let (outcome, took) = read_slowly(Duration::from_secs(BODY_READ_SECONDS_MAX / 50)).await;
+        assert_eq!(outcome, Some(Err(BodyError::Incomplete)));
+        assert_eq!(took.as_secs(), BODY_READ_SECONDS_MAX);
+    }
+}

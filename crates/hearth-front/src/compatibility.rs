@@ -7,7 +7,9 @@
 use std::fmt::Write as _;
 
 use hearth_wire::lambda::Operation;
-use hearth_wire::{apigateway, apigatewayv2, events, logs, sqs};
+use hearth_wire::{
+    apigateway, apigatewaymanagementapi, apigatewayv2, events, logs, scheduler, sqs,
+};
 
 use crate::{elb, iam, s3, sns, sts};
 
@@ -215,14 +217,19 @@ fn push_settings(text: &mut String) {
 fn push_other_services(text: &mut String) {
     let logs: Vec<&str> = logs::SERVICE.operations.iter().map(|one| one.name).collect();
     let events: Vec<&str> = events::SERVICE.operations.iter().map(|one| one.name).collect();
+    let scheduler: Vec<&str> = scheduler::SERVICE.operations.iter().map(|one| one.name).collect();
     let apis: Vec<&str> = apigatewayv2::SERVICE.operations.iter().map(|one| one.name).collect();
+    let connections = apigatewaymanagementapi::SERVICE.operations;
+    let connections: Vec<&str> = connections.iter().map(|one| one.name).collect();
     let rest_apis: Vec<&str> = apigateway::SERVICE.operations.iter().map(|one| one.name).collect();
     for (service, offered, notes) in [
         ("CloudWatch Logs", logs.as_slice(), NO_NOTES),
         ("EventBridge", events.as_slice(), EVENTBRIDGE_NOTES),
+        ("EventBridge Scheduler", scheduler.as_slice(), SCHEDULER_NOTES),
         ("API Gateway, version 2", apis.as_slice(), APIS_NOTES),
+        ("API Gateway, connections of WebSocket APIs", connections.as_slice(), CONNECTIONS_NOTES),
         ("API Gateway, version 1", rest_apis.as_slice(), REST_APIS_NOTES),
-        ("S3", s3::OFFERED, NO_NOTES),
+        ("S3", s3::OFFERED, S3_NOTES),
         ("IAM", iam::OFFERED, NO_NOTES),
         ("STS", sts::OFFERED, NO_NOTES),
         ("SNS", sns::OFFERED, SNS_NOTES),
@@ -248,6 +255,22 @@ fn push_other_services(text: &mut String) {
 
 const NO_NOTES: &[&str] = &[];
 
+/// What is to be known of buckets.
+const S3_NOTES: &[&str] = &[
+    "Which cases are tested, and what is left out and why, stands in [s3.md](s3.md).",
+    "Signatures are not checked, neither of requests nor of forms; times of presigned requests and policies of forms are.",
+    "`PutBucketPolicy` and `PutPublicAccessBlock` are kept and shown, and have no effect beside that a bucket with `BlockPublicPolicy` takes no public policy: callers are not authenticated.",
+    "`PutBucketEncryption` takes `AES256` alone, which every bucket and object has on AWS; nothing is encrypted. Other keys are refused.",
+    "`PutBucketAcl` and `PutObjectAcl` take lists that leave everything to the bucket's owner; others are refused as AWS refuses them for `BucketOwnerEnforced`, which is the only `ObjectOwnership`.",
+    "`PutBucketLogging` and `PutBucketRequestPayment` take what is so without them: no logging, and the owner pays.",
+    "`PutBucketLifecycleConfiguration` refuses transitions: there is one storage class. What has expired is removed within an hour of its midnight.",
+    "Uploads in parts that are not finished are forgotten after 7 days, whatever the rules say.",
+    "`CopyObject` of an object that was put in parts keeps its parts and its ETag; AWS makes one part of them.",
+    "Notifications: functions, queues, topics and the event bus are told of `ObjectCreated`, `ObjectRemoved`, `ObjectTagging` and `LifecycleExpiration`. The other events of S3 may be named and do not happen, because there is nothing that they could happen to.",
+    "The policy of a function, a queue or a topic decides whether a bucket may name it, and is not asked again when an event is delivered. Conditions with numbers, dates and addresses are not understood: a statement that allows does not apply with one, a statement that denies does.",
+    "With `events_endpoint`, events of buckets do not reach the bus there if it is AWS's, which takes nothing from others under the name `aws.s3`.",
+];
+
 /// What is to be known of topics beside the names of operations.
 const SNS_NOTES: &[&str] = &[
     "Protocols: `sqs`, `lambda`, `http` and `https`. `email`, `email-json`, `sms`, `application` and `firehose` are refused.",
@@ -271,7 +294,7 @@ const ELB_NOTES: &[&str] = &[
 
 /// What is to be known of HTTP and WebSocket APIs.
 const APIS_NOTES: &[&str] = &[
-    "HTTP APIs are served; of WebSocket APIs the records are kept, and nobody answers their clients yet.",
+    "A WebSocket API is reached at `ws://`, or at `wss://` where TLS is served. Inside functions the `domainName` of an event leads nowhere: [the guide](guides/websocket-apis.md#from-outside) says what does. Ids of connections do not survive a restart.",
     "Routes with the authorization type `AWS_IAM` are refused, because callers are not authenticated; so are `ApiKeyRequired`, models and request parameters of routes.",
     "Integrations are `AWS_PROXY` with a function and, for HTTP APIs, `HTTP_PROXY`. VPC links, services of AWS (`IntegrationSubtype`), `MOCK`, mapping of parameters, templates and `TlsConfig` are refused.",
     "Roles (`CredentialsArn`, `AuthorizerCredentialsArn`) are kept. With one, the function's policy does not have to let API Gateway in; what the role may do is not looked at.",
@@ -280,6 +303,12 @@ const APIS_NOTES: &[&str] = &[
     "`ImportApi` and `ReimportApi` take OpenAPI 3.0 in JSON, not in YAML.",
     "An issuer of tokens may be asked over `http://` if it is on this machine. Issuers are asked when the first token comes, not when the authorizer is created.",
     "The rate of an account is not limited; stages and routes have the limits that they are given.",
+];
+
+/// What is to be known of the connections of WebSocket APIs.
+const CONNECTIONS_NOTES: &[&str] = &[
+    "Callers are not authenticated: whoever reaches the API's door and knows the id of a connection may send to it. At the door for functions alone (`http`) nobody may.",
+    "A connection is found below its stage, or, at the path `/@connections/ID`, by its id alone.",
 ];
 
 /// What is to be known of REST APIs.
@@ -298,11 +327,19 @@ const REST_APIS_NOTES: &[&str] = &[
 
 /// What is to be known of event buses.
 const EVENTBRIDGE_NOTES: &[&str] = &[
-    "`PutRule` refuses a `ScheduleExpression`: schedules are not built yet.",
     "`PutTargets` takes functions, queues, topics, event buses and log groups; other targets are refused by name.",
     "Policies of buses (`PutPermission`), roles of rules and targets, and the `DeadLetterConfig` of a bus are kept and have no effect: callers are not authenticated, and nothing is encrypted with keys of their own.",
     "`KmsKeyIdentifier`, `LogConfig` and `EndpointId` are refused.",
     "Wildcards in patterns are taken also where AWS finds them too complex.",
+];
+
+/// What is to be known of schedules.
+const SCHEDULER_NOTES: &[&str] = &[
+    "Targets: functions, queues, topics and event buses, and the universal target `lambda:invoke` with `InvocationType` `Event` or `RequestResponse`. Other targets are refused by name.",
+    "Schedules happen at their second, not at some moment of their minute. What becomes of those that come while no server is running is a setting, `missed_schedules`.",
+    "`RoleArn` and `KmsKeyArn` are kept and have no effect: callers are not authenticated, and nothing is encrypted with keys of their own.",
+    "A window ends where the next occurrence is scheduled, if it would be longer.",
+    "A schedule whose only time is past when it is made never happens, and is deleted if `ActionAfterCompletion` says so.",
 ];
 
 /// What is different in the queues, of which every operation is offered.

@@ -38,6 +38,8 @@ pub(crate) enum Protocol {
     RestJson,
     /// CloudWatch Logs'.
     AwsJson,
+    /// EventBridge Scheduler's: as Lambda's, and every text is a `Message`.
+    Scheduler,
 }
 
 impl AwsError {
@@ -172,6 +174,21 @@ impl AwsError {
         Self { status, whose: None, ..Self::new(name, message) }
     }
 
+    /// An error of EventBridge Scheduler, whose statuses are its own.
+    pub(crate) fn of_scheduler(name: &'static str, message: impl Into<String>) -> Self {
+        let shape = hearth_wire::scheduler::ERRORS.iter().find(|error| error.name == name);
+        let status = shape.map_or(400, |shape| shape.status);
+        Self { status, whose: None, ..Self::new(name, message) }
+    }
+
+    /// An error of the management of connections, whose statuses are its own.
+    pub(crate) fn of_connections(name: &'static str, message: impl Into<String>) -> Self {
+        let shapes = &hearth_wire::apigatewaymanagementapi::ERRORS;
+        let status = shapes.iter().find(|error| error.name == name);
+        let status = status.map_or(400, |shape| shape.status);
+        Self { status, whose: None, ..Self::new(name, message) }
+    }
+
     /// The same error under the name that a service has for it.
     pub(crate) fn named(self, name: &'static str) -> Self {
         Self { name, ..self }
@@ -196,6 +213,7 @@ impl AwsError {
                 }
                 body
             }
+            Protocol::Scheduler => serde_json::json!({ "Message": self.message }),
             Protocol::AwsJson => {
                 let message = self.message.as_deref().unwrap_or_default();
                 hearth_wire::aws_json::error_body(self.name, message)
@@ -205,7 +223,7 @@ impl AwsError {
         *answer.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let content_type = match protocol {
-            Protocol::RestJson => "application/json",
+            Protocol::RestJson | Protocol::Scheduler => "application/json",
             Protocol::AwsJson => hearth_wire::aws_json::CONTENT_TYPE,
         };
         let headers = answer.headers_mut();

@@ -15,6 +15,7 @@ use hearth_http::balancers::Balancers;
 use hearth_http::request::Scheme;
 use hearth_http::rest::RestApis;
 use hearth_http::site::Sites;
+use hearth_http::sockets::Sockets;
 use hearth_iam::Iam;
 use hearth_invoke::Invoker;
 use hearth_runtimes::Runtimes;
@@ -23,6 +24,8 @@ use hearth_services::buckets::Buckets;
 use hearth_services::buses::Buses;
 use hearth_services::objects::ObjectSource;
 use hearth_services::queues::Queues;
+use hearth_services::schedules::Schedules;
+use hearth_services::targets::{Publish, SendMessage};
 use hearth_services::topics::Topics;
 use hearth_telemetry::LogStore;
 use hearth_types::ids::RequestId;
@@ -39,16 +42,18 @@ use hyper::{Request, Response};
 use tokio::sync::{oneshot, watch};
 
 use crate::body::{self, BodyRoom, Held};
+use crate::connections::Managed;
 use crate::elsewhere::Elsewhere;
 use crate::error::{AwsError, Protocol};
 use crate::invoke_stream::{self, EventStream};
 use crate::metrics::MetricsPage;
 use crate::s3::{self, ObjectBody};
+use crate::s3_events::{self, EventSources};
 use crate::server::{Admission, serve_connection};
 use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
-    apigateway, apigatewayv2, buses, caller, events, invoke, lambda as lambda_operations,
-    logs as log_operations, own, query, sns, sqs,
+    apigateway, apigatewayv2, buses, caller, connections, events, invoke,
+    lambda as lambda_operations, logs as log_operations, own, query, scheduler, sns, sqs,
 };
 
 /// What the front door answers, most of the time.
@@ -71,8 +76,12 @@ pub struct Front {
     pub rest_apis: Arc<RestApis>,
     /// Load balancers.
     pub balancers: Arc<Balancers>,
+    /// Connections of WebSocket APIs.
+    pub sockets: Arc<Sockets>,
     /// Our own event buses.
     pub event_buses: Arc<Buses>,
+    /// Our own schedules.
+    pub schedules: Arc<Schedules>,
     /// Where code comes from that is named by bucket and key.
     pub objects: Arc<dyn ObjectSource>,
     /// Our own topics.
@@ -95,6 +104,10 @@ pub struct Front {
     pub sites: Sites,
     /// The services that are served by others.
     pub elsewhere: Elsewhere,
+    /// Who takes messages, wherever it is.
+    pub targets: Destinations,
+    /// Stores elsewhere that post their events.
+    pub event_sources: EventSources,
     /// Whether new work is taken.
     pub admission: watch::Receiver<Admission>,
     /// The owner of changes, which outlive the connection that asked for them.
@@ -105,10 +118,21 @@ pub struct Front {
     pub body_room: BodyRoom,
 }
 
+/// Who takes messages for queues and topics: our own, or others in their place.
+#[derive(Debug, Clone)]
+pub struct Destinations {
+    /// For queues.
+    pub queues: Arc<dyn SendMessage>,
+    /// For topics.
+    pub topics: Arc<dyn Publish>,
+}
+
 /// A request whose body has not been read.
 pub(crate) struct Arrived {
     pub(crate) id: RequestId,
     pub(crate) scope: Scope,
+    /// Who asks. Functions, which have no network but this server, are at its own address.
+    pub(crate) from: IpAddr,
     pub(crate) head: request::Parts,
     pub(crate) body: Incoming,
 }
@@ -131,13 +155,19 @@ impl Front {
         carrier: Carrier,
     ) -> Result<Response<AnyBody>, Infallible> {
         let (head, body) = request.into_parts();
+        let mut managed = None;
         if let Some(found) = traffic::find(&self.sites, &head) {
-            return Ok(traffic::answer(self, found, (head, body), carrier).await);
+            managed = Managed::of(&found);
+            if managed.is_none() {
+                return Ok(traffic::answer(self, found, (head, body), carrier).await);
+            }
         }
         let id = RequestId::random();
         let scope = caller::scope(&head.headers, &self.scope);
-        let arrived = Arrived { id, scope, head, body };
-        let mut answer = if s3::is_s3(&arrived.head) {
+        let arrived = Arrived { id, scope, from: carrier.from, head, body };
+        let mut answer = if let Some(managed) = managed {
+            whole(connections::answer(self, &managed, arrived).await)
+        } else if s3::is_s3(&arrived.head, &self.buckets) {
             s3::answer(self, arrived).await.map(Either::Left)
         } else {
             self.route(arrived).await
@@ -151,8 +181,14 @@ impl Front {
         if events::is_ours(arrived.head.uri.path()) {
             return whole(events::answer(self, arrived).await);
         }
+        if s3_events::is_ours(arrived.head.uri.path()) {
+            return whole(s3_events::answer(self, arrived).await);
+        }
         if arrived.head.uri.path().starts_with(own::PREFIX) {
             return whole(own::answer(self, &arrived).await);
+        }
+        if let Some(managed) = Managed::anywhere(arrived.head.uri.path()) {
+            return whole(connections::answer(self, &managed, arrived).await);
         }
         if sns::is_certificate(&arrived) {
             return whole(sns::certificate(self, &arrived).await);
@@ -178,6 +214,9 @@ impl Front {
         }
         if apigateway::is_ours(arrived.head.uri.path()) {
             return whole(apigateway::answer(self, arrived).await);
+        }
+        if scheduler::is_ours(arrived.head.uri.path()) {
+            return whole(scheduler::answer(self, arrived).await);
         }
         let answer = self.rest_json(arrived).await;
         answer.unwrap_or_else(|error| whole(error.render(Protocol::RestJson)))

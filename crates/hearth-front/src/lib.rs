@@ -9,11 +9,14 @@
 //!                                                ├─▶ lambda      the control plane
 //!                                                ├─▶ logs        CloudWatch Logs
 //!                                                ├─▶ buses       EventBridge
+//!                                                ├─▶ scheduler   EventBridge Scheduler
 //!                                                ├─▶ apigatewayv2  HTTP and WebSocket APIs
 //!                                                ├─▶ apigateway  REST APIs
+//!                                                ├─▶ connections  what is sent to WebSockets
 //!                                                ├─▶ query       IAM, STS, SNS and load balancers
 //!                                                ├─▶ sqs         queues, in JSON and by forms
 //!                                                ├─▶ s3          buckets
+//!                                                ├─▶ s3_events   events of stores elsewhere
 //!                                                ├─▶ events      events that wait or were given up
 //!                                                └─▶ own         health, status, metrics, packages
 //!                       error ◀── everything that is refused, as AWS words it
@@ -40,9 +43,12 @@ mod sts;
 mod sns;
 mod elb;
 mod buses;
+mod scheduler;
 mod apigatewayv2;
 mod apigateway;
+mod connections;
 mod s3;
+pub mod s3_events;
 mod sqs;
 mod logs;
 mod events;

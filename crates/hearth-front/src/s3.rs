@@ -1,8 +1,10 @@
-//! S3's wire: as much of it as brings code into buckets and out of them again.
+//! S3's wire.
 //!
 //! ```text
-//!  request ──▶ buckets, objects, listing, multipart, absent ──▶ answer
-//!              └─▶ headers, document, body (chunked)            error
+//!  request ──▶ buckets, settings (cors, lifecycle, tagging), notifications, absent ──▶ answer
+//!     │        objects, copies, attributes, listing, multipart, form (policy)          error
+//!     │        └─▶ headers, document, body (chunked)
+//!     └──▶ presigned: whether its time is over
 //! ```
 //!
 //! # Promises
@@ -14,16 +16,27 @@
 //!
 //! # Deliberately absent
 //!
-//! Authentication: signatures, also those of chunks and of presigned requests, are not checked.
-//! Tags, policies, access control lists, life cycles, events and uploads by forms. Encryption:
-//! AES256, which every object has on AWS, is accepted and answered, because clients ask for it
-//! always; nothing is encrypted. Keys of KMS and of customers are refused.
+//! Authentication: signatures, also those of chunks, of presigned requests and of forms, are not
+//! checked; what such a request says of its time and a form's policy of its fields is. Lists of
+//! access but the owner's. Encryption: AES256, which every object has on AWS, is accepted and
+//! answered, because clients ask for it always; nothing is encrypted. Keys of KMS and of customers
+//! are refused.
 
 mod request;
+mod presigned;
 mod buckets;
+mod settings;
+mod cors;
+mod lifecycle;
+mod tagging;
 mod objects;
+mod copies;
+mod attributes;
 mod multipart;
 mod listing;
+mod form;
+mod policy;
+mod notifications;
 mod absent;
 mod headers;
 mod body;
@@ -33,9 +46,11 @@ mod answer;
 mod date;
 mod error;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use hearth_services::buckets::Buckets;
+use hearth_services::buckets::{Buckets, Occasion, host_id};
+use hearth_types::ids::RequestId;
 use hearth_types::names::Scope;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -45,8 +60,9 @@ use tokio::sync::oneshot;
 use self::answer::Answer;
 pub(crate) use self::answer::ObjectBody;
 use self::body::Arriving;
+use self::cors::OfPage;
 use self::error::S3Error;
-use self::request::{S3Operation, Target};
+use self::request::{BucketOperation, S3Operation, Target};
 use crate::body::BodyRoom;
 use crate::front::{Arrived, Front};
 use crate::own;
@@ -60,11 +76,35 @@ pub(crate) const OFFERED: &[&str] = &[
     "CreateBucket",
     "CreateMultipartUpload",
     "DeleteBucket",
+    "DeleteBucketCors",
+    "DeleteBucketEncryption",
+    "DeleteBucketLifecycle",
+    "DeleteBucketOwnershipControls",
+    "DeleteBucketPolicy",
+    "DeleteBucketTagging",
     "DeleteObject",
+    "DeleteObjectTagging",
     "DeleteObjects",
+    "DeletePublicAccessBlock",
+    "GetBucketAccelerateConfiguration",
+    "GetBucketAcl",
+    "GetBucketCors",
+    "GetBucketEncryption",
+    "GetBucketLifecycleConfiguration",
     "GetBucketLocation",
+    "GetBucketLogging",
+    "GetBucketNotificationConfiguration",
+    "GetBucketOwnershipControls",
+    "GetBucketPolicy",
+    "GetBucketPolicyStatus",
+    "GetBucketRequestPayment",
+    "GetBucketTagging",
     "GetBucketVersioning",
     "GetObject",
+    "GetObjectAcl",
+    "GetObjectAttributes",
+    "GetObjectTagging",
+    "GetPublicAccessBlock",
     "HeadBucket",
     "HeadObject",
     "ListBuckets",
@@ -73,15 +113,33 @@ pub(crate) const OFFERED: &[&str] = &[
     "ListObjects",
     "ListObjectsV2",
     "ListParts",
+    "PutBucketAcl",
+    "PutBucketCors",
+    "PutBucketEncryption",
+    "PutBucketLifecycleConfiguration",
+    "PutBucketLogging",
+    "PutBucketNotificationConfiguration",
+    "PutBucketOwnershipControls",
+    "PutBucketPolicy",
+    "PutBucketRequestPayment",
+    "PutBucketTagging",
     "PutBucketVersioning",
     "PutObject",
+    "PutObjectAcl",
+    "PutObjectTagging",
+    "PutPublicAccessBlock",
     "UploadPart",
     "UploadPartCopy",
 ];
 
 /// Whether a request is for S3: by the service that it is signed for, by a signature that only S3
-/// takes, or by its host.
-pub(crate) fn is_s3(head: &Parts) -> bool {
+/// takes, by its host, or, if nobody signed it, by the bucket that its path begins with.
+pub(crate) fn is_s3(head: &Parts, buckets: &Buckets) -> bool {
+    let has_bucket = |name: &str| buckets.bucket(name).is_ok();
+    is_s3_with(head, has_bucket)
+}
+
+fn is_s3_with(head: &Parts, has_bucket: impl Fn(&str) -> bool) -> bool {
     if head.uri.path().starts_with(own::PREFIX) {
         return false;
     }
@@ -98,8 +156,17 @@ pub(crate) fn is_s3(head: &Parts) -> bool {
             || credential.contains("/s3/");
     }
     let is_version_2 = names("AWSAccessKeyId=") && names("Signature=");
+    if is_version_2 {
+        return true;
+    }
+    let path = head.uri.path().strip_prefix('/').unwrap_or_default();
+    let first = path.split('/').next().unwrap_or_default();
+    // What has an operation in a header of its own, or its key, is somebody else's.
+    let is_bare =
+        !["x-amz-target", "x-api-key"].iter().any(|name| head.headers.contains_key(*name));
     let is_of_host = header(HOST).is_some_and(request::is_s3_host);
-    is_version_2 || (is_of_host && !is_of_another_service(head))
+    let is_of_bucket = is_bare && !first.is_empty() && has_bucket(first);
+    (is_of_host || is_of_bucket) && !is_of_another_service(head)
 }
 
 /// Whether a request that nobody signed has the form of another service's: a form for one of the
@@ -127,15 +194,26 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Response<Obj
     let id = arrived.id;
     let method = arrived.head.method.clone();
     let resource = arrived.head.uri.path().to_owned();
-    let (sender, done) = oneshot::channel();
-    let of_task = Arc::clone(front);
-    front.tasks.spawn("bucket operation", async move {
-        let _ = sender.send(perform(&of_task, arrived).await);
-    });
-    let done = done.await.unwrap_or_else(|_panicked| Err(S3Error::broken()));
+    let target = Target::read(&arrived.head);
+    let page = target.as_ref().ok().and_then(|it| OfPage::read(&arrived.head, &it.bucket));
+    let is_change = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&method);
+    let done = if is_change {
+        let (sender, done) = oneshot::channel();
+        let of_task = Arc::clone(front);
+        front.tasks.spawn("bucket operation", async move {
+            let _ = sender.send(perform(&of_task, arrived, target).await);
+        });
+        done.await.unwrap_or_else(|_panicked| Err(S3Error::broken()))
+    } else {
+        perform(front, arrived, target).await
+    };
     let mut answer = done.unwrap_or_else(|error| error.render(&method, &resource, id));
+    if let Some(page) = page {
+        page.let_in(&front.buckets, &mut answer);
+    }
     let value = HeaderValue::from_str(&id.to_string()).expect("an id has no odd characters");
     answer.headers_mut().insert(HeaderName::from_static("x-amz-request-id"), value);
+    answer::set(&mut answer, "x-amz-id-2", &host_id(&id.to_string()));
     answer
 }
 
@@ -145,6 +223,8 @@ struct Call {
     buckets: Arc<Buckets>,
     room: BodyRoom,
     scope: Scope,
+    /// Who asks, for those who are told of what they do.
+    occasion: Occasion,
     headers: HeaderMap,
     target: Target,
 }
@@ -167,10 +247,18 @@ impl Call {
     }
 }
 
-async fn perform(front: &Front, arrived: Arrived) -> Result<Answer, S3Error> {
-    let Arrived { scope, head, body, .. } = arrived;
+async fn perform(
+    front: &Front,
+    arrived: Arrived,
+    target: Result<Target, S3Error>,
+) -> Result<Answer, S3Error> {
+    let Arrived { id, scope, from, head, body } = arrived;
     let mut body = Arriving::new(body);
-    let performed = operate(front, (&head, scope), &mut body).await;
+    let occasion = occasion(&head, &scope, (id, from));
+    let performed = match target {
+        Ok(target) => operate(front, (&head, scope, occasion), (target, &mut body)).await,
+        Err(refused) => Err(refused),
+    };
     // A client that waits for leave to send has not sent anything.
     if performed.is_err() && !head.headers.contains_key("expect") {
         body.discard().await;
@@ -180,52 +268,88 @@ async fn perform(front: &Front, arrived: Arrived) -> Result<Answer, S3Error> {
 
 async fn operate(
     front: &Front,
-    (head, scope): (&Parts, Scope),
-    body: &mut Arriving,
+    (head, scope, occasion): (&Parts, Scope, Occasion),
+    (target, body): (Target, &mut Arriving),
 ) -> Result<Answer, S3Error> {
     if *front.admission.borrow() == Admission::Draining {
         return Err(S3Error::draining());
     }
-    let target = Target::read(head)?;
+    presigned::check(&target, front.buckets.now())?;
     let is_copy = head.headers.contains_key("x-amz-copy-source");
     let operation = request::operation(&head.method, &target, is_copy)?;
     let call = Call {
         buckets: Arc::clone(&front.buckets),
         room: front.body_room.clone(),
+        occasion,
         scope,
         headers: head.headers.clone(),
         target,
     };
     check_owner(&call, "x-amz-expected-bucket-owner", call.bucket())?;
     match operation {
-        S3Operation::ListBuckets => buckets::list(&call),
-        S3Operation::CreateBucket => buckets::create(&call, body).await,
-        S3Operation::HeadBucket => buckets::head(&call),
-        S3Operation::DeleteBucket => buckets::delete(&call).await,
-        S3Operation::GetBucketLocation => buckets::location(&call),
-        S3Operation::GetBucketVersioning => buckets::versioning(&call),
-        S3Operation::PutBucketVersioning => buckets::set_versioning(&call, body).await,
-        S3Operation::GetAcl => buckets::acl(&call),
-        S3Operation::GetAbsent(absence) => absent::get(&call, absence),
-        S3Operation::DeleteAbsent => absent::delete(&call),
-        S3Operation::ListObjects => listing::objects(&call),
-        S3Operation::ListObjectsV2 => listing::objects_v2(&call),
-        S3Operation::ListObjectVersions => listing::versions(&call),
-        S3Operation::ListMultipartUploads => multipart::list_uploads(&call),
+        S3Operation::Bucket(BucketOperation::PutNotification) => {
+            notifications::put(front, &call, body).await
+        }
+        S3Operation::Bucket(operation) => of_bucket(operation, &call, body).await,
+        S3Operation::ListObjects => listing::objects(&call).await,
+        S3Operation::ListObjectsV2 => listing::objects_v2(&call).await,
+        S3Operation::ListObjectVersions => listing::versions(&call).await,
+        S3Operation::ListMultipartUploads => multipart::list_uploads(&call).await,
         S3Operation::PutObject => objects::put(&call, body).await,
-        S3Operation::CopyObject => objects::copy(&call).await,
+        S3Operation::PostObject => form::post(&call, body).await,
+        S3Operation::CopyObject => copies::copy(&call).await,
         S3Operation::GetObject => objects::get(&call, &Method::GET).await,
         S3Operation::HeadObject => objects::get(&call, &Method::HEAD).await,
-        S3Operation::GetObjectTagging => objects::tagging(&call),
+        S3Operation::GetObjectAttributes => attributes::get(&call).await,
+        S3Operation::GetObjectTagging => tagging::get(&call).await,
+        S3Operation::PutObjectTagging => tagging::put(&call, body).await,
+        S3Operation::DeleteObjectTagging => tagging::delete(&call).await,
         S3Operation::DeleteObject => objects::delete(&call).await,
         S3Operation::DeleteObjects => objects::delete_many(&call, body).await,
         S3Operation::CreateMultipartUpload => multipart::create(&call).await,
         S3Operation::UploadPart => multipart::put_part(&call, body).await,
         S3Operation::UploadPartCopy => multipart::copy_part(&call).await,
-        S3Operation::ListParts => multipart::list_parts(&call),
+        S3Operation::ListParts => multipart::list_parts(&call).await,
         S3Operation::CompleteMultipartUpload => multipart::complete(&call, body).await,
         S3Operation::AbortMultipartUpload => multipart::abort(&call).await,
     }
+}
+
+async fn of_bucket(
+    operation: BucketOperation,
+    call: &Call,
+    body: &mut Arriving,
+) -> Result<Answer, S3Error> {
+    match operation {
+        BucketOperation::List => buckets::list(call),
+        BucketOperation::Create => buckets::create(call, body).await,
+        BucketOperation::Head => buckets::head(call),
+        BucketOperation::Delete => buckets::delete(call).await,
+        BucketOperation::GetLocation => buckets::location(call),
+        BucketOperation::GetVersioning => buckets::versioning(call),
+        BucketOperation::PutVersioning => buckets::set_versioning(call, body).await,
+        BucketOperation::GetNotification => notifications::get(call),
+        // It needs those who are to be told, and is answered before.
+        BucketOperation::PutNotification => Err(S3Error::broken()),
+        BucketOperation::GetAcl => buckets::acl(call).await,
+        BucketOperation::PutAcl => settings::put_acl(call, body).await,
+        BucketOperation::Get(setting) => settings::get(call, setting),
+        BucketOperation::Put(setting) => settings::put(call, body, setting).await,
+        BucketOperation::DeleteSetting(setting) => settings::delete(call, setting).await,
+        BucketOperation::GetPolicyStatus => settings::policy_status(call),
+        BucketOperation::GetAbsent(absence) => absent::get(call, absence),
+        BucketOperation::PutAbsent(absence) => absent::put(call, body, absence).await,
+        BucketOperation::DeleteAbsent => absent::delete(call),
+        BucketOperation::Preflight => cors::preflight(call),
+    }
+}
+
+/// Who asks, and from where.
+fn occasion(head: &Parts, scope: &Scope, (id, from): (RequestId, IpAddr)) -> Occasion {
+    let trace = head.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok());
+    let trace = trace.map(str::to_owned);
+    let caller = Occasion::of_caller(id.to_string(), &scope.account, from.to_string());
+    Occasion { trace, ..caller }
 }
 
 /// Refuses a request that names another owner than the bucket has.
@@ -243,6 +367,11 @@ mod tests {
 
     use super::*;
 
+    /// Whether there is a bucket.
+    fn there(name: &str) -> bool {
+        name == "there" || name == "2015-03-31"
+    }
+
     #[test]
     fn requests_for_s3() {
         let signed = |service: &str| {
@@ -250,7 +379,7 @@ mod tests {
         };
         let (s3, lambda) = (signed("s3"), signed("lambda"));
         #[rustfmt::skip]
-        let rows: [(&str, &str, &str, bool); 16] = [
+        let rows: [(&str, &str, &str, bool); 20] = [
             ("127.0.0.1:4566",            "/b/k",                                         &s3,       true),
             ("127.0.0.1:4566",            "/b/k",                                         &lambda,   false),
             ("127.0.0.1:4566",            "/b/k",                                         "AWS k:s", true),
@@ -267,6 +396,10 @@ mod tests {
             ("127.0.0.1:4566",            "/b/k?X-Amz-Credential=k%2F2026%2Fus-east-1%2Fsts%2Faws4_request", "", false),
             ("127.0.0.1:4566",            "/b/k?AWSAccessKeyId=k&Signature=s&Expires=1",  "",        true),
             ("127.0.0.1:4566",            "/_hearth/health",                              &s3,       false),
+            ("127.0.0.1:4566",            "/there/k",                                     "",        true),
+            ("127.0.0.1:4566",            "/there",                                       "",        true),
+            ("127.0.0.1:4566",            "/there/k",                                     &lambda,   false),
+            ("127.0.0.1:4566",            "/2015-03-31/functions",                        "",        false),
         ];
         for (host, uri, authorization, expected) in rows {
             let mut request = Request::get(uri).header(HOST, host);
@@ -274,7 +407,7 @@ mod tests {
                 request = request.header(AUTHORIZATION, authorization);
             }
             let (head, ()) = request.body(()).unwrap().into_parts();
-            assert_eq!(is_s3(&head), expected, "{host} {uri} {authorization}");
+            assert_eq!(is_s3_with(&head, there), expected, "{host} {uri} {authorization}");
         }
     }
 
@@ -297,7 +430,7 @@ mod tests {
                 request = request.header(AUTHORIZATION, authorization);
             }
             let (head, ()) = request.body(()).unwrap().into_parts();
-            assert_eq!(is_s3(&head), expected, "{uri} {kind} {authorization:?}");
+            assert_eq!(is_s3_with(&head, there), expected, "{uri} {kind} {authorization:?}");
         }
     }
 }

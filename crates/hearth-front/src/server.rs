@@ -69,7 +69,7 @@ pub(crate) async fn draining(admission: &mut watch::Receiver<Admission>) {
 
 /// Serves one connection to its end.
 pub(crate) async fn serve_connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     front: Arc<Front>,
     mut admission: watch::Receiver<Admission>,
     carrier: Carrier,
@@ -82,7 +82,8 @@ pub(crate) async fn serve_connection(
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(limits::HEADER_READ_SECONDS_MAX))
         .max_buf_size(limits::REQUEST_HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(Impatient::new(stream)), service);
+        .serve_connection(TokioIo::new(Impatient::new(stream)), service)
+        .with_upgrades();
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

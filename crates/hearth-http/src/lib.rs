@@ -12,7 +12,8 @@
 //!
 //! # Deliberately absent
 //!
-//! No sockets: the front door reads requests, and writes responses.
+//! No listening sockets: the front door reads requests, and writes responses. The stream of a
+//! WebSocket it hands over when the handshake is done (`sockets`).
 
 pub mod request;
 pub mod site;
@@ -26,4 +27,5 @@ pub mod urls;
 pub mod jwt;
 pub mod apis;
 pub mod rest;
+pub mod sockets;
 pub mod balancers;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use crate::request::Request;
 use crate::response::Response;
+use crate::sockets::Sockets;
 
 /// What all paths begin with that name a site, for clients that cannot name it by the host:
 /// `/_hearth/sites/<kind>/<id>/…`.
@@ -18,6 +19,11 @@ pub trait Site: Send + Sync + fmt::Debug {
     /// Which of them is meant, if it is one of this kind. `host` is in lower case and without its
     /// port; `path` is as it was sent. Looks nowhere but into memory.
     fn find(&self, host: &str, path: &str) -> Option<Place>;
+
+    /// The WebSockets that are opened here, if that is what it is for. Then handshakes go there.
+    fn sockets(&self) -> Option<&Arc<Sockets>> {
+        None
+    }
 
     /// Answers a request. There is always an answer, within a bounded time.
     async fn serve(&self, place: Place, request: Request) -> Response;

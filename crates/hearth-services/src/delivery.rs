@@ -1,8 +1,8 @@
 //! Deliveries: what one service hands to another, durably and later.
 //!
-//! A topic that was published to, a rule that matched and a function that has finished make
-//! deliveries. Each waits in the durable queue, in a lane of its own origin, until `hearth-events`
-//! has carried it out, or has given it up and sent it to its dead-letter queue.
+//! A topic that was published to, a rule that matched, an object that was put and a function that has
+//! finished make deliveries. Each waits in the durable queue, in a lane of its own origin, until
+//! `hearth-events` has carried it out, or has given it up and sent it to its dead-letter queue.
 //!
 //! # Promises
 //!
@@ -19,6 +19,8 @@ use bytes::Bytes;
 use hearth_store::queue::{Lane, NewEntry};
 use hearth_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::schedules::context::{self, Context};
 
 /// The kind of the lanes in which deliveries wait.
 pub const LANE_KIND: &str = "deliver";
@@ -66,6 +68,26 @@ pub enum Origin {
         #[serde(default)]
         event_bytes: usize,
     },
+    /// A notification of a bucket.
+    Notification {
+        /// The ARN of the bucket.
+        bucket: String,
+        /// What the notification is called; `EventBridge` if it is for the bus.
+        configuration: String,
+    },
+    /// A schedule. What is known of each attempt is put into the payload.
+    Schedule {
+        /// The ARN of the schedule.
+        schedule: String,
+        /// The name of its group.
+        group: String,
+        /// The ARN of the target.
+        target: String,
+        /// The time that the schedule says.
+        scheduled: Timestamp,
+        /// The id of the invocation.
+        execution: String,
+    },
     /// The destination of a function's outcomes.
     Destination {
         /// The name of the function.
@@ -83,6 +105,11 @@ pub enum Origin {
 pub enum Parcel {
     /// A function, asynchronously.
     Function {
+        /// Its ARN, with a qualifier or without.
+        arn: String,
+    },
+    /// A function, and its end is waited for.
+    Invocation {
         /// Its ARN, with a qualifier or without.
         arn: String,
     },
@@ -336,10 +363,13 @@ impl Delivery {
         }
     }
 
-    /// What is handed over, of the body of an entry.
+    /// What is handed over next, of the body of an entry.
     #[must_use]
     pub fn payload(&self, body: &Bytes) -> Bytes {
-        body.slice(self.event_bytes().min(body.len())..)
+        self.filled(
+            body.slice(self.event_bytes().min(body.len())..),
+            self.attempts.saturating_add(1),
+        )
     }
 
     /// What a dead-letter queue gets, of the body of an entry: the payload, or the event that it was
@@ -347,8 +377,23 @@ impl Delivery {
     #[must_use]
     pub fn dead_body(&self, body: &Bytes) -> Bytes {
         match self.event_bytes() {
-            0 => body.clone(),
+            0 => self.filled(body.clone(), self.attempts),
             bytes => body.slice(..bytes.min(body.len())),
+        }
+    }
+
+    /// A payload with what is known of an attempt, if its origin knows something.
+    fn filled(&self, body: Bytes, attempt: u32) -> Bytes {
+        match &self.origin {
+            Origin::Schedule { schedule, scheduled, execution, .. } => context::fill(
+                &body,
+                Context { schedule, scheduled: *scheduled, execution, attempt },
+            ),
+            Origin::Target { .. }
+            | Origin::Subscription { .. }
+            | Origin::Notification { .. }
+            | Origin::Destination { .. }
+            | Origin::DeadLetter { .. } => body,
         }
     }
 
@@ -356,6 +401,8 @@ impl Delivery {
         match &self.origin {
             Origin::Target { event_bytes, .. } => *event_bytes,
             Origin::Subscription { .. }
+            | Origin::Notification { .. }
+            | Origin::Schedule { .. }
             | Origin::Destination { .. }
             | Origin::DeadLetter { .. } => 0,
         }
@@ -461,6 +508,32 @@ mod tests {
             assert_eq!(delivery.payload(&body), payload, "{event_bytes}");
             assert_eq!(delivery.dead_body(&body), dead, "{event_bytes}");
         }
+    }
+
+    #[test]
+    fn each_attempt_of_a_schedule_is_told_which_it_is() {
+        let mut delivery = Delivery {
+            origin: Origin::Schedule {
+                schedule: "arn".to_owned(),
+                group: "default".to_owned(),
+                target: "t".to_owned(),
+                scheduled: Timestamp(0),
+                execution: "e".to_owned(),
+            },
+            parcel: Parcel::Function { arn: String::new() },
+            patience: Patience { retries_max: 0, age_ms_max: 0, http: None },
+            dead_letter: None,
+            trace: None,
+            attempts: 0,
+        };
+        let body =
+            Bytes::from_static(b"<aws.scheduler.execution-id> <aws.scheduler.attempt-number>");
+        assert_eq!(delivery.payload(&body), "e 1");
+        delivery.attempts = 2;
+        assert_eq!(
+            (delivery.payload(&body), delivery.dead_body(&body)),
+            ("e 3".into(), "e 2".into())
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The bounds of the embedded services, with their reasons.
 
-/// AWS: the largest object that one request may put. Hearth has the same bound for those that are
-/// put in parts: code archives are far smaller.
+/// AWS: the largest object that one request may put, and the largest part.
 pub const OBJECT_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+/// AWS: the largest object that is put in parts.
+pub const OBJECT_OF_PARTS_BYTES_MAX: u64 = 50 * 1024 * 1024 * 1024 * 1024;
 /// AWS: the smallest part of an upload that is not its last.
 pub const PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
 /// AWS: the largest number of a part.
@@ -16,8 +17,39 @@ pub const METADATA_BYTES_MAX: usize = 2 * 1024;
 pub const LIST_ITEMS_MAX: usize = 1_000;
 /// AWS: buckets of one account.
 pub const BUCKETS_MAX: usize = 10_000;
-/// Versions of one key. They are one record, which is written whole with every change.
-pub const VERSIONS_MAX: usize = 10_000;
+/// Objects of this size are kept beside their records, and their bytes share the sync of those. Larger
+/// ones have a file of their own, which is written once, and not a second time from a log.
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+/// Current objects that are kept in memory, with the bytes of those that are kept beside their records.
+pub const OBJECTS_REMEMBERED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Changes of keys that wait for each other although they need not: they share one of so many locks.
+pub const KEY_LOCKS: usize = 1_024;
+/// AWS: tags of one object.
+pub const OBJECT_TAGS_MAX: usize = 10;
+/// AWS: tags of one bucket.
+pub const BUCKET_TAGS_MAX: usize = 50;
+/// AWS: the key of a tag of a bucket or an object.
+pub const TAG_KEY_CHARACTERS_MAX: usize = 128;
+/// AWS: its value.
+pub const TAG_VALUE_CHARACTERS_MAX: usize = 256;
+/// AWS: rules of a bucket for pages of other origins.
+pub const CORS_RULES_MAX: usize = 100;
+/// AWS: rules of a bucket for what expires.
+pub const LIFECYCLE_RULES_MAX: usize = 1_000;
+/// AWS: what a rule of either kind is called.
+pub const RULE_ID_CHARACTERS_MAX: usize = 255;
+/// AWS: the policy of a bucket.
+pub const BUCKET_POLICY_BYTES_MAX: usize = 20 * 1024;
+/// After how many days an upload is forgotten that was not finished, whatever the rules of its bucket
+/// say. AWS keeps it until somebody cleans up, and is paid for that.
+pub const UPLOAD_DAYS_MAX: u64 = 7;
+/// How often it is looked for what has expired. AWS does it once a day; what expires does so at
+/// midnight.
+pub const EXPIRY_SECONDS: u64 = 60 * 60;
+/// How many versions or uploads are looked at in one go, while it is looked for what has expired.
+pub const EXPIRY_ITEMS: usize = 500;
+/// AWS: the fields of a form before its file.
+pub const FORM_FIELDS_BYTES_MAX: usize = 20 * 1024;
 /// Bytes that are read or written at once.
 pub const CHUNK_BYTES: usize = 256 * 1024;
 /// How long fetching one object from a remote endpoint may take.
@@ -185,3 +217,39 @@ pub const EVENT_AGE_SECONDS_DEFAULT: u32 = 86_400;
 /// How many buses one event may pass. Buses whose rules point at each other would pass it on for ever;
 /// an event that goes through more than a few of them was not meant to.
 pub const EVENT_BUSES_MAX: u32 = 5;
+/// AWS: notifications of one bucket.
+pub const BUCKET_NOTIFICATIONS_MAX: usize = 100;
+/// AWS: the prefix or suffix of a notification, in UTF-8: as long as a key.
+pub const NOTIFICATION_FILTER_BYTES_MAX: usize = KEY_BYTES_MAX;
+/// AWS: the id of a notification.
+pub const NOTIFICATION_ID_CHARACTERS_MAX: usize = 255;
+/// How often the delivery of an object's event is tried again. AWS says only that it is delivered; with
+/// the longest pause this is more than a day.
+pub const OBJECT_EVENT_RETRIES_MAX: u32 = 1_000;
+/// How long it is tried: a day, as AWS's event bus does it.
+pub const OBJECT_EVENT_AGE_MILLIS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// Rows of the outbox of buckets that are held in memory until the durable queue has them. Those
+/// beyond, which come while the queue is away, are read from the store again when it is back.
+pub const OUTBOX_ROWS_MAX: usize = 4_096;
+/// How many of them are moved in one change of the queue.
+pub const OUTBOX_ROWS_OF_MOVE_MAX: usize = 256;
+/// How long the outbox waits when the queue or the store has failed, before it tries again.
+pub const OUTBOX_PAUSE_MILLIS: u64 = 500;
+
+/// AWS: schedules of one account in one region. Here of all accounts together: they are in memory, with
+/// a kilobyte or so for each.
+pub const SCHEDULES_MAX: usize = 1_000_000;
+/// AWS: groups of schedules of one account in one region.
+pub const SCHEDULE_GROUPS_MAX: usize = 500;
+/// AWS: tags of one group.
+pub const SCHEDULE_GROUP_TAGS_MAX: usize = 50;
+/// AWS: the input of a target.
+pub const SCHEDULE_INPUT_BYTES_MAX: usize = 256 * 1024;
+/// AWS: how long ago the start of a schedule may be when it is given.
+pub const SCHEDULE_START_PAST_MILLIS_MAX: u64 = 5 * 60 * 1_000;
+/// AWS: schedules or groups on one page of a listing.
+pub const SCHEDULE_LIST_ITEMS_MAX: usize = 100;
+/// Schedules that are looked at at a time while some of them are listed.
+pub const SCHEDULES_OF_PAGE_MAX: usize = 256;
+/// Tokens of deletions that are remembered, so that one that is repeated succeeds again.
+pub const SCHEDULE_TOKENS_MAX: usize = 1_000;

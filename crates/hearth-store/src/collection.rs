@@ -71,6 +71,20 @@ impl<T: Serialize + DeserializeOwned + Debug + Send + Sync> Collection<T> {
         self.read().values().cloned().collect()
     }
 
+    /// Every record with its scope and name, of every scope.
+    pub fn entries(&self) -> Vec<(Scope, String, Arc<T>)> {
+        let entries = self.read();
+        let named = entries
+            .iter()
+            .map(|((scope, name), entry)| (scope.clone(), name.clone(), Arc::clone(entry)));
+        named.collect()
+    }
+
+    /// How many records there are, of every scope.
+    pub fn count(&self) -> usize {
+        self.read().len()
+    }
+
     /// Keeps a record, in place of the one before.
     ///
     /// # Errors
@@ -140,7 +154,10 @@ mod tests {
             };
             assert_eq!(page(None, 2), [0, 1]);
             assert_eq!(page(Some("b"), 2), [2]);
-            assert_eq!(things.all().len(), 4);
+            assert_eq!((things.all().len(), things.count()), (4, 4));
+            let named: Vec<String> =
+                things.entries().into_iter().map(|(_scope, name, _thing)| name).collect();
+            assert_eq!(named, ["a", "b", "c", "d"]);
             store.close().await;
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! [`records`] is the trait of whoever keeps documents; [`sqlite`] is the embedded engine, and
 //! [`collection`] holds all records of one kind in memory. [`queue`] is what waits to be done, and
-//! its engines. [`packages`] keeps code, by its digest, in a directory.
+//! its engines. [`shelf`] keeps the versions of objects. [`packages`] keeps code, by its digest, in a
+//! directory.
 //!
 //! # Deliberately absent
 //!
@@ -12,5 +13,6 @@ pub mod records;
 pub mod collection;
 pub mod sqlite;
 pub mod queue;
+pub mod shelf;
 pub mod packages;
 pub mod error;

@@ -164,6 +164,29 @@ pub const EVENTS_OF_PAGE_MAX: usize = 1_000;
 /// Entries that are looked at for one page that shows only some of them.
 pub const EVENTS_LOOKED_AT_MAX: usize = 10_000;
 
+/// AWS: how precise schedules are. What is later than that was missed.
+pub const SCHEDULE_LATE_MS: u64 = 60_000;
+/// How many occurrences of one schedule are made up that were missed, if all of them are.
+pub const SCHEDULE_MISSED_MAX: usize = 100;
+/// How long ago they may have been then.
+pub const SCHEDULE_MISSED_MS_MAX: u64 = 24 * 3_600 * 1_000;
+/// Schedules that happen in one change of the queue, if they are due together.
+pub const SCHEDULES_OF_BATCH_MAX: usize = 1_000;
+/// What they may have together, but for the last of them.
+pub const SCHEDULES_OF_BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long it is remembered in a queue that several servers share that something happened, beyond
+/// its next time: a server that was down asks for the last time only. Clocks differ by less.
+pub const SCHEDULE_REMEMBERED_MS: u64 = 3_600 * 1_000;
+/// The same for what has no next time.
+pub const SCHEDULE_REMEMBERED_LAST_MS: u64 = 31 * 24 * 3_600 * 1_000;
+/// How far the clock may have been set back while the server was down. If it seems to be more, it was
+/// wrong before.
+pub const SCHEDULE_CLOCK_BACK_MS_MAX: u64 = 25 * 3_600 * 1_000;
+/// The longest that is slept until the next schedule, in case somebody sets the clock forward.
+pub const SCHEDULE_SLEEP_SECONDS_MAX: u64 = 60;
+/// Notes of how far schedules have happened that are in the queue before older ones are removed.
+pub const SCHEDULE_MARKS_MAX: usize = 64;
+
 /// AWS: headers of a Runtime API call; an X-Ray error cause alone may have 1 MB.
 pub const RUNTIME_API_HEADER_BYTES_MAX: usize = 1_200_000;
 /// AWS: request line and headers of an API call.
@@ -181,6 +204,36 @@ pub const TRAFFIC_PING_SECONDS: u64 = 30;
 /// How long one request on such a connection may take, its response included: several times as long as
 /// a function may run.
 pub const TRAFFIC_REQUEST_SECONDS_MAX: u64 = 3_600;
+/// AWS: the largest frame of a WebSocket, both ways.
+pub const SOCKET_FRAME_BYTES_MAX: usize = 32 * 1024;
+/// AWS: the largest message of a WebSocket, both ways.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 128 * 1024;
+/// AWS: how long a WebSocket stays open on which there are no messages.
+pub const SOCKET_IDLE_MILLIS_MAX: u64 = 10 * 60 * 1_000;
+/// AWS: how long a WebSocket stays open at all.
+pub const SOCKET_LIFE_MILLIS_MAX: u64 = 2 * 3_600 * 1_000;
+/// WebSockets at a time, if there are descriptors enough. Each costs some kilobytes here and in the
+/// kernel while nothing happens on it.
+pub const SOCKETS_MAX: usize = 20_000;
+/// What is read from a WebSocket at a time. The buffer is there also while nothing happens, and many
+/// connections are like that; messages are short, and long ones get a buffer of their own.
+pub const SOCKET_READ_BYTES: usize = 1_024;
+/// Messages of one WebSocket that are worked on at a time. With more, it is not read any further.
+pub const SOCKET_MESSAGES_RUNNING_MAX: usize = 16;
+/// Messages that may wait for the client of one WebSocket.
+pub const SOCKET_BACKLOG_MESSAGES_MAX: usize = 128;
+/// What these may have together: a few of the largest.
+pub const SOCKET_BACKLOG_BYTES_MAX: usize = 512 * 1024;
+/// What messages may have together that wait for the clients of all WebSockets.
+pub const SOCKETS_BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// How long a client may take for one message before it is given up: the largest then comes with
+/// some 4 KB in a second.
+pub const SOCKET_WRITE_SECONDS_MAX: u64 = 30;
+/// How long a client may take to say goodbye.
+pub const SOCKET_GOODBYE_SECONDS_MAX: u64 = 2;
+/// How long `$disconnect` may take for the connections that are open when the server stops: it must
+/// not keep everything else from ending.
+pub const SOCKETS_CLOSE_SECONDS_MAX: u64 = 5;
 /// AWS: how far the time of a signature may be from ours.
 pub const SIGNATURE_SKEW_SECONDS_MAX: u64 = 900;
 /// AWS: how long a signed address may be valid.
@@ -365,3 +418,6 @@ const _: () = assert!(TELEMETRY_TIMEOUT_MILLIS_MIN < TELEMETRY_TIMEOUT_MILLIS_DE
 // A flooding environment must be able to hand over at least one event.
 const _: () = assert!(LOG_PENDING_BYTES_MAX > LOG_EVENT_BYTES_MAX);
 const _: () = assert!(TRAFFIC_REQUEST_SECONDS_MAX > TIMEOUT_SECONDS_MAX as u64);
+const _: () = assert!(SOCKET_FRAME_BYTES_MAX <= SOCKET_MESSAGE_BYTES_MAX);
+const _: () = assert!(SOCKET_MESSAGE_BYTES_MAX <= SOCKET_BACKLOG_BYTES_MAX);
+const _: () = assert!(SOCKET_IDLE_MILLIS_MAX < SOCKET_LIFE_MILLIS_MAX);

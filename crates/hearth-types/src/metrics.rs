@@ -95,6 +95,16 @@ metrics! {
     InvocationsSentToDlq, "AWS/Events", "RuleName", Count;
     /// Events that could not be sent to the dead-letter queue of their target.
     InvocationsFailedToBeSentToDlq, "AWS/Events", "RuleName", Count;
+    /// Attempts to call the target of a schedule.
+    InvocationAttemptCount, "AWS/Scheduler", "ScheduleGroup", Count;
+    /// Attempts that failed.
+    TargetErrorCount, "AWS/Scheduler", "ScheduleGroup", Count;
+    /// Invocations that were given up.
+    InvocationDroppedCount, "AWS/Scheduler", "ScheduleGroup", Count;
+    /// Invocations that went to the dead-letter queue of their schedule.
+    InvocationsSentToDeadLetterCount, "AWS/Scheduler", "ScheduleGroup", Count;
+    /// Invocations that could not be sent to that queue either.
+    InvocationsFailedToBeSentToDeadLetterCount, "AWS/Scheduler", "ScheduleGroup", Count;
 }
 
 /// Counts.

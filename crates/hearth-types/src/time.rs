@@ -40,6 +40,13 @@ impl Timestamp {
         self.format('T', "Z")
     }
 
+    /// `2026-11-23T03:20:35Z`.
+    #[must_use]
+    pub fn iso_seconds(self) -> String {
+        let precise = self.iso();
+        precise.split_once('.').map_or_else(|| precise.clone(), |(text, _)| format!("{text}Z"))
+    }
+
     /// `2026/11/23`: the first part of a log stream's name.
     #[must_use]
     pub fn date_path(self) -> String {
@@ -125,6 +132,7 @@ mod tests {
         let at = Timestamp(1_795_404_035_123);
         assert_eq!(at.lambda(), "2026-11-23T03:20:35.123+0000");
         assert_eq!(at.iso(), "2026-11-23T03:20:35.123Z");
+        assert_eq!(at.iso_seconds(), "2026-11-23T03:20:35Z");
         assert_eq!(at.date_path(), "2026/11/23");
         assert_eq!(Timestamp(0).iso(), "1970-01-01T00:00:00.000Z");
     }

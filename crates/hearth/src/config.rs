@@ -19,6 +19,7 @@
 //! No global: the struct is passed down, in parts. No reload: a change needs a restart.
 
 mod settings;
+mod s3_events;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use hearth_types::limits;
 use hearth_types::names::{AccountId, Region};
 use tracing::level_filters::LevelFilter;
 
+pub(crate) use self::s3_events::S3Events;
 pub(crate) use self::settings::{SETTINGS, Setting};
 
 /// The port at which tools look for a local AWS.
@@ -110,6 +112,8 @@ pub(crate) struct Config {
     pub(crate) event_backoff_ms_min: u64,
     /// The longest that it waits.
     pub(crate) event_backoff_ms_max: u64,
+    /// What becomes of schedules whose time came while no server was running.
+    pub(crate) missed_schedules: MissedSchedules,
     /// How much of one log group is kept on disk.
     pub(crate) log_group_bytes_max: u64,
     /// How fast a streamed answer may pass when its burst is used up; 0 means as fast as it can.
@@ -132,6 +136,8 @@ pub(crate) struct Config {
     pub(crate) s3_access_key_id: String,
     /// Its secret.
     pub(crate) s3_secret_access_key: Secret,
+    /// Stores elsewhere that may post events, with their tokens.
+    pub(crate) s3_events: S3Events,
     /// What speaks SQS in place of Hearth's own queues; empty for those.
     pub(crate) sqs_endpoint: String,
     /// What speaks SNS in place of Hearth's own topics; empty for those.
@@ -233,6 +239,18 @@ words! {
         Learned = "learned",
         /// For `idle_seconds`.
         Fixed = "fixed",
+    }
+}
+
+words! {
+    /// What becomes of schedules whose time came while no server was running.
+    MissedSchedules {
+        /// They do not happen.
+        Skip = "skip",
+        /// The last time happens.
+        Once = "once",
+        /// The latest times happen, up to a hundred of each schedule.
+        All = "all",
     }
 }
 
@@ -423,6 +441,7 @@ impl Loading {
             event_retry_ms_second: limits::EVENT_RETRY_MS_SECOND,
             event_backoff_ms_min: limits::EVENT_BACKOFF_MS_MIN,
             event_backoff_ms_max: limits::EVENT_BACKOFF_MS_MAX,
+            missed_schedules: MissedSchedules::Once,
             log_group_bytes_max: limits::LOG_GROUP_BYTES_MAX,
             stream_bytes_per_second: limits::STREAM_BYTES_PER_SECOND_DEFAULT,
             worker_threads: 0,
@@ -434,6 +453,7 @@ impl Loading {
             s3_endpoint: String::new(),
             s3_access_key_id: String::new(),
             s3_secret_access_key: Secret::default(),
+            s3_events: S3Events::default(),
             sqs_endpoint: String::new(),
             sns_endpoint: String::new(),
             events_endpoint: String::new(),
@@ -457,6 +477,10 @@ impl Loading {
                 toml::Value::String(text) => text,
                 toml::Value::Integer(number) => number.to_string(),
                 toml::Value::Boolean(truth) => truth.to_string(),
+                toml::Value::Table(table) if settings::is_table(&key) => {
+                    serde_json::to_string(&table)
+                        .with_context(|| format!("could not understand `{key}` in `{shown}`"))?
+                }
                 toml::Value::Float(_)
                 | toml::Value::Datetime(_)
                 | toml::Value::Array(_)
@@ -512,8 +536,13 @@ impl Loading {
 
     fn set(&mut self, setting: &Setting, text: &str, origin: Origin) -> anyhow::Result<()> {
         let key = setting.key;
-        (setting.read)(&mut self.config, text)
-            .map_err(|why| anyhow!("`{key}` cannot be `{text}` ({origin}): {why}"))?;
+        (setting.read)(&mut self.config, text).map_err(|why| {
+            if settings::is_table(key) {
+                // There are tokens in it.
+                return anyhow!("`{key}` cannot be used ({origin}): {why}");
+            }
+            anyhow!("`{key}` cannot be `{text}` ({origin}): {why}")
+        })?;
         self.origins.0.insert(key, origin);
         Ok(())
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use hearth_control::control::Control;
 use hearth_events::deliveries::Receivers;
 use hearth_events::retry::Delays;
+use hearth_events::schedules;
 use hearth_events::{Events, Parts};
 use hearth_invoke::Invoker;
 use hearth_services::remote::http::HttpSender;
@@ -20,7 +21,8 @@ use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, SystemClock};
 
-use crate::config::Config;
+use crate::config::{Config, MissedSchedules};
+use crate::services::Services;
 use crate::targets::Targets;
 
 /// The stream that deliveries go to in a group of logs.
@@ -34,6 +36,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) time: &'a Arc<Steady>,
     pub(crate) logs: &'a Arc<LogStore>,
     pub(crate) targets: Targets,
+    pub(crate) services: &'a Services,
     pub(crate) buckets: Arc<dyn PutObject>,
     pub(crate) trust: Trust,
     pub(crate) metrics: &'a Arc<dyn Metrics>,
@@ -49,6 +52,7 @@ pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
         time,
         logs,
         targets,
+        services,
         buckets,
         trust,
         metrics,
@@ -75,6 +79,16 @@ pub(crate) fn start(config: &Config, surroundings: Surroundings<'_>) -> Events {
             retry_ms: [config.event_retry_ms_first, config.event_retry_ms_second],
             backoff_ms_min: config.event_backoff_ms_min,
             backoff_ms_max: config.event_backoff_ms_max,
+        },
+        schedules: schedules::Parts {
+            sources: vec![Arc::clone(&services.schedules) as _, Arc::clone(&services.buses) as _],
+            changes: Arc::clone(&services.changes),
+            server: services.server.clone(),
+            missed: match config.missed_schedules {
+                MissedSchedules::Skip => schedules::Missed::Skip,
+                MissedSchedules::Once => schedules::Missed::Once,
+                MissedSchedules::All => schedules::Missed::All,
+            },
         },
     })
 }

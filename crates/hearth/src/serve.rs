@@ -19,7 +19,7 @@ use hearth_environment::driver::Shared;
 use hearth_events::Events;
 use hearth_front::body::BodyRoom;
 use hearth_front::elsewhere::Elsewhere;
-use hearth_front::front::{Front, InsideGateway};
+use hearth_front::front::{Destinations, Front, InsideGateway};
 use hearth_front::metrics::MetricsPage;
 use hearth_front::server::Admission;
 use hearth_iam::Iam;
@@ -36,7 +36,6 @@ use hearth_scheduler::driver::Scheduler;
 use hearth_scheduler::keep;
 use hearth_services::buckets::Buckets;
 use hearth_services::objects::ObjectSource;
-use hearth_services::queues::Queues;
 use hearth_services::remote::buckets::RemoteBuckets;
 use hearth_services::remote::tls::Trust;
 use hearth_services::targets::PutObject;
@@ -87,10 +86,8 @@ pub(crate) struct Server {
     http: Option<String>,
     admission: watch::Sender<Admission>,
     events: Events,
-    scheduler: Arc<Scheduler>,
+    front: Arc<Front>,
     sandbox: Arc<Sandbox>,
-    logs: Arc<LogStore>,
-    queues: Arc<Queues>,
     store: Sqlite,
     queue: Arc<dyn Queue>,
     /// Connections and environments.
@@ -104,20 +101,18 @@ pub(crate) struct Server {
 /// Starts a server. When this returns it answers.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let descriptors = prepare_process();
-    let (elsewhere, remotes, trust) = others(config)?;
+    let (elsewhere, trust, remotes) = others(config)?;
     let doors = Doors::bind(config).await?;
     let address = doors.address;
-    let directories = Directories::prepare(&config.data_dir)?;
-    let lock = take_over(&directories.run)?;
+    let (directories, lock, host) = take_place(config)?;
 
-    let host = examine(config, &directories.run)?;
     let tasks = Tasks::default();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sandbox = start_sandbox(config, &directories, &host, &tasks).await?;
-    let registry = Arc::new(Registry::default());
-    let metrics: Arc<dyn Metrics> = Arc::clone(&registry) as _;
+    let (registry, metrics) = figures();
     let stores = Stores::open(config, &directories, (&clock, &trust, &tasks)).await?;
     let services = stores.services((&directories, address), &metrics, (&clock, &tasks)).await?;
+    let targets = remotes.over(services.targets());
     let (queue, time) = (&stores.queue, &stores.time);
 
     let gateway = Arc::new(InsideGateway::default());
@@ -128,8 +123,9 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let (admission, admitted) = watch::channel(Admission::Open);
     let started = (&control, &invoker);
     let balancers = sites::balancers((&stores.store, &admitted), started, (&clock, &tasks)).await?;
+    let sockets = sites::sockets(started, &stores.apis, descriptors.sockets());
     let front = Arc::new(Front {
-        sites: sites::sites(started, (&stores.apis, &trust), &balancers),
+        sites: sites::sites(started, (&stores.apis, &trust), (&balancers, &sockets)),
         invoker: Arc::clone(&invoker),
         scheduler: Arc::clone(&scheduler),
         control,
@@ -137,16 +133,20 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
         apis: stores.apis.http,
         rest_apis: stores.apis.rest,
         balancers,
+        sockets,
         objects: stores.objects.source,
         buckets: stores.buckets,
         queues: Arc::clone(&services.queues),
         topics: Arc::clone(&services.topics),
         event_buses: Arc::clone(&services.buses),
-        logs: Arc::clone(&stores.logs),
+        schedules: Arc::clone(&services.schedules),
+        logs: stores.logs,
         metrics: MetricsPage::new(registry, Arc::clone(queue)),
         runtimes: stores.runtimes,
         scope: Scope { account: config.account.clone(), region: config.region.clone() },
         elsewhere,
+        targets: destinations(&targets),
+        event_sources: config.s3_events.0.clone(),
         admission: admitted,
         tasks: tasks.clone(),
         connections_max: descriptors.connections() / doors.count(),
@@ -154,18 +154,15 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     });
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
-    let targets = (remotes.over(services.targets()), stores.objects.taker, trust);
+    let targets = (targets, &services, stores.objects.taker, trust);
     let events = start_events(config, &front, targets, (queue, time, &metrics));
-    let http = doors.open(&front);
     Ok(Server {
         address,
-        http,
+        http: doors.open(&front),
         admission,
         events,
-        scheduler,
+        front,
         sandbox,
-        logs: stores.logs,
-        queues: services.queues,
         store: stores.store,
         queue: stores.queue,
         tasks,
@@ -187,8 +184,13 @@ impl Server {
         let _ = self.admission.send(Admission::Draining);
         // What is in the queue stays there; what has been taken from it ends with the scheduler.
         self.events.close();
-        self.queues.close();
-        self.scheduler.close(self.drain).await;
+        self.front.queues.close();
+        // While functions can still run: they hear of the end of each connection.
+        let goodbye = Duration::from_secs(limits::SOCKETS_CLOSE_SECONDS_MAX);
+        self.front.sockets.close(goodbye.min(self.drain)).await;
+        self.front.scheduler.close(self.drain).await;
+        // Functions that have just ended may have put objects.
+        self.front.buckets.close();
         let sandbox = Arc::clone(&self.sandbox);
         let run = self.run.clone();
         let ended = tokio::task::spawn_blocking(move || {
@@ -202,8 +204,9 @@ impl Server {
         if tokio::time::timeout(grace, self.tasks.finished()).await.is_err() {
             tracing::warn!(tasks = self.tasks.running(), "not everything ended in time");
         }
-        let logs = Arc::clone(&self.logs);
+        let logs = Arc::clone(&self.front.logs);
         tokio::task::spawn_blocking(move || logs.close()).await.context("flushing the logs")?;
+        self.front.buckets.finish().await;
         self.queue.close().await;
         self.store.close().await;
         tracing::info!("stopped");
@@ -217,6 +220,20 @@ fn prepare_process() -> Descriptors {
     let _ = fs::write("/proc/self/oom_score_adj", "-900");
     hearth_isolation::linux::give_large_memory_back();
     Descriptors::raised()
+}
+
+/// Takes the data directory and looks at the host.
+fn take_place(config: &Config) -> anyhow::Result<(Directories, fs::File, Host)> {
+    let (directories, lock) = Directories::take(&config.data_dir)?;
+    let host = examine(config, &directories.run)?;
+    Ok((directories, lock, host))
+}
+
+/// Where figures are kept, and where they are counted.
+fn figures() -> (Arc<Registry>, Arc<dyn Metrics>) {
+    let registry = Arc::new(Registry::default());
+    let metrics = Arc::clone(&registry) as Arc<dyn Metrics>;
+    (registry, metrics)
 }
 
 /// How many files this process may have open. Whoever comes when there are none left must wait, and
@@ -246,8 +263,14 @@ impl Descriptors {
         (self.0 / 4).clamp(1, limits::CONNECTIONS_MAX)
     }
 
+    /// WebSockets, which are open for hours.
+    fn sockets(self) -> usize {
+        (self.0 / 8).clamp(1, limits::SOCKETS_MAX)
+    }
+
     fn environments(self) -> usize {
-        let left = self.0.saturating_sub(self.connections() + Self::OWN);
+        let taken = self.connections() + self.sockets() + Self::OWN;
+        let left = self.0.saturating_sub(taken);
         (left / Self::PER_ENVIRONMENT).max(1)
     }
 }
@@ -343,6 +366,8 @@ impl Stores {
     ) -> anyhow::Result<Services> {
         let records = Arc::new(self.store.clone());
         let (queue, time, topics) = (&self.queue, &self.time, directories.topics.clone());
+        self.buckets.start_notifying(Arc::clone(queue), tasks);
+        self.buckets.start_expiring(tasks);
         let parts =
             services::Parts { records, queue, metrics, clock, time, tasks, topics, address };
         Services::open(parts).await
@@ -369,14 +394,20 @@ impl Objects {
     }
 }
 
-/// Which services are elsewhere, those services, and whom this server trusts when it asks others.
-fn others(config: &Config) -> anyhow::Result<(Elsewhere, Remotes, Trust)> {
+/// Those who are told of what happens in buckets.
+fn destinations(targets: &Targets) -> Destinations {
+    Destinations { queues: Arc::clone(&targets.queues), topics: Arc::clone(&targets.topics) }
+}
+
+/// The services that are asked in place of our own queues, topics and buses: where they are, whom
+/// this server trusts when it asks others, and how it asks these.
+fn others(config: &Config) -> anyhow::Result<(Elsewhere, Trust, Remotes)> {
     let elsewhere = targets::elsewhere(config);
     let trust = trust(config)?;
     let secret = config.endpoints_secret_access_key.0.as_str();
     let keys = (config.endpoints_access_key_id.as_str(), secret);
     let remotes = Remotes::at(&elsewhere, keys, &trust)?;
-    Ok((elsewhere, remotes, trust))
+    Ok((elsewhere, trust, remotes))
 }
 
 /// Whom this server trusts when it asks others over TLS.
@@ -400,6 +431,14 @@ struct Directories {
 }
 
 impl Directories {
+    /// Those of this server alone, without what a killed one left.
+    fn take(data: &Path) -> anyhow::Result<(Self, fs::File)> {
+        let directories = Self::prepare(data)?;
+        let lock = lock(&directories.run)?;
+        sweep_leftovers(&directories.run);
+        Ok((directories, lock))
+    }
+
     fn prepare(data: &Path) -> anyhow::Result<Self> {
         let directories = Self {
             run: data.join("run"),
@@ -433,13 +472,6 @@ impl Directories {
 /// Where the runtimes of a data directory are.
 pub(crate) fn runtimes_directory(data: &Path) -> PathBuf {
     data.join("runtimes")
-}
-
-/// Makes a directory this server's own, and removes what one before it left there.
-fn take_over(run: &Path) -> anyhow::Result<fs::File> {
-    let lock = lock(run)?;
-    sweep_leftovers(run);
-    Ok(lock)
 }
 
 fn lock(run: &Path) -> anyhow::Result<fs::File> {
@@ -653,7 +685,7 @@ fn invoker(
 fn start_events(
     config: &Config,
     front: &Front,
-    (targets, buckets, trust): (Targets, Arc<dyn PutObject>, Trust),
+    (targets, services, buckets, trust): (Targets, &Services, Arc<dyn PutObject>, Trust),
     (queue, time, metrics): (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
 ) -> Events {
     let surroundings = events::Surroundings {
@@ -663,6 +695,7 @@ fn start_events(
         time,
         logs: &front.logs,
         targets,
+        services,
         buckets,
         trust,
         metrics,

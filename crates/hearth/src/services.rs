@@ -1,4 +1,4 @@
-//! Opens the embedded event services: queues, topics, event buses.
+//! Opens the embedded event services: queues, topics, event buses, schedules.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -7,6 +7,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use hearth_services::buses::{self, Buses};
 use hearth_services::queues::{self, Queues};
+use hearth_services::schedules::timed::Changes;
+use hearth_services::schedules::{self, Schedules};
 use hearth_services::topics::{TopicParts, Topics};
 use hearth_store::queue::Queue;
 use hearth_store::records::Records;
@@ -23,6 +25,11 @@ pub(crate) struct Services {
     pub(crate) queues: Arc<Queues>,
     pub(crate) topics: Arc<Topics>,
     pub(crate) buses: Arc<Buses>,
+    pub(crate) schedules: Arc<Schedules>,
+    /// Where schedules, and rules that have one, say what has changed.
+    pub(crate) changes: Arc<Changes>,
+    /// What this server is called in a queue that it may share.
+    pub(crate) server: String,
 }
 
 /// What they are made of.
@@ -57,9 +64,18 @@ impl Services {
             directory: topics,
             endpoint: own_endpoint(address),
         });
+        let changes = Arc::new(Changes::default());
+        let schedules = Schedules::open(schedules::Parts {
+            records: Arc::clone(&records),
+            changes: Arc::clone(&changes),
+            clock: Arc::clone(clock),
+            tasks: tasks.clone(),
+        });
+        let server = schedules::server_id(&records).await;
         let buses = Buses::open(buses::Parts {
             records,
             queue: Arc::clone(queue),
+            changes: Arc::clone(&changes),
             clock: Arc::clone(clock),
             metrics: Arc::clone(metrics),
         });
@@ -67,6 +83,9 @@ impl Services {
             queues: queues.await.context("could not open the queues")?,
             topics: Arc::new(topics.await.context("could not open the topics")?),
             buses: Arc::new(buses.await.context("could not open the event buses")?),
+            schedules: schedules.await.context("could not open the schedules")?,
+            changes,
+            server: server.context("could not name this server")?,
         })
     }
 

@@ -12,6 +12,7 @@ use hearth_http::functions::Functions;
 use hearth_http::rest::RestApis;
 use hearth_http::rest::serve::{Parts as RestParts, RestSite};
 use hearth_http::site::Sites;
+use hearth_http::sockets::{Parts as SocketParts, SocketSite, Sockets};
 use hearth_http::urls::Urls;
 use hearth_invoke::Invoker;
 use hearth_services::remote::tls::Trust;
@@ -48,7 +49,7 @@ impl OpenApis {
 pub(crate) fn sites(
     (control, invoker): (&Arc<Control>, &Arc<Invoker>),
     (apis, trust): (&OpenApis, &Trust),
-    balancers: &Arc<Balancers>,
+    (balancers, sockets): (&Arc<Balancers>, &Arc<Sockets>),
 ) -> Sites {
     let signed = control.signed_urls();
     if signed > 0 {
@@ -72,7 +73,28 @@ pub(crate) fn sites(
         web,
     });
     let urls = Urls::new(Arc::clone(control), Arc::clone(invoker));
-    Sites(vec![Arc::new(urls), Arc::new(http), Arc::new(rest), Arc::clone(balancers) as _])
+    let sockets = SocketSite::new(Arc::clone(sockets));
+    Sites(vec![
+        Arc::new(urls),
+        Arc::new(http),
+        Arc::new(sockets),
+        Arc::new(rest),
+        Arc::clone(balancers) as _,
+    ])
+}
+
+/// The connections of WebSocket APIs: so many at the most.
+pub(crate) fn sockets(
+    (control, invoker): (&Arc<Control>, &Arc<Invoker>),
+    apis: &OpenApis,
+    connections_max: usize,
+) -> Arc<Sockets> {
+    Arc::new(Sockets::new(SocketParts {
+        apis: Arc::clone(&apis.http),
+        control: Arc::clone(control),
+        functions: Functions::new(Arc::clone(invoker)),
+        connections_max,
+    }))
 }
 
 /// The load balancers. Their health checks end when no new work is taken.

@@ -1,8 +1,9 @@
 //! A Lambda function that says when it starts, or holds on, without any library: for
 //! `cargo xtask bench`.
 //!
-//! An event with `"say":"ID"` makes it print `started ID NANOSECONDS`, by the clock of the day. With
-//! the variable `HOLD_SECONDS` it holds each event for that long. Otherwise it does nothing.
+//! An event with `"say":"ID"` makes it print `started ID NANOSECONDS`, by the clock of the day, and so
+//! does an object that was put into a bucket, with its key. With the variable `HOLD_SECONDS` it holds
+//! each event for that long. Otherwise it does nothing.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -20,7 +21,8 @@ fn main() -> io::Result<()> {
         let (id, event) = runtime.ask("GET", "next", "")?;
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
         let id = id.ok_or_else(|| io::Error::other("the event has no request id"))?;
-        if let Some((_, behind)) = event.split_once("\"say\":\"") {
+        let said = [r#""say":""#, r#""key":""#].iter().find_map(|name| event.split_once(name));
+        if let Some((_, behind)) = said {
             let name = behind.split('"').next().unwrap_or_default();
             println!("started {name} {}", started.as_nanos());
         }

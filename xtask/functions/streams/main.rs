@@ -1,6 +1,7 @@
 //! A Lambda function that streams its answer, without any library: for `cargo xtask bench`.
 //!
-//! The event says how much, such as `{"bytes": 200000000}`. What it needs itself is one chunk.
+//! The event says how much, such as `{"bytes": 200000000}`, or that of a request with the query
+//! `bytes=200000000`. What it needs itself is one chunk.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html#runtimes-custom-response-streaming>
 
@@ -37,7 +38,9 @@ impl Runtime {
         self.connection.get_mut().write_all(request.as_bytes())?;
         let (id, event) = self.reply()?;
         let id = id.ok_or_else(|| io::Error::other("the event has no request id"))?;
-        let digits: String = event.chars().filter(char::is_ascii_digit).collect();
+        let (_, behind) = event.split_once("bytes").unwrap_or_default();
+        let digits = behind.chars().skip_while(|character| !character.is_ascii_digit());
+        let digits: String = digits.take_while(char::is_ascii_digit).collect();
         Ok((id, digits.parse().map_err(io::Error::other)?))
     }
 

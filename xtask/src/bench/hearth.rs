@@ -48,7 +48,9 @@ pub(crate) struct Server {
     // Dropped in this order: the directory goes when nobody uses it any more.
     process: Process,
     pub(crate) address: SocketAddr,
-    _data: TempDir,
+    /// From its start to the line that says where it listens.
+    pub(crate) started_in: Duration,
+    data: TempDir,
 }
 
 /// A function to create.
@@ -75,18 +77,30 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let data = TempDir::with_prefix("hearth-bench-").context("could not make a directory")?;
         link_runtime(tools, runtimes, data.path())?;
+        Self::start_in(tools, data, settings)
+    }
+
+    /// Stops it, and starts it again with what it has kept.
+    pub(crate) fn restart(self, tools: &Tools, settings: &[&str]) -> anyhow::Result<Self> {
+        let Self { process, data, .. } = self;
+        drop(process);
+        Self::start_in(tools, data, settings)
+    }
+
+    fn start_in(tools: &Tools, data: TempDir, settings: &[&str]) -> anyhow::Result<Self> {
         let log = tools.directory.join("hearth.log");
         let errors = File::create(&log).context("could not make the server's log")?;
         let mut serve = Command::new(&tools.hearth);
         serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path());
         serve.args(settings.iter().flat_map(|setting| ["--set", *setting]));
         serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+        let start = now();
         let mut process = Process::start(&mut serve)?;
         let stdout = process.take_stdout().context("the server has no output")?;
         let Ok(address) = listening_on(stdout).recv_timeout(START_MAX) else {
             bail!("the server did not start; it said:\n{}", end_of(&log));
         };
-        Ok(Self { process, address, _data: data })
+        Ok(Self { process, address, started_in: start.elapsed(), data })
     }
 
     pub(crate) fn id(&self) -> u32 {

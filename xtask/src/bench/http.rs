@@ -11,7 +11,8 @@
 //! Pipelining: each connection waits for its answer, as an SDK does. The trailers of an answer are
 //! read over.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -21,6 +22,13 @@ use anyhow::{Context as _, bail, ensure};
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// The status line and the headers, together.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// A body of at most so many bytes goes out in one piece with its head. A larger one is not copied for
+/// that.
+const TOGETHER_BYTES_MAX: usize = 64 * 1024;
+/// How much of an answer is taken off the connection at once.
+const READ_BYTES: usize = 64 * 1024;
+/// What bodies are, unless a request says something else.
+const JSON: &str = "Content-Type: application/json\r\n";
 /// How much of an answer is kept. One that is taken in pieces may be longer.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -84,7 +92,7 @@ impl Connection {
         stream.set_nodelay(true).context("could not set up the connection")?;
         stream.set_read_timeout(Some(SILENCE_MAX)).context("could not set up the connection")?;
         stream.set_write_timeout(Some(SILENCE_MAX)).context("could not set up the connection")?;
-        Ok(Self { stream: BufReader::new(stream), address })
+        Ok(Self { stream: BufReader::with_capacity(READ_BYTES, stream), address })
     }
 
     /// Sends a request and waits for the whole answer.
@@ -121,19 +129,41 @@ impl Connection {
         self.whole(head).context("could not read the answer")?.succeeded()
     }
 
-    fn send(
-        &mut self,
-        (method, path, headers): (&str, &str, &str),
-        body: &[u8],
-    ) -> anyhow::Result<()> {
-        let (host, length) = (self.address, body.len());
-        let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n\
-             Content-Length: {length}\r\n{headers}\r\n"
+    /// Sends a request whose body is a file, and waits for the whole answer. The body of the request
+    /// itself is left out.
+    pub(crate) fn upload(&mut self, request: &Request, mut file: File) -> anyhow::Result<Answer> {
+        let Request { method, path, headers, .. } = request;
+        let length = file.metadata().context("could not look at the file")?.len();
+        let opening = self.opening((method, path, headers), length);
+        let stream = self.stream.get_mut();
+        stream.write_all(opening.as_bytes()).context("could not send the request")?;
+        let sent = io::copy(&mut file, stream).context("could not send the file")?;
+        ensure!(sent == length, "{sent} of {length} bytes were sent");
+        self.answer().context("could not read the answer")
+    }
+
+    fn send(&mut self, line: (&str, &str, &str), body: &[u8]) -> anyhow::Result<()> {
+        let mut request = self.opening(line, body.len() as u64).into_bytes();
+        let goes_together = body.len() <= TOGETHER_BYTES_MAX;
+        if goes_together {
+            request.extend_from_slice(body);
+        }
+        let stream = self.stream.get_mut();
+        stream.write_all(&request).context("could not send the request")?;
+        if goes_together {
+            return Ok(());
+        }
+        stream.write_all(body).context("could not send the body of the request")
+    }
+
+    /// What stands before the body of a request.
+    fn opening(&self, (method, path, headers): (&str, &str, &str), length: u64) -> String {
+        let host = self.address;
+        let kind = if headers.contains("Content-Type:") { "" } else { JSON };
+        format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{kind}Content-Length: {length}\r\n\
+             {headers}\r\n"
         )
-        .into_bytes();
-        request.extend_from_slice(body);
-        self.stream.get_mut().write_all(&request).context("could not send the request")
     }
 
     fn answer(&mut self) -> anyhow::Result<Answer> {

@@ -6,8 +6,8 @@ use super::peers::ministack;
 use super::table::Row;
 use super::tools::Tools;
 use super::{
-    accept, backlog, burst, cold, control, density, growth, neighbour, patterns, queues, started,
-    stream, warm,
+    accept, backlog, bodies, buckets, burst, cold, control, density, growth, http_api, neighbour,
+    patterns, queues, schedules, started, stream, warm,
 };
 
 /// One thing to measure.
@@ -34,11 +34,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "neighbour",   what: "one function while another misbehaves",                 run: neighbour::neighbour },
     Scenario { name: "fairness",    what: "processors in proportion to memory, and beside hogs",   run: neighbour::fairness },
     Scenario { name: "stream",      what: "a streamed answer of 200 MB",                           run: stream::run },
+    Scenario { name: "streamed",    what: "the same through a function URL",                       run: stream::through_url },
+    Scenario { name: "http-api",    what: "HTTP APIs, load balancers, URLs, beside invocations",   run: http_api::run },
+    Scenario { name: "bodies",      what: "64 requests of 6 MB at once",                           run: bodies::run },
     Scenario { name: "control",     what: "the control plane with many functions",                 run: control::run },
     Scenario { name: "patterns",    what: "events against a thousand rules, on one processor",     run: patterns::run },
     Scenario { name: "accept",      what: "durable 202s, beside SQLite and RabbitMQ",              run: accept::run },
     Scenario { name: "handler-start", what: "from a 202 to the start of the handler",              run: started::run },
     Scenario { name: "backlog",     what: "a million waiting events, beside few",                  run: backlog::run },
     Scenario { name: "queues",      what: "messages through send, receive and delete",             run: queues::run },
+    Scenario { name: "buckets",     what: "objects, small and large, and who is told of them",     run: buckets::run },
+    Scenario { name: "schedules",   what: "a hundred thousand schedules, idle and due",            run: schedules::run },
     Scenario { name: "ministack",   what: "beside an emulator of many services, without Docker",   run: ministack::run },
 ];

@@ -109,6 +109,11 @@ impl Tools {
         compile(&self.directory, "starts", STARTS)
     }
 
+    /// A compiled function that answers little.
+    pub(crate) fn replies(&self) -> anyhow::Result<PathBuf> {
+        compile(&self.directory, "replies", REPLIES)
+    }
+
     /// Node.js and its client. Building that takes a minute, once.
     pub(crate) fn node(&self) -> anyhow::Result<Node> {
         let describe = "process.versions.node + '\\n' + process.execPath";
@@ -155,6 +160,7 @@ impl Tools {
 const HELLO_COMPILED: &str = "crates/hearth/functions/hello_compiled/main.rs";
 const STREAMS: &str = "xtask/functions/streams/main.rs";
 const STARTS: &str = "xtask/functions/starts/main.rs";
+const REPLIES: &str = "xtask/functions/replies/main.rs";
 
 fn build_hearth(target: &Path) -> anyhow::Result<PathBuf> {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -158,7 +158,7 @@ fn emulated(server: &Server, emulator: &Emulator) -> Load {
 }
 
 /// Several loads, round by round in turn.
-fn in_turn<const COUNT: usize>(rounds: usize, loads: [Load; COUNT]) -> [Summary; COUNT] {
+pub(super) fn in_turn<const COUNT: usize>(rounds: usize, loads: [Load; COUNT]) -> [Summary; COUNT] {
     let mut measured: [Vec<Summary>; COUNT] = std::array::from_fn(|_| Vec::new());
     for _ in 0..rounds {
         for (results, load) in measured.iter_mut().zip(&loads) {

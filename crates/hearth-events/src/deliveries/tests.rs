@@ -50,6 +50,10 @@ impl SubmitEvent for World {
     async fn submit(&self, sent: Sent<'_>) -> Result<(), NotTaken> {
         self.take(sent.arn, sent.body)
     }
+
+    async fn run(&self, sent: Sent<'_>) -> Result<(), NotTaken> {
+        self.take(sent.arn, sent.body)
+    }
 }
 
 #[async_trait]
@@ -213,6 +217,22 @@ fn each_failure_and_what_follows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_notification_of_a_bucket_is_handed_over_or_given_up_and_counted_nowhere() {
+    let running = start();
+    for arn in [TARGET, "arn:missing"] {
+        let origin = Origin::Notification {
+            bucket: "arn:aws:s3:::b".to_owned(),
+            configuration: "one".to_owned(),
+        };
+        let delivery = Delivery { origin, dead_letter: None, ..of_target(arn) };
+        running.put(&delivery, ("arn:aws:s3:::b q", None), "event").await;
+        running.emptied().await;
+    }
+    assert_eq!(running.taken(), [(TARGET.to_owned(), "event".to_owned())]);
+    assert!(running.counted().is_empty(), "AWS has no figures for them");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_refused_goes_to_the_dead_letter_queue_at_once_with_the_reason() {
     let running = start();
     running.put(&of_target("arn:missing"), ("l", None), "event").await;
@@ -232,6 +252,55 @@ async fn what_is_refused_goes_to_the_dead_letter_queue_at_once_with_the_reason()
     let metrics: Vec<Metric> = running.counted().into_iter().map(|(metric, _)| metric).collect();
     use Metric::{FailedInvocations, InvocationAttempts, InvocationsSentToDlq};
     assert_eq!(metrics, [InvocationAttempts, FailedInvocations, InvocationsSentToDlq]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_tells_each_attempt_which_it_is_and_the_dead_letter_queue_why() {
+    let running = start();
+    running.world.is_down.store(true, Ordering::SeqCst);
+    let delivery = Delivery {
+        origin: Origin::Schedule {
+            schedule: "arn:s".to_owned(),
+            group: "nightly".to_owned(),
+            target: TARGET.to_owned(),
+            scheduled: Timestamp(1_795_404_035_123),
+            execution: "d32c5kddcf5bb8c3".to_owned(),
+        },
+        patience: Patience { retries_max: 1, age_ms_max: 86_400_000, http: None },
+        ..of_target("arn:down")
+    };
+    running.put(&delivery, ("l", None), "attempt <aws.scheduler.attempt-number>").await;
+    running.emptied().await;
+    assert_eq!(running.taken(), [(DEAD.to_owned(), "attempt 2".to_owned())]);
+    let message = running.world.messages.lock().unwrap()[0].clone();
+    let told: Vec<(&str, &str)> = message
+        .attributes
+        .iter()
+        .map(|(name, attribute)| match &attribute.value {
+            AttributeValue::Text(text) => (name.as_str(), text.as_str()),
+            AttributeValue::Binary(_) => (name.as_str(), "bytes"),
+        })
+        .collect();
+    #[rustfmt::skip]
+    let expected = [
+        ("ERROR_CODE",                "AWS.Scheduler.InternalServerError"),
+        ("ERROR_MESSAGE",             "it is down"),
+        ("EXECUTION_ID",              "d32c5kddcf5bb8c3"),
+        ("EXHAUSTED_RETRY_CONDITION", "MaximumRetryAttempts"),
+        ("IS_PAYLOAD_TRUNCATED",      "false"),
+        ("RETRY_ATTEMPTS",            "1"),
+        ("SCHEDULED_TIME",            "2026-11-23T03:20:35Z"),
+        ("SCHEDULE_ARN",              "arn:s"),
+        ("TARGET_ARN",                TARGET),
+    ];
+    assert_eq!(told, expected);
+    use Metric::{InvocationAttemptCount, InvocationDroppedCount, TargetErrorCount};
+    let counted = running.counted();
+    assert!(counted.iter().all(|(_, group)| group == "nightly"), "{counted:?}");
+    let metrics: Vec<Metric> = counted.into_iter().map(|(metric, _)| metric).collect();
+    let attempt = [InvocationAttemptCount, TargetErrorCount];
+    let last = [InvocationDroppedCount, Metric::InvocationsSentToDeadLetterCount];
+    assert_eq!(metrics, [attempt.as_slice(), &attempt, &last].concat());
 }
 
 #[tokio::test(start_paused = true)]
@@ -446,6 +515,7 @@ async fn each_kind_of_receiver_is_found() {
     let arn = |kind: &str| format!("arn:{kind}");
     let parcels = [
         Parcel::Function { arn: arn("function") },
+        Parcel::Invocation { arn: arn("run") },
         Parcel::Topic { arn: arn("topic"), message: TopicMessage::default() },
         Parcel::Bus { arn: arn("bus"), event: bus },
         Parcel::LogGroup { arn: arn("logs") },
@@ -458,5 +528,7 @@ async fn each_kind_of_receiver_is_found() {
     }
     running.emptied().await;
     let arns: Vec<String> = running.taken().into_iter().map(|(arn, _)| arn).collect();
-    assert_eq!(arns, ["arn:function", "arn:topic", "arn:bus", "arn:logs", "r b k", "arn:http"]);
+    let expected =
+        ["arn:function", "arn:run", "arn:topic", "arn:bus", "arn:logs", "r b k", "arn:http"];
+    assert_eq!(arns, expected);
 }

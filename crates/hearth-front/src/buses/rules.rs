@@ -42,7 +42,8 @@ pub(super) fn describe(call: &Call, request: DescribeRuleRequest) -> Result<Valu
     Ok(write(&DescribeRuleResponse {
         arn: Some(bus.rule(&rule.name)),
         name: Some(rule.name),
-        event_pattern: Some(rule.pattern),
+        event_pattern: rule.pattern,
+        schedule_expression: rule.schedule,
         state: Some(rule.state.name().to_owned()),
         description: rule.description,
         role_arn: rule.role,
@@ -85,7 +86,8 @@ fn shown(bus: &BusArn, rule: Kept) -> Rule {
     Rule {
         arn: Some(bus.rule(&rule.name)),
         name: Some(rule.name),
-        event_pattern: Some(rule.pattern),
+        event_pattern: rule.pattern,
+        schedule_expression: rule.schedule,
         state: Some(rule.state.name().to_owned()),
         description: rule.description,
         role_arn: rule.role,

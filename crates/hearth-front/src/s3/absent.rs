@@ -6,6 +6,8 @@ use hyper::StatusCode;
 
 use super::Call;
 use super::answer::{self, Answer};
+use super::body::Arriving;
+use super::document::Node;
 use super::error::S3Error;
 
 /// A setting, and how S3 says that a bucket does not have it.
@@ -30,18 +32,9 @@ use Said::{Document, Error, Text};
 
 #[rustfmt::skip]
 const ABSENT: &[Absence] = &[
-    Absence { name: "policy",            said: Error("NoSuchBucketPolicy", "The bucket policy does not exist") },
-    Absence { name: "policyStatus",      said: Error("NoSuchBucketPolicy", "The bucket policy does not exist") },
-    Absence { name: "tagging",           said: Error("NoSuchTagSet", "The TagSet does not exist") },
-    Absence { name: "encryption",        said: Error("ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found") },
-    Absence { name: "cors",              said: Error("NoSuchCORSConfiguration", "The CORS configuration does not exist") },
     Absence { name: "website",           said: Error("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration") },
-    Absence { name: "lifecycle",         said: Error("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist") },
     Absence { name: "replication",       said: Error("ReplicationConfigurationNotFoundError", "The replication configuration was not found") },
     Absence { name: "object-lock",       said: Error("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket") },
-    Absence { name: "ownershipControls", said: Error("OwnershipControlsNotFoundError", "The bucket ownership controls were not found") },
-    Absence { name: "publicAccessBlock", said: Error("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found") },
-    Absence { name: "notification",      said: Document("NotificationConfiguration") },
     Absence { name: "logging",           said: Document("BucketLoggingStatus") },
     Absence { name: "accelerate",        said: Document("AccelerateConfiguration") },
     Absence { name: "requestPayment",    said: Text("RequestPaymentConfiguration", "Payer", "BucketOwner") },
@@ -50,7 +43,12 @@ const ABSENT: &[Absence] = &[
 impl Absence {
     /// Whether S3 has an operation that deletes it.
     pub(super) fn is_deletable(&self) -> bool {
-        matches!(self.said, Error(..)) && !matches!(self.name, "policyStatus" | "object-lock")
+        matches!(self.said, Error(..)) && self.name != "object-lock"
+    }
+
+    /// Whether a document can say that a bucket does not have it.
+    pub(super) fn is_settable(&self) -> bool {
+        matches!(self.name, "logging" | "requestPayment")
     }
 }
 
@@ -67,6 +65,25 @@ pub(super) fn get(call: &Call, absence: &Absence) -> Result<Answer, S3Error> {
             Ok(answer::xml(&answer::root(name).child(Element::text(child, text))))
         }
     }
+}
+
+/// To say that it is not there is fine.
+pub(super) async fn put(
+    call: &Call,
+    body: &mut Arriving,
+    absence: &Absence,
+) -> Result<Answer, S3Error> {
+    call.buckets.bucket(call.bucket())?;
+    let document = body.document(call).await?;
+    let is_absent = match absence.said {
+        Error(..) => false,
+        Document(name) => Node::read(&document.bytes, name)?.children.is_empty(),
+        Text(name, child, text) => Node::read(&document.bytes, name)?.text(child) == Some(text),
+    };
+    if !is_absent {
+        return Err(S3Error::not_implemented(&format!("PUT ?{}", absence.name)));
+    }
+    Ok(answer::empty(StatusCode::OK))
 }
 
 /// To delete what is not there is fine.

@@ -5,20 +5,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hearth_services::limits::CHUNK_BYTES;
+use hearth_services::buckets::Reader;
 use hearth_types::names::AccountId;
 use hearth_wire::xml::Element;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use tokio::fs::File;
-use tokio::io::{AsyncRead as _, ReadBuf};
 
 /// What all documents are in.
 pub(super) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
-pub(crate) type ObjectBody = Either<Full<Bytes>, FileBody>;
+pub(crate) type ObjectBody = Either<Full<Bytes>, ReaderBody>;
 pub(super) type Answer = Response<ObjectBody>;
 
 /// The root of a document.
@@ -43,9 +41,13 @@ pub(super) fn empty(status: StatusCode) -> Answer {
     answer
 }
 
-pub(super) fn file(status: StatusCode, file: File, length: u64) -> Answer {
-    let body = FileBody { file, left: length, chunk: Vec::new() };
-    let mut answer = Response::new(Either::Right(body));
+/// The bytes of an object.
+pub(super) fn object(status: StatusCode, reader: Reader) -> Answer {
+    let body = match reader.bytes() {
+        Some(bytes) => Either::Left(Full::new(bytes)),
+        None => Either::Right(ReaderBody { reader }),
+    };
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer
 }
@@ -72,15 +74,13 @@ pub(super) fn owner(name: &str, account: &AccountId) -> Element {
     Element::new(name).child(Element::text("ID", format!("{:0>64}", account.as_str())))
 }
 
-/// The bytes of an object, from the place in its file on.
+/// The bytes of an object that is not in memory.
 #[derive(Debug)]
-pub(crate) struct FileBody {
-    file: File,
-    left: u64,
-    chunk: Vec<u8>,
+pub(crate) struct ReaderBody {
+    reader: Reader,
 }
 
-impl Body for FileBody {
+impl Body for ReaderBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -88,33 +88,15 @@ impl Body for FileBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let this = self.get_mut();
-        if this.left == 0 {
-            return Poll::Ready(None);
-        }
-        let wanted = usize::try_from(this.left).unwrap_or(usize::MAX).min(CHUNK_BYTES);
-        this.chunk.resize(wanted, 0);
-        let mut buffer = ReadBuf::new(&mut this.chunk);
-        match Pin::new(&mut this.file).poll_read(context, &mut buffer) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(error)) => Poll::Ready(Some(Err(error))),
-            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                let cut = io::Error::new(io::ErrorKind::UnexpectedEof, "the file is too short");
-                Poll::Ready(Some(Err(cut)))
-            }
-            Poll::Ready(Ok(())) => {
-                let bytes = Bytes::copy_from_slice(buffer.filled());
-                this.left -= bytes.len() as u64;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
-        }
+        let read = self.get_mut().reader.poll_next(context);
+        read.map(|read| read.map(|bytes| bytes.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.reader.left() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.reader.left())
     }
 }

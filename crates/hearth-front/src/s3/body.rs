@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_services::buckets::{Algorithm, Checksum, Expected, NewContent, Receiving};
+use hearth_services::buckets::{
+    Algorithm, BucketError, Checksum, Expected, NewContent, Receiving, UploadName,
+};
 use hearth_services::limits::OBJECT_BYTES_MAX;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -52,23 +54,37 @@ impl Arriving {
         Ok(read)
     }
 
-    /// All of it, into a file.
+    /// All of it, as an object.
     pub(super) async fn receive(&mut self, call: &Call) -> Result<NewContent, S3Error> {
-        let expected = headers::expected(call)?;
-        let length = |name: &str| call.header(name).and_then(|text| text.parse::<u64>().ok());
-        let decoded = length("x-amz-decoded-content-length");
-        if decoded.or_else(|| length("content-length")) > Some(OBJECT_BYTES_MAX) {
-            return Err(hearth_services::buckets::BucketError::EntityTooLarge.into());
-        }
+        check_length(call)?;
+        let receiving = call.buckets.receive(headers::expected(call)?);
+        self.receive_into(call, receiving).await
+    }
+
+    /// All of it, as a part of an upload.
+    pub(super) async fn receive_part(
+        &mut self,
+        call: &Call,
+        upload: &UploadName,
+    ) -> Result<NewContent, S3Error> {
+        check_length(call)?;
+        let receiving = call.buckets.receive_part(upload, headers::expected(call)?).await?;
+        self.receive_into(call, receiving).await
+    }
+
+    async fn receive_into(
+        &mut self,
+        call: &Call,
+        mut receiving: Receiving,
+    ) -> Result<NewContent, S3Error> {
         let payload = call.header("x-amz-content-sha256").unwrap_or_default();
         if payload.starts_with("STREAMING-") {
-            return self.receive_chunks(call, expected, decoded).await;
+            return self.receive_chunks(call, receiving).await;
         }
         if headers::trailing(call)?.is_some() {
             // Only chunks have something behind them.
             return Err(S3Error::malformed_trailer());
         }
-        let mut receiving = call.buckets.receive(expected).await?;
         while let Some(bytes) = self.bytes().await? {
             receiving.write(&bytes).await?;
         }
@@ -78,11 +94,9 @@ impl Arriving {
     async fn receive_chunks(
         &mut self,
         call: &Call,
-        expected: Expected,
-        length: Option<u64>,
+        mut receiving: Receiving,
     ) -> Result<NewContent, S3Error> {
         let promised = headers::trailing(call)?;
-        let mut receiving: Receiving = call.buckets.receive(expected).await?;
         let mut decoder = Decoder::new();
         let mut within = Vec::new();
         while let Some(bytes) = self.bytes().await? {
@@ -92,6 +106,7 @@ impl Arriving {
             }
         }
         let trailers = decoder.finish()?;
+        let length = length_of(call, "x-amz-decoded-content-length");
         if length.is_some_and(|length| length != receiving.size()) {
             return Err(S3Error::incomplete_body());
         }
@@ -113,7 +128,8 @@ impl Arriving {
         let _ended = tokio::time::timeout(DISCARD_TIME_MAX, discarding).await;
     }
 
-    async fn bytes(&mut self) -> Result<Option<Bytes>, S3Error> {
+    /// The next bytes of it, as they are on the wire.
+    pub(super) async fn bytes(&mut self) -> Result<Option<Bytes>, S3Error> {
         let Some(body) = &mut self.body else { return Ok(None) };
         loop {
             let frame = tokio::time::timeout(SILENCE, body.frame()).await;
@@ -125,6 +141,19 @@ impl Arriving {
             }
         }
     }
+}
+
+fn length_of(call: &Call, name: &str) -> Option<u64> {
+    call.header(name).and_then(|text| text.parse().ok())
+}
+
+/// Refuses what is too large before it comes.
+fn check_length(call: &Call) -> Result<(), S3Error> {
+    let decoded = length_of(call, "x-amz-decoded-content-length");
+    if decoded.or_else(|| length_of(call, "content-length")) > Some(OBJECT_BYTES_MAX) {
+        return Err(BucketError::EntityTooLarge.into());
+    }
+    Ok(())
 }
 
 /// The checksum behind the chunks. What was promised must have come.

@@ -1,6 +1,6 @@
 //! Operations on buckets.
 
-use hearth_services::buckets::{BucketError, Versioning};
+use hearth_services::buckets::{BucketError, Settings, Tagged, Versioning};
 use hearth_wire::xml::Element;
 use hyper::StatusCode;
 
@@ -11,6 +11,7 @@ use super::document::Node;
 use super::error::S3Error;
 use super::headers;
 use super::listing::{from_token, token_of};
+use super::tagging;
 
 /// The region whose buckets have no location, because it was the first.
 const FIRST_REGION: &str = "us-east-1";
@@ -59,20 +60,21 @@ pub(super) fn list(call: &Call) -> Result<Answer, S3Error> {
 pub(super) async fn create(call: &Call, body: &mut Arriving) -> Result<Answer, S3Error> {
     headers::refuse_what_is_not_offered(&call.headers)?;
     let document = body.document(call).await?;
+    let mut settings = Settings::default();
     if !document.bytes.is_empty() {
         let root = Node::read(&document.bytes, "CreateBucketConfiguration")?;
         let known = |child: &Node| matches!(&*child.name, "LocationConstraint" | "Tags");
         if let Some(other) = root.children.iter().find(|child| !known(child)) {
             return Err(S3Error::not_implemented(&format!("bucket with {}", other.name)));
         }
-        if root.all("Tags").any(|tags| !tags.children.is_empty()) {
-            return Err(S3Error::not_implemented("tags of a bucket"));
+        if let Some(tags) = root.child("Tags") {
+            settings.tags = tagging::read_all(tags, Tagged::Bucket)?;
         }
         check_location(call, root.text("LocationConstraint"))?;
     } else {
         check_location(call, None)?;
     }
-    match call.buckets.create(&call.scope, call.bucket()).await {
+    match call.buckets.create_with(&call.scope, call.bucket(), settings).await {
         // As on AWS: in this region, making a bucket again is fine.
         Err(BucketError::BucketAlreadyOwnedByYou) if is_first_in_first(call) => {}
         made => made?,
@@ -166,10 +168,10 @@ pub(super) async fn set_versioning(call: &Call, body: &mut Arriving) -> Result<A
 }
 
 /// Everything is its owner's.
-pub(super) fn acl(call: &Call) -> Result<Answer, S3Error> {
+pub(super) async fn acl(call: &Call) -> Result<Answer, S3Error> {
     let bucket = call.buckets.bucket(call.bucket())?;
     if !call.key().is_empty() {
-        call.buckets.find(&super::objects::name(call))?;
+        call.buckets.find(&super::objects::name(call)).await?;
     }
     let account = &bucket.scope.account;
     let grantee = answer::owner("Grantee", account)

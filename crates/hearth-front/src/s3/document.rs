@@ -33,6 +33,16 @@ impl Node {
         self.children.iter().find(|child| child.name == name).map(|child| child.text.as_str())
     }
 
+    /// The first child of this name.
+    pub(super) fn child(&self, name: &str) -> Option<&Self> {
+        self.children.iter().find(|child| child.name == name)
+    }
+
+    /// The text of the element itself.
+    pub(super) fn own_text(&self) -> &str {
+        &self.text
+    }
+
     /// All children of this name.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
         self.children.iter().filter(move |child| child.name == name)

@@ -1,11 +1,12 @@
 //! What S3 refuses, in its words and with its statuses.
 
-use hearth_services::buckets::BucketError;
+use hearth_services::buckets::{BucketError, NotificationFault, host_id};
 use hearth_types::ids::RequestId;
 use hearth_wire::xml::Element;
 use hyper::{Method, StatusCode};
 
 use super::answer::{self, Answer};
+use super::date;
 use crate::body::BodyError;
 
 /// An error on its way out.
@@ -15,11 +16,13 @@ pub(super) struct S3Error {
     pub(super) code: &'static str,
     pub(super) message: String,
     headers: Vec<(&'static str, String)>,
+    /// What stands in the document beside that.
+    details: Vec<(&'static str, String)>,
 }
 
 impl S3Error {
     pub(super) fn new((status, code): (u16, &'static str), message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), headers: Vec::new() }
+        Self { status, code, message: message.into(), headers: Vec::new(), details: Vec::new() }
     }
 
     pub(super) fn not_implemented(what: &str) -> Self {
@@ -46,6 +49,11 @@ impl S3Error {
     pub(super) fn method_not_allowed() -> Self {
         let message = "The specified method is not allowed against this resource.";
         Self::new((405, "MethodNotAllowed"), message)
+    }
+
+    /// Buckets have no lists of access but their owners'.
+    pub(super) fn lists_not_supported() -> Self {
+        Self::new((400, "AccessControlListNotSupported"), "The bucket does not allow ACLs")
     }
 
     pub(super) fn access_denied() -> Self {
@@ -91,6 +99,16 @@ impl S3Error {
         Self::new((500, "InternalError"), message)
     }
 
+    /// What is not there, by the name of the kind of thing.
+    pub(super) fn missing(code: &'static str, message: &str) -> Self {
+        Self::new((404, code), message)
+    }
+
+    pub(super) fn with_detail(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.details.push((name, value.into()));
+        self
+    }
+
     pub(super) fn with(mut self, header: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((header, value.into()));
         self
@@ -108,12 +126,19 @@ impl S3Error {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let has_body = method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
         let mut answer = if has_body {
-            let document = Element::new("Error").children([
-                Element::text("Code", self.code),
-                Element::text("Message", self.message),
-                Element::text("Resource", resource),
-                Element::text("RequestId", id.to_string()),
-            ]);
+            let id = id.to_string();
+            let details = self.details.into_iter().map(|(name, text)| Element::text(name, text));
+            let document = Element::new("Error")
+                .children([
+                    Element::text("Code", self.code),
+                    Element::text("Message", self.message),
+                ])
+                .children(details)
+                .children([
+                    Element::text("Resource", resource),
+                    Element::text("RequestId", &id),
+                    Element::text("HostId", host_id(&id)),
+                ]);
             answer::xml_as(status, &document)
         } else {
             answer::empty(status)
@@ -125,6 +150,17 @@ impl S3Error {
     }
 }
 
+impl From<NotificationFault> for S3Error {
+    fn from(fault: NotificationFault) -> Self {
+        let NotificationFault { message, argument } = fault;
+        let mut refused = Self::invalid_argument(message);
+        if let Some((name, value)) = argument {
+            refused.details = vec![("ArgumentName", name), ("ArgumentValue", value)];
+        }
+        refused
+    }
+}
+
 impl From<BucketError> for S3Error {
     fn from(error: BucketError) -> Self {
         let status = match &error {
@@ -133,7 +169,7 @@ impl From<BucketError> for S3Error {
             | BucketError::DeleteMarker { .. }
             | BucketError::NoSuchVersion
             | BucketError::NoSuchUpload => 404,
-            BucketError::MarkerHasNoContent => 405,
+            BucketError::MarkerHasNoContent { .. } => 405,
             BucketError::BucketAlreadyOwnedByYou
             | BucketError::BucketAlreadyExists
             | BucketError::BucketNotEmpty
@@ -145,20 +181,27 @@ impl From<BucketError> for S3Error {
             | BucketError::MetadataTooLarge
             | BucketError::EntityTooLarge
             | BucketError::EntityTooSmall
-            | BucketError::TooManyVersions(_)
             | BucketError::InvalidPart
             | BucketError::InvalidPartOrder
             | BucketError::BadDigest(_)
             | BucketError::ContentSha256Mismatch
             | BucketError::InvalidArgument(_)
-            | BucketError::InvalidRequest(_) => 400,
-            BucketError::Store(_) | BucketError::Content { .. } => 500,
+            | BucketError::InvalidRequest(_)
+            | BucketError::MalformedXml
+            | BucketError::MalformedPolicy(_)
+            | BucketError::InvalidTag(_)
+            | BucketError::BadRequest(_) => 400,
+            BucketError::InvalidPartNumber => 416,
+            BucketError::Document(_) | BucketError::Store(_) | BucketError::Content { .. } => 500,
         };
         let refused = Self::new((status, error.code()), error.message());
         if let BucketError::DeleteMarker { version } = error {
-            let refused = refused.with("x-amz-delete-marker", "true");
-            return refused.with("x-amz-version-id", version);
+            return refused.with("x-amz-delete-marker", "true").with("x-amz-version-id", version);
         }
-        if status == 405 { refused.with("x-amz-delete-marker", "true") } else { refused }
+        if let BucketError::MarkerHasNoContent { modified } = error {
+            let refused = refused.with("x-amz-delete-marker", "true").with("allow", "DELETE");
+            return refused.with("last-modified", date::http(modified));
+        }
+        refused
     }
 }

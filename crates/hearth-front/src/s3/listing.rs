@@ -47,7 +47,7 @@ impl Encoding {
         (self == Self::Url).then(|| Element::text("EncodingType", "url"))
     }
 
-    fn prefixes(self, prefixes: &[String]) -> impl Iterator<Item = Element> {
+    pub(super) fn prefixes(self, prefixes: &[String]) -> impl Iterator<Item = Element> {
         prefixes
             .iter()
             .map(move |prefix| Element::new("CommonPrefixes").child(self.text("Prefix", prefix)))
@@ -100,18 +100,20 @@ fn contents(found: &Found, encoding: Encoding, owner: Option<&AccountId>) -> Ele
         .child(Element::text("LastModified", found.modified.iso()))
         .child(Element::text("ETag", quoted(&found.object.etag)))
         .children(checksum.map(|it| Element::text("ChecksumAlgorithm", it.algorithm.name())))
-        .children(checksum.map(|_full| Element::text("ChecksumType", "FULL_OBJECT")))
+        .children(
+            checksum.map(|_given| Element::text("ChecksumType", found.object.checksum_kind.name())),
+        )
         .child(Element::text("Size", found.object.size.to_string()))
         .children(owner.map(|account| answer::owner("Owner", account)))
         .child(Element::text("StorageClass", "STANDARD"))
 }
 
 /// Version 1.
-pub(super) fn objects(call: &Call) -> Result<Answer, S3Error> {
+pub(super) async fn objects(call: &Call) -> Result<Answer, S3Error> {
     let encoding = Encoding::of(call)?;
     let list = List { after: non_empty(call, "marker"), ..list(call)? };
     let bucket = call.buckets.bucket(call.bucket())?;
-    let page = call.buckets.list_objects(call.bucket(), &list)?;
+    let page = call.buckets.list_objects(call.bucket(), &list).await?;
     // Without a delimiter, the last key is the marker.
     let next = page.next.as_ref().filter(|_next| list.delimiter.is_some());
     let owner = Some(&bucket.scope.account);
@@ -124,7 +126,7 @@ pub(super) fn objects(call: &Call) -> Result<Answer, S3Error> {
     Ok(answer::xml(&document))
 }
 
-pub(super) fn objects_v2(call: &Call) -> Result<Answer, S3Error> {
+pub(super) async fn objects_v2(call: &Call) -> Result<Answer, S3Error> {
     let encoding = Encoding::of(call)?;
     let token = call.query("continuation-token");
     let start_after = non_empty(call, "start-after");
@@ -134,7 +136,7 @@ pub(super) fn objects_v2(call: &Call) -> Result<Answer, S3Error> {
     };
     let list = List { after, ..list(call)? };
     let bucket = call.buckets.bucket(call.bucket())?;
-    let page = call.buckets.list_objects(call.bucket(), &list)?;
+    let page = call.buckets.list_objects(call.bucket(), &list).await?;
     let is_owner_wanted = call.query("fetch-owner") == Some("true");
     let owner = Some(&bucket.scope.account).filter(|_account| is_owner_wanted);
     let count = page.objects.len() + page.prefixes.len();
@@ -163,7 +165,7 @@ pub(super) fn from_token(token: &str) -> Result<String, S3Error> {
         .ok_or_else(|| S3Error::invalid_argument("The continuation token provided is incorrect"))
 }
 
-pub(super) fn versions(call: &Call) -> Result<Answer, S3Error> {
+pub(super) async fn versions(call: &Call) -> Result<Answer, S3Error> {
     let encoding = Encoding::of(call)?;
     let after = non_empty(call, "key-marker");
     let after_version = non_empty(call, "version-id-marker");
@@ -173,7 +175,7 @@ pub(super) fn versions(call: &Call) -> Result<Answer, S3Error> {
     }
     let list = List { after, after_version, ..list(call)? };
     let bucket = call.buckets.bucket(call.bucket())?;
-    let page = call.buckets.list_versions(call.bucket(), &list)?;
+    let page = call.buckets.list_versions(call.bucket(), &list).await?;
     let owner = &bucket.scope.account;
     let (next_key, next_version) = match &page.next {
         Some((key, version)) => (Some(key), version.as_deref()),
@@ -203,6 +205,18 @@ fn version(listed: &ListedVersion, encoding: Encoding, owner: &AccountId) -> Ele
         None => element,
         Some(object) => element
             .child(Element::text("ETag", quoted(&object.etag)))
+            .children(
+                object
+                    .checksum
+                    .as_ref()
+                    .map(|checksum| Element::text("ChecksumAlgorithm", checksum.algorithm.name())),
+            )
+            .children(
+                object
+                    .checksum
+                    .as_ref()
+                    .map(|_given| Element::text("ChecksumType", object.checksum_kind.name())),
+            )
             .child(Element::text("Size", object.size.to_string()))
             .child(Element::text("StorageClass", "STANDARD")),
     }

@@ -1,16 +1,18 @@
 //! Operations on objects.
 
-use std::io::SeekFrom;
-
-use hearth_services::buckets::{Checksum, Found, ObjectName, Put, Stored};
+use hearth_services::buckets::{
+    Checksum, ChecksumKind, Condition, Found, ObjectName, PartOfObject, Put, Reader, Slice, Stored,
+};
+use hearth_types::time::Timestamp;
 use hearth_wire::xml::Element;
 use hyper::{Method, StatusCode};
-use tokio::io::AsyncSeekExt as _;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::answer::{self, Answer, quoted};
 use super::body::Arriving;
 use super::document::Node;
 use super::error::S3Error;
+use super::headers::Asked;
 use super::{Call, date, headers};
 
 /// AWS: keys in one request.
@@ -35,12 +37,15 @@ pub(super) fn name(call: &Call) -> ObjectName {
     }
 }
 
-fn put_of(call: &Call) -> Result<Put, S3Error> {
+pub(super) fn put_of(call: &Call) -> Result<Put, S3Error> {
     Ok(Put {
         bucket: call.bucket().to_owned(),
         key: call.key().to_owned(),
         metadata: headers::metadata(&call.headers),
+        tags: headers::tags(&call.headers)?,
         condition: headers::condition(call)?,
+        occasion: call.occasion.clone(),
+        ..Put::default()
     })
 }
 
@@ -53,44 +58,36 @@ pub(super) async fn put(call: &Call, body: &mut Arriving) -> Result<Answer, S3Er
     let mut answer = answer::empty(StatusCode::OK);
     answer::set(&mut answer, "etag", &quoted(&stored.etag));
     answer::set_encryption(&mut answer);
-    describe(&mut answer, stored.version.as_deref(), stored.checksum.as_ref());
+    set_stored(&mut answer, &stored);
     Ok(answer)
 }
 
-/// Sets what the answers to puts and gets have in common.
-fn describe(answer: &mut Answer, version: Option<&str>, checksum: Option<&Checksum>) {
+/// Sets what is said of every object that was put.
+pub(super) fn set_stored(answer: &mut Answer, stored: &Stored) {
+    set_version(answer, stored.version.as_deref());
+    set_expiration(answer, stored.expires.as_ref());
+    set_checksum(answer, stored.checksum.as_ref(), stored.checksum_kind);
+}
+
+pub(super) fn set_version(answer: &mut Answer, version: Option<&str>) {
     if let Some(version) = version {
         answer::set(answer, "x-amz-version-id", version);
     }
-    if let Some(checksum) = checksum {
-        answer::set(answer, checksum.algorithm.header(), &checksum.value);
-        answer::set(answer, "x-amz-checksum-type", "FULL_OBJECT");
+}
+
+pub(super) fn set_expiration(answer: &mut Answer, expires: Option<&(Timestamp, String)>) {
+    if let Some((due, rule)) = expires {
+        let rule = utf8_percent_encode(rule, NON_ALPHANUMERIC).to_string().replace("%2D", "-");
+        let text = format!("expiry-date=\"{}\", rule-id=\"{rule}\"", date::http(*due));
+        answer::set(answer, "x-amz-expiration", &text);
     }
 }
 
-pub(super) async fn copy(call: &Call) -> Result<Answer, S3Error> {
-    headers::refuse_what_is_not_offered(&call.headers)?;
-    let source = headers::copy_source(call)?;
-    let put = put_of(call)?;
-    let metadata = match call.header("x-amz-metadata-directive") {
-        None | Some("COPY") => None,
-        Some("REPLACE") => Some(put.metadata.clone()),
-        Some(_) => return Err(S3Error::invalid_argument("Unknown metadata directive.")),
-    };
-    let (found, stored) = call.buckets.copy(&source, put, metadata).await?;
-    let Stored { version, etag, modified, checksum } = stored;
-    let checksum = checksum.as_ref();
-    let document = answer::root("CopyObjectResult")
-        .child(Element::text("LastModified", modified.iso()))
-        .child(Element::text("ETag", quoted(&etag)))
-        .children(checksum.map(checksum_element));
-    let mut answer = answer::xml(&document);
-    answer::set_encryption(&mut answer);
-    describe(&mut answer, version.as_deref(), None);
-    if let Some(version) = found.version {
-        answer::set(&mut answer, "x-amz-copy-source-version-id", &version);
+fn set_checksum(answer: &mut Answer, checksum: Option<&Checksum>, kind: ChecksumKind) {
+    if let Some(checksum) = checksum {
+        answer::set(answer, checksum.algorithm.header(), &checksum.value);
+        answer::set(answer, "x-amz-checksum-type", kind.name());
     }
-    Ok(answer)
 }
 
 pub(super) fn checksum_element(checksum: &Checksum) -> Element {
@@ -99,41 +96,51 @@ pub(super) fn checksum_element(checksum: &Checksum) -> Element {
 
 /// GetObject and HeadObject.
 pub(super) async fn get(call: &Call, method: &Method) -> Result<Answer, S3Error> {
-    if call.query("partNumber").is_some() {
-        return Err(S3Error::not_implemented("partNumber of GetObject and HeadObject"));
+    if method == Method::HEAD {
+        let (found, parts) = call.buckets.find_parts(&name(call)).await?;
+        headers::check_conditions(&call.headers, &found)?;
+        let asked = headers::asked(call, found.object.size, &parts)?;
+        return Ok(shown(call, &found, (asked, None)));
     }
-    let (found, file) = if method == Method::HEAD {
-        (call.buckets.find(&name(call))?, None)
-    } else {
-        let (found, file) = call.buckets.read(&name(call)).await?;
-        (found, Some(file))
+    let choose = |found: &Found, parts: &[PartOfObject]| -> Result<(Slice, Asked), S3Error> {
+        headers::check_conditions(&call.headers, found)?;
+        let asked = headers::asked(call, found.object.size, parts)?;
+        Ok((asked.slice(found.object.size), asked))
     };
-    headers::check_conditions(&call.headers, &found)?;
+    let (found, asked, reader) = call.buckets.read(&name(call), choose).await?;
+    Ok(shown(call, &found, (asked, Some(reader))))
+}
+
+/// An object as it is answered, with its bytes or without.
+fn shown(call: &Call, found: &Found, (asked, reader): (Asked, Option<Reader>)) -> Answer {
     let size = found.object.size;
-    let range = headers::range(call.header("range"), size)?;
-    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let (first, length) = range.map_or((0, size), |(first, last)| (first, last - first + 1));
-    let mut answer = match file {
-        Some(mut file) => {
-            file.seek(SeekFrom::Start(first)).await.map_err(|error| {
-                tracing::error!(%error, "an object could not be read");
-                S3Error::broken()
-            })?;
-            answer::file(status, file, length)
-        }
+    let slice = asked.slice(size);
+    let status = match asked {
+        Asked::Whole => StatusCode::OK,
+        Asked::Range(..) | Asked::Part(..) => StatusCode::PARTIAL_CONTENT,
+    };
+    let mut answer = match reader {
+        Some(reader) => answer::object(status, reader),
         None => answer::empty(status),
     };
-    set_headers(&mut answer, call, &found);
-    answer::set(&mut answer, "content-length", &length.to_string());
-    if let Some((first, last)) = range {
-        answer::set(&mut answer, "content-range", &format!("bytes {first}-{last}/{size}"));
-    } else if call
-        .header("x-amz-checksum-mode")
-        .is_some_and(|it| it.eq_ignore_ascii_case("ENABLED"))
-    {
-        describe(&mut answer, None, found.object.checksum.as_ref());
+    set_headers(&mut answer, call, found);
+    answer::set(&mut answer, "content-length", &slice.length.to_string());
+    if asked != Asked::Whole && slice.length > 0 {
+        let last = slice.first + slice.length - 1;
+        answer::set(&mut answer, "content-range", &format!("bytes {}-{last}/{size}", slice.first));
     }
-    Ok(answer)
+    if let Asked::Part(count, _) = asked
+        && count > 0
+    {
+        answer::set(&mut answer, "x-amz-mp-parts-count", &count.to_string());
+    }
+    let is_checked =
+        call.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"));
+    if asked == Asked::Whole && is_checked {
+        let object = &found.object;
+        set_checksum(&mut answer, object.checksum.as_ref(), object.checksum_kind);
+    }
+    answer
 }
 
 fn set_headers(answer: &mut Answer, call: &Call, found: &Found) {
@@ -142,7 +149,11 @@ fn set_headers(answer: &mut Answer, call: &Call, found: &Found) {
     answer::set(answer, "content-type", "binary/octet-stream");
     answer::set(answer, "etag", &quoted(&found.object.etag));
     answer::set(answer, "last-modified", &date::http(found.modified));
-    describe(answer, found.version.as_deref(), None);
+    set_version(answer, found.version.as_deref());
+    set_expiration(answer, found.expires.as_ref());
+    if !found.object.tags.is_empty() {
+        answer::set(answer, "x-amz-tagging-count", &found.object.tags.len().to_string());
+    }
     let metadata = &found.object.metadata;
     for (name, value) in &metadata.headers {
         answer::set(answer, name, value);
@@ -157,33 +168,15 @@ fn set_headers(answer: &mut Answer, call: &Call, found: &Found) {
     }
 }
 
-/// There are no tags.
-pub(super) fn tagging(call: &Call) -> Result<Answer, S3Error> {
-    let found = call.buckets.find(&name(call))?;
-    let document = answer::root("Tagging").child(Element::new("TagSet"));
-    let mut answer = answer::xml(&document);
-    describe(&mut answer, found.version.as_deref(), None);
-    Ok(answer)
-}
-
 pub(super) async fn delete(call: &Call) -> Result<Answer, S3Error> {
-    refuse_conditions(call)?;
-    let deleted = call.buckets.delete_object(&name(call)).await?;
+    let condition = headers::condition_of_deletion(call)?;
+    let deleted = call.buckets.delete_object(&name(call), &condition, &call.occasion).await?;
     let mut answer = answer::empty(StatusCode::NO_CONTENT);
-    describe(&mut answer, deleted.version.as_deref(), None);
+    set_version(&mut answer, deleted.version.as_deref());
     if deleted.is_marker {
         answer::set(&mut answer, "x-amz-delete-marker", "true");
     }
     Ok(answer)
-}
-
-/// A deletion that shall depend on something must not go on without it.
-fn refuse_conditions(call: &Call) -> Result<(), S3Error> {
-    let conditions = ["if-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"];
-    match conditions.into_iter().find(|name| call.headers.contains_key(*name)) {
-        Some(name) => Err(S3Error::not_implemented(&format!("header {name} of DeleteObject"))),
-        None => Ok(()),
-    }
 }
 
 pub(super) async fn delete_many(call: &Call, body: &mut Arriving) -> Result<Answer, S3Error> {
@@ -191,37 +184,47 @@ pub(super) async fn delete_many(call: &Call, body: &mut Arriving) -> Result<Answ
     let document = body.document(call).await?;
     let root = Node::read(&document.bytes, "Delete")?;
     let is_quiet = root.text("Quiet").is_some_and(|text| text.trim() == "true");
-    let named: Vec<&Node> = root.all("Object").collect();
+    let named = root.all("Object").map(|object| named(call, object));
+    let named = named.collect::<Result<Vec<_>, S3Error>>()?;
     if named.is_empty() || named.len() > DELETED_MAX {
         return Err(S3Error::malformed_xml());
     }
+    let deleted = call.buckets.delete_objects(call.bucket(), &named, &call.occasion).await?;
     let mut done = Vec::new();
-    for object in named {
-        let key = object.text("Key").ok_or_else(S3Error::malformed_xml)?;
-        let version = object.text("VersionId").filter(|id| !id.is_empty());
-        let element = delete_one(call, key, version).await;
-        let is_shown = element.is_err() || !is_quiet;
-        done.extend(is_shown.then(|| element.unwrap_or_else(|error| error)));
+    for ((name, _condition), deleted) in named.iter().zip(deleted) {
+        let about = |element: &str| {
+            let version = name.version.as_ref().map(|id| Element::text("VersionId", id));
+            Element::new(element).child(Element::text("Key", &name.key)).children(version)
+        };
+        match deleted {
+            Ok(_deleted) if is_quiet => {}
+            Ok(deleted) if deleted.is_marker => done.push(
+                about("Deleted")
+                    .child(Element::text("DeleteMarker", "true"))
+                    .children(deleted.version.map(|id| Element::text("DeleteMarkerVersionId", id))),
+            ),
+            Ok(_deleted) => done.push(about("Deleted")),
+            Err(error) => done.push(about("Error").children([
+                Element::text("Code", error.code()),
+                Element::text("Message", error.message()),
+            ])),
+        }
     }
     Ok(answer::xml(&answer::root("DeleteResult").children(done)))
 }
 
-/// What is said about one of many: that it is deleted, or why not.
-async fn delete_one(call: &Call, key: &str, version: Option<&str>) -> Result<Element, Element> {
-    let bucket = call.bucket().to_owned();
-    let name = ObjectName { bucket, key: key.to_owned(), version: version.map(str::to_owned) };
-    let about = |element: &str| {
-        let version = version.map(|version| Element::text("VersionId", version));
-        Element::new(element).child(Element::text("Key", key)).children(version)
-    };
-    match call.buckets.delete_object(&name).await {
-        Ok(deleted) if deleted.is_marker => Ok(about("Deleted")
-            .child(Element::text("DeleteMarker", "true"))
-            .children(deleted.version.map(|id| Element::text("DeleteMarkerVersionId", id)))),
-        Ok(_deleted) => Ok(about("Deleted")),
-        Err(error) => Err(about("Error").children([
-            Element::text("Code", error.code()),
-            Element::text("Message", error.message()),
-        ])),
+/// One of the objects that a document names.
+fn named(call: &Call, object: &Node) -> Result<(ObjectName, Condition), S3Error> {
+    let key = object.text("Key").ok_or_else(S3Error::malformed_xml)?.to_owned();
+    let version = object.text("VersionId").filter(|id| !id.is_empty()).map(str::to_owned);
+    let unknown = ["LastModifiedTime", "Size"].into_iter().find(|it| object.child(it).is_some());
+    if let Some(name) = unknown {
+        return Err(S3Error::not_implemented(&format!("{name} of DeleteObjects")));
     }
+    let condition = match object.text("ETag").map(headers::unquoted) {
+        None => Condition::None,
+        Some("*") => Condition::Present,
+        Some(etag) => Condition::Matches(etag.to_owned()),
+    };
+    Ok((ObjectName { bucket: call.bucket().to_owned(), key, version }, condition))
 }

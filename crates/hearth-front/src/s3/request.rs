@@ -13,27 +13,22 @@ use super::error::S3Error;
 /// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum S3Operation {
-    ListBuckets,
-    CreateBucket,
-    HeadBucket,
-    DeleteBucket,
-    GetBucketLocation,
-    GetBucketVersioning,
-    PutBucketVersioning,
-    /// Of a bucket or of an object.
-    GetAcl,
-    /// A setting that no bucket has.
-    GetAbsent(&'static Absence),
-    DeleteAbsent,
+    /// What is about a bucket alone.
+    Bucket(BucketOperation),
     ListObjects,
     ListObjectsV2,
     ListObjectVersions,
     ListMultipartUploads,
     PutObject,
+    /// An upload by a form.
+    PostObject,
     CopyObject,
     GetObject,
     HeadObject,
+    GetObjectAttributes,
     GetObjectTagging,
+    PutObjectTagging,
+    DeleteObjectTagging,
     DeleteObject,
     DeleteObjects,
     CreateMultipartUpload,
@@ -42,6 +37,63 @@ pub(super) enum S3Operation {
     ListParts,
     CompleteMultipartUpload,
     AbortMultipartUpload,
+}
+
+/// What can be asked of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BucketOperation {
+    /// Of all buckets.
+    List,
+    Create,
+    Head,
+    Delete,
+    GetLocation,
+    GetVersioning,
+    PutVersioning,
+    GetNotification,
+    PutNotification,
+    /// Of a bucket or of an object.
+    GetAcl,
+    PutAcl,
+    Get(Setting),
+    Put(Setting),
+    DeleteSetting(Setting),
+    GetPolicyStatus,
+    /// A setting that no bucket has.
+    GetAbsent(&'static Absence),
+    /// One that says that it has not.
+    PutAbsent(&'static Absence),
+    DeleteAbsent,
+    /// A browser asks whether a page may do something.
+    Preflight,
+}
+
+/// What is set of a bucket by a document of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Setting {
+    Tagging,
+    Cors,
+    Lifecycle,
+    Policy,
+    Ownership,
+    PublicAccess,
+    Encryption,
+}
+
+impl Setting {
+    /// By its name in a query.
+    fn find(name: &str) -> Option<Self> {
+        match name {
+            "tagging" => Some(Self::Tagging),
+            "cors" => Some(Self::Cors),
+            "lifecycle" => Some(Self::Lifecycle),
+            "policy" => Some(Self::Policy),
+            "ownershipControls" => Some(Self::Ownership),
+            "publicAccessBlock" => Some(Self::PublicAccess),
+            "encryption" => Some(Self::Encryption),
+            _other => None,
+        }
+    }
 }
 
 /// Which bucket and key a request is about. Either is empty if it is about none.
@@ -53,6 +105,11 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// An object, and nothing else.
+    pub(super) fn of(bucket: &str, key: &str) -> Self {
+        Self { bucket: bucket.to_owned(), key: key.to_owned(), query: Vec::new() }
+    }
+
     pub(super) fn read(head: &Parts) -> Result<Self, S3Error> {
         let path = head.uri.path();
         let path = path.strip_prefix('/').unwrap_or(path);
@@ -69,6 +126,11 @@ impl Target {
         let query =
             query.filter(|text| !text.is_empty()).map(pair).collect::<Result<_, S3Error>>()?;
         Ok(Self { bucket: decoded(bucket)?, key: decoded(key)?, query })
+    }
+
+    /// Every parameter of the query, decoded.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     pub(super) fn query(&self, name: &str) -> Option<&str> {
@@ -167,9 +229,12 @@ pub(super) fn operation(
     target: &Target,
     is_copy: bool,
 ) -> Result<S3Operation, S3Error> {
+    if *method == Method::OPTIONS && !target.bucket.is_empty() {
+        return Ok(S3Operation::Bucket(BucketOperation::Preflight));
+    }
     if target.bucket.is_empty() {
         return match *method {
-            Method::GET if target.key.is_empty() => Ok(S3Operation::ListBuckets),
+            Method::GET if target.key.is_empty() => Ok(S3Operation::Bucket(BucketOperation::List)),
             _ => Err(S3Error::method_not_allowed()),
         };
     }
@@ -193,27 +258,45 @@ fn of_bucket(method: &Method, target: &Target) -> Result<S3Operation, S3Error> {
                 Err(S3Error::invalid_argument(format!("There is no list-type {other}.")))
             }
         },
-        Method::PUT => Ok(S3Operation::CreateBucket),
-        Method::HEAD => Ok(S3Operation::HeadBucket),
-        Method::DELETE => Ok(S3Operation::DeleteBucket),
-        Method::POST => Err(S3Error::not_implemented("upload by forms (POST Object)")),
+        Method::PUT => Ok(S3Operation::Bucket(BucketOperation::Create)),
+        Method::HEAD => Ok(S3Operation::Bucket(BucketOperation::Head)),
+        Method::DELETE => Ok(S3Operation::Bucket(BucketOperation::Delete)),
+        Method::POST => Ok(S3Operation::PostObject),
         _ => Err(S3Error::method_not_allowed()),
     }
 }
 
 fn of_bucket_part(method: &Method, name: &str) -> Result<S3Operation, S3Error> {
+    if let Some(setting) = Setting::find(name) {
+        return match *method {
+            Method::GET => Ok(S3Operation::Bucket(BucketOperation::Get(setting))),
+            Method::PUT => Ok(S3Operation::Bucket(BucketOperation::Put(setting))),
+            Method::DELETE => Ok(S3Operation::Bucket(BucketOperation::DeleteSetting(setting))),
+            _ => Err(not_offered(method, name)),
+        };
+    }
     match (method.as_str(), name) {
-        ("GET", "location") => Ok(S3Operation::GetBucketLocation),
-        ("GET", "versioning") => Ok(S3Operation::GetBucketVersioning),
-        ("PUT", "versioning") => Ok(S3Operation::PutBucketVersioning),
-        ("GET", "acl") => Ok(S3Operation::GetAcl),
+        ("GET", "location") => Ok(S3Operation::Bucket(BucketOperation::GetLocation)),
+        ("GET", "versioning") => Ok(S3Operation::Bucket(BucketOperation::GetVersioning)),
+        ("PUT", "versioning") => Ok(S3Operation::Bucket(BucketOperation::PutVersioning)),
+        ("GET", "notification") => Ok(S3Operation::Bucket(BucketOperation::GetNotification)),
+        ("PUT", "notification") => Ok(S3Operation::Bucket(BucketOperation::PutNotification)),
+        ("GET", "acl") => Ok(S3Operation::Bucket(BucketOperation::GetAcl)),
+        ("PUT", "acl") => Ok(S3Operation::Bucket(BucketOperation::PutAcl)),
+        ("GET", "policyStatus") => Ok(S3Operation::Bucket(BucketOperation::GetPolicyStatus)),
         ("GET", "versions") => Ok(S3Operation::ListObjectVersions),
         ("POST", "delete") => Ok(S3Operation::DeleteObjects),
-        ("GET", _) => {
-            absent::find(name).map(S3Operation::GetAbsent).ok_or_else(|| not_offered(method, name))
+        ("GET", _) => absent::find(name)
+            .map(|it| S3Operation::Bucket(BucketOperation::GetAbsent(it)))
+            .ok_or_else(|| not_offered(method, name)),
+        ("PUT", _) if absent::find(name).is_some_and(|absence| absence.is_settable()) => {
+            let absence = absent::find(name);
+            absence
+                .map(|it| S3Operation::Bucket(BucketOperation::PutAbsent(it)))
+                .ok_or_else(|| not_offered(method, name))
         }
         ("DELETE", _) if absent::find(name).is_some_and(|absence| absence.is_deletable()) => {
-            Ok(S3Operation::DeleteAbsent)
+            Ok(S3Operation::Bucket(BucketOperation::DeleteAbsent))
         }
         _ => Err(not_offered(method, name)),
     }
@@ -222,8 +305,12 @@ fn of_bucket_part(method: &Method, name: &str) -> Result<S3Operation, S3Error> {
 fn of_object(method: &Method, target: &Target, is_copy: bool) -> Result<S3Operation, S3Error> {
     if let Some(name) = target.sub_resource() {
         return match (method.as_str(), name) {
-            ("GET", "acl") => Ok(S3Operation::GetAcl),
+            ("GET", "acl") => Ok(S3Operation::Bucket(BucketOperation::GetAcl)),
+            ("PUT", "acl") => Ok(S3Operation::Bucket(BucketOperation::PutAcl)),
+            ("GET", "attributes") => Ok(S3Operation::GetObjectAttributes),
             ("GET", "tagging") => Ok(S3Operation::GetObjectTagging),
+            ("PUT", "tagging") => Ok(S3Operation::PutObjectTagging),
+            ("DELETE", "tagging") => Ok(S3Operation::DeleteObjectTagging),
             _ => Err(not_offered(method, name)),
         };
     }
@@ -291,19 +378,25 @@ mod tests {
     fn operations() {
         #[rustfmt::skip]
         let rows = [
-            ("GET",    "/",                          Ok(S3Operation::ListBuckets)),
+            ("GET",    "/",                          Ok(S3Operation::Bucket(BucketOperation::List))),
             ("PUT",    "/",                          Err("MethodNotAllowed")),
-            ("PUT",    "/b",                         Ok(S3Operation::CreateBucket)),
+            ("PUT",    "/b",                         Ok(S3Operation::Bucket(BucketOperation::Create))),
             ("GET",    "/b",                         Ok(S3Operation::ListObjects)),
             ("GET",    "/b?list-type=2",             Ok(S3Operation::ListObjectsV2)),
             ("GET",    "/b?list-type=3",             Err("InvalidArgument")),
             ("GET",    "/b?versions",                Ok(S3Operation::ListObjectVersions)),
             ("GET",    "/b?uploads",                 Ok(S3Operation::ListMultipartUploads)),
             ("POST",   "/b?delete",                  Ok(S3Operation::DeleteObjects)),
-            ("POST",   "/b",                         Err("NotImplemented")),
-            ("PUT",    "/b?policy",                  Err("NotImplemented")),
+            ("POST",   "/b",                         Ok(S3Operation::PostObject)),
+            ("OPTIONS", "/b/k?tagging",              Ok(S3Operation::Bucket(BucketOperation::Preflight))),
+            ("PUT",    "/b?policy",                  Ok(S3Operation::Bucket(BucketOperation::Put(Setting::Policy)))),
+            ("GET",    "/b?tagging",                 Ok(S3Operation::Bucket(BucketOperation::Get(Setting::Tagging)))),
+            ("PUT",    "/b?website",                 Err("NotImplemented")),
+            ("GET",    "/b?notification",            Ok(S3Operation::Bucket(BucketOperation::GetNotification))),
+            ("PUT",    "/b?notification",            Ok(S3Operation::Bucket(BucketOperation::PutNotification))),
             ("GET",    "/b?inventory",               Err("NotImplemented")),
-            ("DELETE", "/b?policy",                  Ok(S3Operation::DeleteAbsent)),
+            ("DELETE", "/b?cors",                    Ok(S3Operation::Bucket(BucketOperation::DeleteSetting(Setting::Cors)))),
+            ("DELETE", "/b?website",                 Ok(S3Operation::Bucket(BucketOperation::DeleteAbsent))),
             ("DELETE", "/b?logging",                 Err("NotImplemented")),
             ("PUT",    "/b/k",                       Ok(S3Operation::PutObject)),
             ("PUT",    "/b/k?partNumber=1&uploadId=x", Ok(S3Operation::UploadPart)),
@@ -311,8 +404,9 @@ mod tests {
             ("POST",   "/b/k?uploadId=x",            Ok(S3Operation::CompleteMultipartUpload)),
             ("DELETE", "/b/k?uploadId=x",            Ok(S3Operation::AbortMultipartUpload)),
             ("DELETE", "/b/k?versionId=x",           Ok(S3Operation::DeleteObject)),
-            ("GET",    "/b/k?attributes",            Err("NotImplemented")),
-            ("PUT",    "/b/k?tagging",               Err("NotImplemented")),
+            ("GET",    "/b/k?attributes",            Ok(S3Operation::GetObjectAttributes)),
+            ("PUT",    "/b/k?tagging",               Ok(S3Operation::PutObjectTagging)),
+            ("PUT",    "/b/k?retention",             Err("NotImplemented")),
             ("PATCH",  "/b/k",                       Err("MethodNotAllowed")),
         ];
         for (method, uri, expected) in rows {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use hearth_types::ids::RequestId;
 use hearth_types::limits::{TRAFFIC_HEADER_BYTES_MAX, TRAFFIC_HEADERS_MAX};
 use hearth_types::time::Timestamp;
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Version};
@@ -78,7 +78,18 @@ pub(super) fn check(head: &Parts) -> Result<(), Refused> {
         (Some(_), []) | (None, [_]) => true,
         (Some(_) | None, _) => false,
     };
-    if is_told { Ok(()) } else { Err(Refused::Malformed) }
+    if is_told && has_plain_body(&head.headers) { Ok(()) } else { Err(Refused::Malformed) }
+}
+
+/// Whether the end of the body is said in one way, which everybody in between knows: by its length, or
+/// in chunks. Of other codings the function would see nothing but the bytes.
+fn has_plain_body(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(only), None) => only.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// Refuses the path `*`, and any that is none.
@@ -224,12 +235,15 @@ mod tests {
         let long = "y".repeat(TRAFFIC_HEADER_BYTES_MAX);
         many.push(("host", "a.example"));
         #[rustfmt::skip]
-        let rows: [(&str, &str, &[(&str, &str)], Result<(), Refused>); 7] = [
+        let rows: [(&str, &str, &[(&str, &str)], Result<(), Refused>); 10] = [
             ("one host",           "/",                  &[("host", "a.example")],                          Ok(())),
             ("the same host",      "http://a.example/",  &[("host", "A.example")],                          Ok(())),
             ("no host",            "/",                  &[],                                               Err(Refused::Malformed)),
             ("two hosts",          "/",                  &[("host", "a.example"), ("host", "a.example")],   Err(Refused::Malformed)),
             ("another host",       "http://a.example/",  &[("host", "b.example")],                          Err(Refused::Malformed)),
+            ("in chunks",          "/",                  &[("host", "a.example"), ("transfer-encoding", "Chunked")], Ok(())),
+            ("packed in chunks",   "/",                  &[("host", "a.example"), ("transfer-encoding", "gzip, chunked")], Err(Refused::Malformed)),
+            ("in chunks in chunks", "/",                 &[("host", "a.example"), ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], Err(Refused::Malformed)),
             ("too many headers",   "/",                  &many,                                             Err(Refused::TooLarge)),
             ("too long a header",  "/",                  &[("host", "a.example"), ("x", long.as_str())],            Err(Refused::TooLarge)),
         ];

@@ -129,7 +129,7 @@ impl Door {
         let stream = TokioIo::new(Impatient::new(stream));
         let ended = match spoken {
             Spoken::One => {
-                let connection = one().serve_connection(stream, service);
+                let connection = one().serve_connection(stream, service).with_upgrades();
                 tokio::pin!(connection);
                 tokio::select! {
                     ended = connection.as_mut() => ended,

@@ -66,7 +66,9 @@ pub(super) fn said(status: u16, message: &str) -> Response<AnyBody> {
 /// A site's answer.
 pub(super) fn render(response: response::Response) -> Response<AnyBody> {
     let response::Response { status, headers, body } = response;
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    // What only announces a response cannot be one: whoever waits for it would wait on.
+    let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
+    let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
     // These have no body, whatever a function says.
     let body = match status {
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => response::Body::Whole(Bytes::new()),
@@ -167,6 +169,13 @@ mod tests {
             [("x", b"1"), ("x", b"2"), ("set-cookie", b"a=1"), ("set-cookie", b"b=2")];
         assert_eq!(got, expected);
         assert_eq!(answer.status(), StatusCode::CREATED);
+    }
+
+    #[test]
+    fn what_is_no_status_of_a_response_is_not_sent_as_one() {
+        for (status, expected) in [(0, 502), (101, 502), (199, 502), (200, 200), (1_000, 502)] {
+            assert_eq!(rendered(status, &[]).status().as_u16(), expected, "{status}");
+        }
     }
 
     #[test]

@@ -113,7 +113,8 @@ fn status(given: Option<&Value>, maker: Maker) -> Result<u16, Malformed> {
         None | Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
     };
     let number = number.and_then(|number: u64| u16::try_from(number).ok());
-    let number = number.filter(|number| (100..600).contains(number));
+    // Those below 200 announce a response, and are none.
+    let number = number.filter(|number| (200..600).contains(number));
     number.ok_or(Malformed("its status is none"))
 }
 
@@ -184,6 +185,7 @@ mod tests {
             (json!({ "statusCode": 200, "body": { "a": 1 } }),            None,      None),
             (json!({ "statusCode": 200, "body": null }),                  Some(200), Some(200)),
             (json!({ "statusCode": 99 }),                                 None,      None),
+            (json!({ "statusCode": 101 }),                                None,      None),
             (json!({ "statusCode": 600 }),                                None,      None),
             (json!({ "statusCode": 200.5 }),                              None,      None),
             (json!({ "statusCode": "ok" }),                               None,      None),

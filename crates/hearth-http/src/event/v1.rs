@@ -371,7 +371,8 @@ fn all<'a>(pairs: &'a [(Cow<'static, str>, String)]) -> BTreeMap<&'a str, Vec<&'
     all
 }
 
-fn nonempty<T>(map: BTreeMap<&str, T>) -> Option<BTreeMap<&str, T>> {
+/// A map, or `null` for one that is empty.
+pub(crate) fn nonempty<T>(map: BTreeMap<&str, T>) -> Option<BTreeMap<&str, T>> {
     (!map.is_empty()).then_some(map)
 }
 

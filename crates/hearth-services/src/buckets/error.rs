@@ -3,6 +3,7 @@
 use std::io;
 
 use hearth_store::error::StoreError;
+use hearth_types::time::Timestamp;
 
 /// What S3 answers instead of a result.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,10 @@ pub enum BucketError {
     },
     /// The version that was asked for is a delete marker, which has no content.
     #[error("The specified method is not allowed against this resource.")]
-    MarkerHasNoContent,
+    MarkerHasNoContent {
+        /// When it was put.
+        modified: Timestamp,
+    },
     /// There is no such version.
     #[error("The specified version does not exist.")]
     NoSuchVersion,
@@ -64,9 +68,6 @@ pub enum BucketError {
     /// A part that is not the last is too small.
     #[error("Your proposed upload is smaller than the minimum allowed size")]
     EntityTooSmall,
-    /// The key has as many versions as it may.
-    #[error("The key has {0} versions, and no more are kept. Delete some of them.")]
-    TooManyVersions(usize),
     /// A part that should be put together is not there, or is another one.
     #[error(
         "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."
@@ -90,6 +91,26 @@ pub enum BucketError {
     /// The object is not as the request supposed.
     #[error("At least one of the pre-conditions you specified did not hold")]
     PreconditionFailed,
+    /// A document is not as S3's schema says.
+    #[error(
+        "The XML you provided was not well-formed or did not validate against our published schema"
+    )]
+    MalformedXml,
+    /// A policy is none.
+    #[error("{0}")]
+    MalformedPolicy(String),
+    /// A tag has what it may not have.
+    #[error("{0}")]
+    InvalidTag(String),
+    /// A request that cannot be carried out.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The object has no part of this number.
+    #[error("The requested partnumber is not satisfiable")]
+    InvalidPartNumber,
+    /// A record is not what this program writes.
+    #[error("could not understand the record of an object")]
+    Document(#[source] serde_json::Error),
     /// The store failed.
     #[error("could not read or write the records of the buckets")]
     Store(#[source] StoreError),
@@ -115,7 +136,7 @@ impl BucketError {
         match self {
             Self::NoSuchBucket => "NoSuchBucket",
             Self::NoSuchKey | Self::DeleteMarker { .. } => "NoSuchKey",
-            Self::MarkerHasNoContent => "MethodNotAllowed",
+            Self::MarkerHasNoContent { .. } => "MethodNotAllowed",
             Self::NoSuchVersion => "NoSuchVersion",
             Self::NoSuchUpload => "NoSuchUpload",
             Self::BucketAlreadyOwnedByYou => "BucketAlreadyOwnedByYou",
@@ -132,9 +153,14 @@ impl BucketError {
             Self::BadDigest(_) => "BadDigest",
             Self::ContentSha256Mismatch => "XAmzContentSHA256Mismatch",
             Self::InvalidArgument(_) => "InvalidArgument",
-            Self::InvalidRequest(_) | Self::TooManyVersions(_) => "InvalidRequest",
+            Self::InvalidRequest(_) => "InvalidRequest",
             Self::PreconditionFailed => "PreconditionFailed",
-            Self::Store(_) | Self::Content { .. } => "InternalError",
+            Self::MalformedXml => "MalformedXML",
+            Self::MalformedPolicy(_) => "MalformedPolicy",
+            Self::InvalidTag(_) => "InvalidTag",
+            Self::BadRequest(_) => "BadRequest",
+            Self::InvalidPartNumber => "InvalidPartNumber",
+            Self::Document(_) | Self::Store(_) | Self::Content { .. } => "InternalError",
         }
     }
 
@@ -150,7 +176,7 @@ impl BucketError {
         }
     }
 
-    fn causes(&self) -> String {
+    pub(super) fn causes(&self) -> String {
         let mut causes = self.to_string();
         let mut source = std::error::Error::source(self);
         while let Some(cause) = source {

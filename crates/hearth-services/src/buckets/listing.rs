@@ -1,4 +1,4 @@
-//! Listing keys and versions: prefixes, delimiters, pages.
+//! Listing keys, versions and uploads: prefixes, delimiters, pages.
 //!
 //! Keys that have the delimiter behind the prefix are rolled up into one common prefix, which ends
 //! with the delimiter. A page goes on behind the last key or common prefix of the page before.
@@ -7,17 +7,22 @@
 //!
 //! 1. The pages of a listing that nobody changes meanwhile have every key and common prefix once.
 //! 2. What is passed over costs little: at a common prefix, the walk jumps behind it.
+//! 3. No more rows are read than a page has, but for those of one batch.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
+use hearth_store::shelf::{Row, Start, UploadRow};
+
+use super::Buckets;
 use super::error::BucketError;
-use super::objects::{Found, found};
-use super::record::{BucketRecord, ObjectRecord, VersionRecord};
-use super::{Buckets, record_name};
+use super::reading::{Found, shown};
+use super::record::{self, UploadRecord, VersionRecord, rank_of};
+use super::versions::Entry;
 
-/// How many records are looked at in one go.
+/// How many rows are looked at in one go.
 const BATCH: usize = 1_000;
+/// How many where most of them may be passed over.
+const BATCH_WITH_DELIMITER: usize = 64;
 
 /// What shall be listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,8 +33,8 @@ pub struct List {
     pub delimiter: Option<String>,
     /// The key, or the common prefix, that the listing begins behind.
     pub after: Option<String>,
-    /// For versions: the version of the key `after` that the listing begins behind. Without it,
-    /// the listing begins behind all of them.
+    /// For versions and uploads: the version or the upload of the key `after` that the listing begins
+    /// behind. Without it, the listing begins behind all of them.
     pub after_version: Option<String>,
     /// How many keys, versions and common prefixes there may be.
     pub items_max: usize,
@@ -69,18 +74,74 @@ pub struct ListedVersion {
     pub is_latest: bool,
 }
 
-/// Where to read on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Start {
-    /// At this key, if there is one.
-    At(String),
-    /// Behind it.
-    After(String),
+/// A page of uploads that are not finished.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UploadListing {
+    /// The uploads, in the order of their keys and ids.
+    pub uploads: Vec<UploadRecord>,
+    /// The common prefixes, in order.
+    pub prefixes: Vec<String>,
+    /// What the next page comes behind, if there is one: a key, and an id unless it is a common
+    /// prefix.
+    pub next: Option<(String, Option<String>)>,
 }
 
-enum Item {
-    Key(Arc<ObjectRecord>),
-    Prefix(String),
+/// What has a key, and perhaps something that tells it from others with this key.
+trait Keyed {
+    fn key(&self) -> &str;
+    fn id(&self) -> Option<&str>;
+}
+
+impl Keyed for Row {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn id(&self) -> Option<&str> {
+        Some(&self.version)
+    }
+}
+
+/// A version that may get onto a page.
+#[derive(Debug)]
+struct Candidate {
+    row: Row,
+    is_latest: bool,
+}
+
+impl Keyed for Candidate {
+    fn key(&self) -> &str {
+        &self.row.key
+    }
+
+    fn id(&self) -> Option<&str> {
+        Some(&self.row.version)
+    }
+}
+
+impl Keyed for UploadRow {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn id(&self) -> Option<&str> {
+        Some(&self.id)
+    }
+}
+
+/// A page while it is put together.
+#[derive(Debug)]
+struct Page<'a, R> {
+    list: &'a List,
+    /// Where to read on.
+    start: Start,
+    /// The common prefix that is being passed over.
+    rolled: Option<String>,
+    rows: Vec<R>,
+    prefixes: Vec<String>,
+    last: Option<(String, Option<String>)>,
+    /// What the next page comes behind.
+    next: Option<(String, Option<String>)>,
 }
 
 impl List {
@@ -93,142 +154,86 @@ impl List {
     }
 
     fn start(&self) -> Start {
-        match (&self.after, &self.after_version) {
-            (Some(after), _) if *after < self.prefix => Start::At(self.prefix.clone()),
-            (Some(after), None) => Start::After(after.clone()),
-            (Some(after), Some(_)) => Start::At(after.clone()),
-            (None, _) => Start::At(self.prefix.clone()),
+        match &self.after {
+            Some(after) if *after >= self.prefix => Start::After(after.clone().into_bytes()),
+            Some(_) | None => Start::At(self.prefix.clone().into_bytes()),
         }
     }
 
-    /// Visits keys and common prefixes in order. `read` hands out some of the records from a place
-    /// on, or none when there are no more.
-    fn walk(
-        &self,
-        read: impl Fn(&Start) -> Vec<Arc<ObjectRecord>>,
-        is_visible: impl Fn(&ObjectRecord) -> bool,
-        mut visit: impl FnMut(Item) -> ControlFlow<()>,
-    ) {
-        let mut start = self.start();
+    fn batch(&self) -> usize {
+        if self.delimiter.is_some() {
+            return BATCH_WITH_DELIMITER;
+        }
+        // One more says whether there is another page.
+        self.items_max.saturating_add(1).min(BATCH)
+    }
+}
+
+impl<'a, R: Keyed> Page<'a, R> {
+    fn new(list: &'a List) -> Self {
         // A common prefix that the page before ended with is not visited again.
-        let mut rolled =
-            self.after.clone().filter(|after| self.rolled(after).as_ref() == Some(after));
-        loop {
-            let records = read(&start);
-            let Some(last) = records.last().map(|last| last.key.clone()) else { return };
-            for record in records {
-                if !record.key.starts_with(&self.prefix) {
-                    return;
-                }
-                let is_rolled =
-                    rolled.as_ref().is_some_and(|rolled| record.key.starts_with(rolled));
-                if is_rolled || !is_visible(&record) {
-                    continue;
-                }
-                let item = match self.rolled(&record.key) {
-                    Some(prefix) => {
-                        rolled = Some(prefix.clone());
-                        Item::Prefix(prefix)
-                    }
-                    None => Item::Key(record),
-                };
-                if visit(item).is_break() {
-                    return;
-                }
-            }
-            start = Start::After(match &rolled {
-                Some(rolled) if last.starts_with(rolled) => last.max(format!("{rolled}\u{10FFFF}")),
-                _ => last,
-            });
-        }
+        let rolled = list.after.clone().filter(|after| list.rolled(after).as_ref() == Some(after));
+        let start = match &rolled {
+            Some(rolled) => behind_all(rolled),
+            None => list.start(),
+        };
+        Self { list, start, rolled, rows: Vec::new(), prefixes: Vec::new(), last: None, next: None }
     }
 
-    fn objects(
-        &self,
-        bucket: &BucketRecord,
-        read: impl Fn(&Start) -> Vec<Arc<ObjectRecord>>,
-    ) -> Listing {
-        let mut listing = Listing::default();
-        let mut last = None;
-        if self.items_max == 0 {
-            return listing;
-        }
-        let is_visible = |record: &ObjectRecord| record.current().is_some();
-        self.walk(read, is_visible, |item| {
-            if listing.objects.len() + listing.prefixes.len() == self.items_max {
-                listing.next = last.take();
+    /// Takes the rows that were found at [`Page::start`]. Breaks when there is nothing to read on for.
+    fn take(&mut self, found: Vec<R>) -> ControlFlow<()> {
+        let Some(last) = found.last() else { return ControlFlow::Break(()) };
+        let last = last.key().to_owned();
+        for row in found {
+            if !row.key().starts_with(&self.list.prefix) {
                 return ControlFlow::Break(());
             }
-            match item {
-                Item::Prefix(prefix) => {
-                    last = Some(prefix.clone());
-                    listing.prefixes.push(prefix);
+            let is_rolled =
+                self.rolled.as_ref().is_some_and(|rolled| row.key().starts_with(rolled));
+            if is_rolled {
+                continue;
+            }
+            if self.rows.len() + self.prefixes.len() >= self.list.items_max {
+                self.next = self.last.take();
+                return ControlFlow::Break(());
+            }
+            match self.list.rolled(row.key()) {
+                Some(prefix) => {
+                    self.last = Some((prefix.clone(), None));
+                    self.rolled = Some(prefix.clone());
+                    self.prefixes.push(prefix);
                 }
-                Item::Key(record) => {
-                    last = Some(record.key.clone());
-                    let current = record.current();
-                    listing.objects.extend(
-                        current
-                            .map(|(version, object)| found(bucket, &record.key, version, object)),
-                    );
+                None => {
+                    self.last = Some((row.key().to_owned(), row.id().map(str::to_owned)));
+                    self.rows.push(row);
                 }
             }
-            ControlFlow::Continue(())
-        });
-        listing
-    }
-
-    fn versions(&self, read: impl Fn(&Start) -> Vec<Arc<ObjectRecord>>) -> VersionListing {
-        let mut listing = VersionListing::default();
-        let mut last = None;
-        if self.items_max == 0 {
-            return listing;
         }
-        self.walk(
-            read,
-            |_every| true,
-            |item| {
-                let record = match item {
-                    Item::Key(record) => record,
-                    Item::Prefix(prefix) => {
-                        if listing.versions.len() + listing.prefixes.len() == self.items_max {
-                            listing.next = last.take();
-                            return ControlFlow::Break(());
-                        }
-                        last = Some((prefix.clone(), None));
-                        listing.prefixes.push(prefix);
-                        return ControlFlow::Continue(());
-                    }
-                };
-                for (place, version) in record.versions.iter().enumerate().skip(self.seen(&record))
-                {
-                    if listing.versions.len() + listing.prefixes.len() == self.items_max {
-                        listing.next = last.take();
-                        return ControlFlow::Break(());
-                    }
-                    last = Some((record.key.clone(), Some(version.id.clone())));
-                    listing.versions.push(ListedVersion {
-                        key: record.key.clone(),
-                        version: version.clone(),
-                        is_latest: place == 0,
-                    });
-                }
-                ControlFlow::Continue(())
-            },
-        );
-        listing
+        self.start = match &self.rolled {
+            Some(rolled) if last.starts_with(rolled) => behind_all(rolled),
+            Some(_) | None => Start::After(last.into_bytes()),
+        };
+        ControlFlow::Continue(())
     }
+}
 
-    /// How many versions of a key were on the pages before. If the last of them was deleted
-    /// meanwhile, nobody knows, and all that are still there are shown.
-    fn seen(&self, record: &ObjectRecord) -> usize {
-        if self.after.as_ref() != Some(&record.key) {
-            return 0;
-        }
-        let Some(id) = &self.after_version else { return 0 };
-        let place = record.versions.iter().position(|version| version.id == *id);
-        place.map_or(0, |place| place + 1)
+/// Where a listing of versions begins.
+#[derive(Debug)]
+enum Resume {
+    /// At the versions of a key that are older than this.
+    Below(String, u64),
+    /// At the newest version of a key.
+    At(String),
+}
+
+/// Behind everything that begins with this.
+fn behind_all(prefix: &str) -> Start {
+    let mut end = prefix.as_bytes().to_vec();
+    // No byte of a text is the greatest that there is.
+    if let Some(last) = end.last_mut() {
+        *last = last.saturating_add(1);
     }
+    Start::At(end)
 }
 
 impl Buckets {
@@ -236,34 +241,153 @@ impl Buckets {
     ///
     /// # Errors
     ///
-    /// If there is no bucket.
-    pub fn list_objects(&self, bucket: &str, list: &List) -> Result<Listing, BucketError> {
+    /// If there is no bucket, or the store failed.
+    pub async fn list_objects(&self, bucket: &str, list: &List) -> Result<Listing, BucketError> {
         let bucket = self.bucket(bucket)?;
-        Ok(list.objects(&bucket, |start| self.shelf(&bucket, start)))
+        if list.items_max == 0 {
+            return Ok(Listing::default());
+        }
+        let mut page = Page::new(list);
+        loop {
+            let rows = self.shelf.objects(&bucket.name, &page.start, list.batch()).await;
+            if page.take(rows.map_err(BucketError::Store)?).is_break() {
+                break;
+            }
+        }
+        let mut objects = Vec::with_capacity(page.rows.len());
+        for row in &page.rows {
+            let version: VersionRecord = record::read(&row.document)?;
+            objects.extend(shown(&bucket, &row.key, &version));
+        }
+        let next = page.next.map(|(key, _version)| key);
+        Ok(Listing { objects, prefixes: page.prefixes, next })
     }
 
     /// Every version in a bucket, delete markers too.
     ///
     /// # Errors
     ///
-    /// If there is no bucket.
-    pub fn list_versions(&self, bucket: &str, list: &List) -> Result<VersionListing, BucketError> {
+    /// If there is no bucket, or the store failed.
+    pub async fn list_versions(
+        &self,
+        bucket: &str,
+        list: &List,
+    ) -> Result<VersionListing, BucketError> {
         let bucket = self.bucket(bucket)?;
-        Ok(list.versions(|start| self.shelf(&bucket, start)))
+        if list.items_max == 0 {
+            return Ok(VersionListing::default());
+        }
+        let mut page = Page::new(list);
+        // First what is left of the key that the page before ended with.
+        let mut within = match self.resume(&bucket.name, list).await? {
+            Some(Resume::Below(key, rank)) => Some((key, rank)),
+            Some(Resume::At(key)) => {
+                page.start = Start::At(key.into_bytes());
+                None
+            }
+            None => None,
+        };
+        loop {
+            let found = self.candidates(&bucket.name, (within.as_ref(), &page.start), list).await?;
+            // A batch may end in the middle of the versions of a key.
+            let last = found.last().map(|last| (last.row.key.clone(), last.row.rank));
+            if last.is_none() && within.take().is_some() {
+                continue;
+            }
+            if page.take(found).is_break() {
+                break;
+            }
+            within = last.filter(|(key, _)| list.rolled(key).is_none());
+        }
+        let mut versions = Vec::with_capacity(page.rows.len());
+        for Candidate { row, is_latest } in page.rows {
+            let version = Entry::of_row(&row)?.record;
+            versions.push(ListedVersion { key: row.key, version, is_latest });
+        }
+        Ok(VersionListing { versions, prefixes: page.prefixes, next: page.next })
     }
 
-    /// Some of the records of a bucket, in order, from a place on.
-    pub(super) fn shelf(&self, bucket: &BucketRecord, start: &Start) -> Vec<Arc<ObjectRecord>> {
-        let (key, at) = match start {
-            Start::At(key) => {
-                (key, self.objects.get(&bucket.scope, &record_name(&bucket.name, key)))
-            }
-            Start::After(key) => (key, None),
+    async fn candidates(
+        &self,
+        bucket: &str,
+        (within, start): (Option<&(String, u64)>, &Start),
+        list: &List,
+    ) -> Result<Vec<Candidate>, BucketError> {
+        let older = |row| Candidate { row, is_latest: false };
+        if let Some((key, rank)) = within {
+            // If those before it were deleted meanwhile, the next one may have become the newest.
+            let newest = self.newest(bucket, key).await?.filter(|newest| newest.rank < *rank);
+            let newest = newest.map(|newest| newest.row((bucket, key.as_str())));
+            let newest = newest.map(|row| Candidate { row, is_latest: true });
+            let rows = self.shelf.versions_below((bucket, key.as_str()), *rank, list.batch()).await;
+            let rows = rows.map_err(BucketError::Store)?.into_iter().map(older);
+            return Ok(newest.into_iter().chain(rows).collect());
+        }
+        let rows = self.shelf.versions(bucket, start, list.batch()).await;
+        let mut found: Vec<Candidate> = Vec::new();
+        for row in rows.map_err(BucketError::Store)? {
+            // It starts at a key, and the newest version of each comes first.
+            let is_latest = found.last().is_none_or(|before| before.row.key != row.key);
+            found.push(Candidate { row, is_latest });
+        }
+        Ok(found)
+    }
+
+    /// Where a listing begins that goes on behind a version. One that was deleted meanwhile says itself
+    /// where it was; otherwise the versions of its key are listed once more, so that none is left out.
+    async fn resume(&self, bucket: &str, list: &List) -> Result<Option<Resume>, BucketError> {
+        let (Some(key), Some(version)) = (&list.after, &list.after_version) else {
+            return Ok(None);
         };
-        let behind = record_name(&bucket.name, key);
-        let behind = self.objects.page(&bucket.scope, Some(&behind), BATCH);
-        let found = at.into_iter().chain(behind);
-        found.take_while(|record| record.bucket == bucket.name).collect()
+        if !key.starts_with(&list.prefix) || list.rolled(key).as_ref() == Some(key) {
+            return Ok(None);
+        }
+        let newest = self.newest(bucket, key).await?;
+        if let Some(newest) = newest.filter(|newest| newest.record.id == *version) {
+            return Ok(Some(Resume::Below(key.clone(), newest.rank)));
+        }
+        let older = self.older((bucket, key.as_str()), Some(version.as_str())).await?;
+        let rank = older.map(|older| older.rank).or_else(|| rank_of(version));
+        Ok(Some(match rank {
+            Some(rank) => Resume::Below(key.clone(), rank),
+            None => Resume::At(key.clone()),
+        }))
+    }
+
+    /// The uploads of a bucket that are not finished.
+    ///
+    /// # Errors
+    ///
+    /// If there is no bucket, or the store failed.
+    pub async fn list_uploads(
+        &self,
+        bucket: &str,
+        list: &List,
+    ) -> Result<UploadListing, BucketError> {
+        let bucket = self.bucket(bucket)?;
+        if list.items_max == 0 {
+            return Ok(UploadListing::default());
+        }
+        let mut page: Page<'_, UploadRow> = Page::new(list);
+        let within_key = list.after.clone().filter(|after| after.starts_with(&list.prefix));
+        let mut within = within_key.zip(list.after_version.clone());
+        loop {
+            let (start, id) = match within.take() {
+                Some((key, id)) => (Start::At(key.into_bytes()), id),
+                None => (page.start.clone(), String::new()),
+            };
+            let rows = self.shelf.uploads(&bucket.name, (&start, &id), list.batch()).await;
+            let rows = rows.map_err(BucketError::Store)?;
+            // A batch may end in the middle of the uploads of a key.
+            let last = rows.last().map(|last| (last.key.clone(), last.id.clone()));
+            if page.take(rows).is_break() {
+                break;
+            }
+            within = last.filter(|(key, _)| list.rolled(key).is_none());
+        }
+        let uploads = page.rows.iter().map(|row| record::read(&row.document));
+        let uploads = uploads.collect::<Result<_, BucketError>>()?;
+        Ok(UploadListing { uploads, prefixes: page.prefixes, next: page.next })
     }
 }
 

@@ -1,80 +1,123 @@
-//! Our own buckets: what S3 does with buckets and objects, in records and files.
+//! Our own buckets: what S3 does with buckets and objects, in a shelf and in files.
 //!
 //! ```text
-//!  objects, multipart ──┬─▶ record    what is remembered, and the rules of versions
-//!  listing ─────────────┘
-//!                       └─▶ content   the bytes, one file for each version and part
+//!  objects, copying, multipart, expiry ─▶ versions, conditions   what becomes of a key
+//!        │                                    │
+//!        │ receiving ─▶ content               ▼
+//!        ▼      (large objects: files)     changes ─▶ shelf      records, small objects and what is
+//!  reading, listing ◀── cache ◀───────────────────────┘          told of a change, in one transaction
 //! ```
 //!
 //! # Promises
 //!
 //! 1. An object is replaced whole or not at all, also when the process is killed: its bytes are
-//!    durable before its record speaks of them, and one record changes at a time.
-//! 2. Bytes go from the caller to a file and back in chunks; no object is held in memory.
+//!    durable with its record, or before that speaks of them, and one record changes at a time.
+//! 2. Bytes go from the caller to their place and back in chunks; no more than a few of them are held
+//!    in memory.
 //! 3. Bytes that no record speaks of are removed, at the latest when the buckets are opened.
 //! 4. The name of a bucket is unique among all accounts and regions.
+//! 5. Those whom a bucket notifies are told of each change at least once, in whatever moment the
+//!    process is killed.
+//! 6. Those who change different keys at one moment share one sync.
 //!
 //! # Deliberately absent
 //!
-//! Policies, access control, tags, life cycles, events. Encryption: the files are as plain as the
-//! file system that they are in. Callers are not authenticated,
-//! so every caller may use every bucket; only [`Buckets::list`] and code for functions look at
-//! whose or where it is.
+//! Access control: callers are not authenticated, so every caller may use every bucket; only
+//! [`Buckets::list`] and code for functions look at whose or where it is. Encryption: the files are
+//! as plain as the file system that they are in.
 
-pub use checksum::{Algorithm, Checksum};
-pub use content::{ContentId, Expected, NewContent, Receiving, parse_md5};
+pub use checksum::{Algorithm, Checksum, ChecksumKind};
+pub use conditions::{Conclusion, Condition, ETags, Preconditions};
+pub use content::ContentId;
 pub use error::BucketError;
-pub use listing::{List, ListedVersion, Listing, VersionListing};
-pub use multipart::{Complete, UploadName};
+pub use listing::{List, ListedVersion, Listing, UploadListing, VersionListing};
+pub use multipart::{Complete, NewUpload, UploadName};
 pub use names::is_bucket_name;
-pub use objects::{Condition, Deleted, Found, ObjectName, Put, Source, Stored};
-pub use record::{
-    BucketRecord, Metadata, NULL_VERSION, Object, PartRecord, UploadRecord, VersionRecord,
-    Versioning,
+pub use notifications::{
+    Destination, EventKind, EventPattern, KeyFilter, Notification, NotificationConfiguration,
+    NotificationFault, Occasion, SUBJECT, host_id, test_event,
 };
+pub use objects::{Deleted, Inherit, Inherited, ObjectName, Put, Source, Stored};
+pub use reading::{Found, Reader, Slice};
+pub use receiving::{Expected, NewContent, Receiving, parse_md5};
+pub use record::{
+    BucketRecord, Content, Metadata, NULL_VERSION, Object, PartOfObject, PartRecord, UploadRecord,
+    VersionRecord, Versioning,
+};
+pub use settings::{Ownership, PublicAccess, PublicAccessBlock, Settings};
+pub use tags::{Tagged, Tags};
 
 mod objects;
+mod copying;
 mod multipart;
+mod reading;
 mod listing;
+mod expiry;
+pub mod cors;
+pub mod lifecycle;
+mod settings;
+mod tags;
+mod changes;
+mod notifications;
+mod versions;
+mod conditions;
 mod names;
 mod record;
+mod cache;
+mod keys;
+mod receiving;
 mod content;
 mod checksum;
+mod migration;
 mod error;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use hearth_store::collection::Collection;
 use hearth_store::error::StoreError;
+use hearth_store::queue::Queue;
 use hearth_store::records::Records;
+use hearth_store::shelf::{Shelf, Start};
 use hearth_types::names::Scope;
-use hearth_types::time::{Clock, SystemClock};
+use hearth_types::tasks::Tasks;
+use hearth_types::time::{Clock, SystemClock, Timestamp};
+use tokio::sync::Notify;
 
+use self::cache::Cache;
 use self::content::Contents;
-use self::record::ObjectRecord;
+use self::keys::{Door, Keys};
+use self::notifications::{Outbox, Sequencers};
 use crate::limits::BUCKETS_MAX;
+
+/// The file of the shelf in the directory of the buckets.
+const SHELF: &str = "objects.db";
 
 /// All buckets.
 #[derive(Debug)]
 pub struct Buckets {
     /// By name.
     buckets: Collection<BucketRecord>,
-    /// By bucket and key, in the scope of the bucket.
-    objects: Collection<ObjectRecord>,
-    /// By bucket and upload.
-    uploads: Collection<UploadRecord>,
-    /// By bucket, upload and number.
-    parts: Collection<PartRecord>,
-    /// Who has the name.
-    owners: RwLock<BTreeMap<String, Scope>>,
-    /// Uploads that are being completed, and whose turn it is.
-    completing: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    /// By the name of the bucket. One that notifies nobody has none.
+    notifications: Collection<NotificationConfiguration>,
+    /// Who has the name, and who is at work in it.
+    doors: RwLock<BTreeMap<String, Door>>,
+    keys: Keys,
+    shelf: Arc<Shelf>,
+    cache: Cache,
     contents: Contents,
+    /// What is to be told and is not in the durable queue yet.
+    outbox: Outbox,
+    sequencers: Sequencers,
     clock: Arc<dyn Clock>,
+    /// Wakes whoever looks for what has expired.
+    expiry: Notify,
+    /// Tells it to end.
+    is_closing: AtomicBool,
 }
 
 impl Buckets {
@@ -97,28 +140,73 @@ impl Buckets {
         records: Arc<dyn Records>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, BucketError> {
+        std::fs::create_dir_all(&directory)
+            .map_err(BucketError::during("make the directory of the buckets"))?;
         let opened = async {
-            Ok::<_, StoreError>((
-                Collection::<BucketRecord>::open("bucket", Arc::clone(&records)).await?,
-                Collection::<ObjectRecord>::open("bucket-object", Arc::clone(&records)).await?,
-                Collection::<UploadRecord>::open("bucket-upload", Arc::clone(&records)).await?,
-                Collection::<PartRecord>::open("bucket-part", records).await?,
-            ))
+            let shelf = Shelf::open(&directory.join(SHELF)).await?;
+            let greatest = shelf.greatest_id().await?;
+            let buckets = Collection::<BucketRecord>::open("bucket", Arc::clone(&records)).await?;
+            let notifications = Collection::<NotificationConfiguration>::open(
+                "bucket-notification",
+                Arc::clone(&records),
+            )
+            .await?;
+            Ok::<_, StoreError>((Arc::new(shelf), greatest, buckets, notifications))
         };
-        let (buckets, objects, uploads, parts) = opened.await.map_err(BucketError::Store)?;
-        let mut wanted: HashSet<_> = parts.all().iter().map(|part| part.content).collect();
-        for record in objects.all() {
-            let objects = record.versions.iter().filter_map(|version| version.object.as_ref());
-            wanted.extend(objects.map(|object| object.content));
-        }
-        let opened = tokio::task::spawn_blocking(move || Contents::open(directory, &wanted)).await;
-        let opened = opened.unwrap_or_else(|ended| Err(std::io::Error::other(ended)));
-        let contents = opened.map_err(BucketError::during("open the directory of the buckets"))?;
-        let of_all = buckets.all();
-        let owners = of_all.iter().map(|bucket| (bucket.name.clone(), bucket.scope.clone()));
-        let owners = RwLock::new(owners.collect());
-        let completing = Mutex::default();
-        Ok(Self { buckets, objects, uploads, parts, owners, completing, contents, clock })
+        let (shelf, greatest, buckets, notifications) = opened.await.map_err(BucketError::Store)?;
+        let sequencers = Sequencers::default();
+        sequencers.above(greatest);
+        migration::move_records(records.as_ref(), &shelf).await?;
+        let contents = open_contents(directory, &shelf).await?;
+        let of_all: Vec<Arc<BucketRecord>> = buckets.all();
+        let doors = of_all.iter().map(|it| (it.name.clone(), Door::new(it.scope.clone())));
+        Ok(Self {
+            buckets,
+            notifications,
+            doors: RwLock::new(doors.collect()),
+            keys: Keys::default(),
+            outbox: Outbox::new(Arc::clone(&shelf) as Arc<dyn notifications::Notes>),
+            shelf,
+            cache: Cache::default(),
+            contents,
+            sequencers,
+            clock,
+            expiry: Notify::new(),
+            is_closing: AtomicBool::new(false),
+        })
+    }
+
+    /// Begins to hand on what is to be told of changes, and what a killed process has left of that,
+    /// until [`Buckets::close`]. What happens before is kept until then.
+    pub fn start_notifying(self: &Arc<Self>, queue: Arc<dyn Queue>, tasks: &Tasks) {
+        let buckets = Arc::clone(self);
+        tasks.spawn("notifications of buckets", async move {
+            buckets.outbox.run(queue.as_ref(), buckets.clock.as_ref()).await;
+        });
+    }
+
+    /// Begins to look for what has expired, until [`Buckets::close`].
+    pub fn start_expiring(self: &Arc<Self>, tasks: &Tasks) {
+        let buckets = Arc::clone(self);
+        tasks.spawn("expiry in buckets", async move { buckets.run_expiry().await });
+    }
+
+    /// Ends what [`Buckets::start_notifying`] and [`Buckets::start_expiring`] began, when they have
+    /// done what they are at.
+    pub fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+        self.expiry.notify_one();
+        self.outbox.close();
+    }
+
+    /// Finishes what was asked for, and closes the files. Nothing can be asked for afterwards.
+    pub async fn finish(&self) {
+        self.shelf.close().await;
+    }
+
+    /// The time of day, as objects have it.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Makes a bucket.
@@ -127,12 +215,26 @@ impl Buckets {
     ///
     /// If the name cannot be one or is taken, or the account has too many.
     pub async fn create(&self, scope: &Scope, name: &str) -> Result<(), BucketError> {
+        self.create_with(scope, name, Settings::default()).await
+    }
+
+    /// The same, with settings that it has from the beginning.
+    ///
+    /// # Errors
+    ///
+    /// See [`Buckets::create`].
+    pub async fn create_with(
+        &self,
+        scope: &Scope,
+        name: &str,
+        settings: Settings,
+    ) -> Result<(), BucketError> {
         if !is_bucket_name(name) {
             return Err(BucketError::InvalidBucketName);
         }
-        let _writing = self.objects.writing().await;
-        if let Some(owner) = self.owner(name) {
-            return Err(if owner.account == scope.account {
+        let _naming = self.buckets.writing().await;
+        if let Ok(door) = self.door(name) {
+            return Err(if door.scope.account == scope.account {
                 BucketError::BucketAlreadyOwnedByYou
             } else {
                 BucketError::BucketAlreadyExists
@@ -146,9 +248,10 @@ impl Buckets {
             scope: scope.clone(),
             created: self.clock.now(),
             versioning: Versioning::default(),
+            settings,
         };
         self.buckets.put(scope, name, record).await.map_err(BucketError::Store)?;
-        self.owners_mut().insert(name.to_owned(), scope.clone());
+        self.doors_mut().insert(name.to_owned(), Door::new(scope.clone()));
         Ok(())
     }
 
@@ -158,8 +261,8 @@ impl Buckets {
     ///
     /// If there is none of this name.
     pub fn bucket(&self, name: &str) -> Result<Arc<BucketRecord>, BucketError> {
-        let scope = self.owner(name).ok_or(BucketError::NoSuchBucket)?;
-        self.buckets.get(&scope, name).ok_or(BucketError::NoSuchBucket)
+        let door = self.door(name)?;
+        self.buckets.get(&door.scope, name).ok_or(BucketError::NoSuchBucket)
     }
 
     /// The buckets of an account, in all regions, in the order of their names.
@@ -176,22 +279,24 @@ impl Buckets {
     ///
     /// If there is none, or there is something in it.
     pub async fn delete(&self, name: &str) -> Result<(), BucketError> {
-        let _writing = self.objects.writing().await;
-        let bucket = self.bucket(name)?;
-        let first = self.shelf(&bucket, &listing::Start::At(String::new()));
-        if !first.is_empty() {
-            let has_current = first.iter().any(|record| record.current().is_some());
-            return Err(if has_current {
-                BucketError::BucketNotEmpty
-            } else {
-                BucketError::BucketHasVersions
-            });
+        let _naming = self.buckets.writing().await;
+        let door = self.door(name)?;
+        let _alone = Arc::clone(&door.gate).write_owned().await;
+        let first = Start::At(Vec::new());
+        let objects = self.shelf.objects(name, &first, 1).await.map_err(BucketError::Store)?;
+        if !objects.is_empty() {
+            return Err(BucketError::BucketNotEmpty);
         }
-        for upload in self.uploads_of(&bucket) {
-            self.forget_upload(&bucket, &upload.id).await?;
+        let versions = self.shelf.versions(name, &first, 1).await.map_err(BucketError::Store)?;
+        if !versions.is_empty() {
+            return Err(BucketError::BucketHasVersions);
         }
-        self.buckets.remove(&bucket.scope, name).await.map_err(BucketError::Store)?;
-        self.owners_mut().remove(name);
+        self.forget_uploads(name).await?;
+        // First: the next bucket of this name must not have them.
+        let removed = self.notifications.remove(&door.scope, name).await;
+        removed.map_err(BucketError::Store)?;
+        self.buckets.remove(&door.scope, name).await.map_err(BucketError::Store)?;
+        self.doors_mut().remove(name);
         Ok(())
     }
 
@@ -205,24 +310,76 @@ impl Buckets {
         name: &str,
         versioning: Versioning,
     ) -> Result<(), BucketError> {
-        let _writing = self.objects.writing().await;
-        let before = self.bucket(name)?;
-        let record = BucketRecord { versioning, ..(*before).clone() };
-        self.buckets.put(&before.scope, name, record).await.map_err(BucketError::Store)?;
+        self.change(name, |bucket| bucket.versioning = versioning).await
+    }
+
+    /// Changes what is set of a bucket.
+    ///
+    /// # Errors
+    ///
+    /// If there is none of this name.
+    pub async fn set(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Settings) + Send,
+    ) -> Result<(), BucketError> {
+        self.change(name, |bucket| change(&mut bucket.settings)).await?;
+        // What has been due for long may be so only now.
+        self.expiry.notify_one();
         Ok(())
     }
 
-    fn owner(&self, name: &str) -> Option<Scope> {
-        let owners = self.owners.read().expect("no code panics while it holds the owners");
-        owners.get(name).cloned()
+    async fn change(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut BucketRecord) + Send,
+    ) -> Result<(), BucketError> {
+        let _naming = self.buckets.writing().await;
+        let door = self.door(name)?;
+        // Whoever is at work in the bucket goes by what was set when they began.
+        let _alone = Arc::clone(&door.gate).write_owned().await;
+        let mut record = (*self.bucket(name)?).clone();
+        change(&mut record);
+        self.buckets.put(&door.scope, name, record).await.map_err(BucketError::Store)?;
+        Ok(())
     }
 
-    fn owners_mut(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Scope>> {
-        self.owners.write().expect("no code panics while it holds the owners")
+    fn door(&self, name: &str) -> Result<Door, BucketError> {
+        self.doors().get(name).cloned().ok_or(BucketError::NoSuchBucket)
+    }
+
+    fn doors(&self) -> RwLockReadGuard<'_, BTreeMap<String, Door>> {
+        self.doors.read().expect("no code panics while it holds the doors")
+    }
+
+    fn doors_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Door>> {
+        self.doors.write().expect("no code panics while it holds the doors")
     }
 }
 
-/// What the record of an object is known by. Buckets have no `/` in their names.
-fn record_name(bucket: &str, key: &str) -> String {
-    format!("{bucket}/{key}")
+/// Opens the files of objects. Those that no record speaks of are removed.
+async fn open_contents(directory: PathBuf, shelf: &Shelf) -> Result<Contents, BucketError> {
+    let wanted = wanted_contents(shelf).await?;
+    let opened = content::blocking(move || Contents::open(&directory, &wanted)).await;
+    opened.map_err(BucketError::during("open the directory of the buckets"))
+}
+
+async fn wanted_contents(shelf: &Shelf) -> Result<HashSet<ContentId>, BucketError> {
+    let mut wanted = HashSet::new();
+    let mut broken = None;
+    let visited = shelf.visit_files(|whole| match reading::files_of(whole) {
+        Ok(files) => wanted.extend(files),
+        Err(error) => broken = Some(error),
+    });
+    visited.await.map_err(BucketError::Store)?;
+    let visited = shelf.visit_parts(|row| match record::read::<PartRecord>(&row.document) {
+        Ok(part) => wanted.extend([part.content]),
+        Err(error) => broken = Some(error),
+    });
+    visited.await.map_err(BucketError::Store)?;
+    // Nothing is removed while it is not known what is needed.
+    match broken {
+        Some(error) => Err(error),
+        None => Ok(wanted),
+    }
 }

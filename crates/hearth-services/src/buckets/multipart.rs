@@ -1,27 +1,36 @@
 //! Uploads in parts.
 //!
-//! Each part is content of its own; the object is put together from them when the upload is
-//! completed. To complete an upload again is answered with the object, as long as it is there.
-//!
-//! # Deliberately absent
-//!
-//! Checksums over the checksums of the parts.
+//! Each part is a file of its own, and the object that is put together from them consists of these
+//! files: nothing is copied. To complete an upload again is answered with the object, as long as it
+//! is there.
 
-use std::io;
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
 
+use hearth_store::shelf::{PartRow, Start, UploadRow, Write};
+use hearth_types::time::Timestamp;
 use md5::Md5;
 use sha2::Digest as _;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
-use super::checksum::Checksum;
-use super::content::{Expected, NewContent, compare, hex};
+use super::Buckets;
+use super::checksum::{Algorithm, Checksum, ChecksumKind};
+use super::conditions::Condition;
+use super::content::ContentId;
 use super::error::BucketError;
+use super::keys::Turn;
+use super::lifecycle;
 use super::names::check_key;
-use super::objects::{Condition, Put, Source, Stored};
-use super::record::{BucketRecord, Metadata, PartRecord, UploadRecord, new_id};
-use super::{Buckets, record_name};
-use crate::limits::{CHUNK_BYTES, OBJECT_BYTES_MAX, PART_BYTES_MIN, PARTS_MAX};
+use super::notifications::{EventKind, Occasion};
+use super::objects::{NewBytes, NewVersion, Put, Stored};
+use super::receiving::{Expected, Held, Keep, NewContent, Receiving, compare, hex};
+use super::record::{
+    self, Content, Metadata, PartOfObject, PartRecord, UploadRecord, VersionRecord, new_id,
+};
+use super::tags::Tags;
+use super::versions::Effects;
+use crate::limits::{OBJECT_OF_PARTS_BYTES_MAX, PART_BYTES_MIN, PARTS_MAX};
+
+/// How many uploads are forgotten in one go.
+const FORGOTTEN_TOGETHER: usize = 100;
 
 /// Which upload is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,6 +41,21 @@ pub struct UploadName {
     pub key: String,
     /// Its id.
     pub id: String,
+}
+
+/// An upload that shall begin.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewUpload {
+    /// The bucket.
+    pub bucket: String,
+    /// The key that its object will have.
+    pub key: String,
+    /// What will be said about it.
+    pub metadata: Metadata,
+    /// Its tags.
+    pub tags: Tags,
+    /// The checksum that its parts and its object have, if that matters.
+    pub checksum: Option<(Algorithm, ChecksumKind)>,
 }
 
 /// How an upload is completed.
@@ -45,35 +69,89 @@ pub struct Complete {
     pub condition: Condition,
     /// The checksum of the whole object.
     pub checksum: Option<Checksum>,
+    /// What it is made of, if that is said.
+    pub checksum_kind: Option<ChecksumKind>,
+    /// How many bytes the object must have, if that is said.
+    pub size: Option<u64>,
+    /// Who asks for it.
+    pub occasion: Occasion,
 }
 
 impl Buckets {
-    /// Begins an upload, and returns its id.
+    /// Begins an upload.
     ///
     /// # Errors
     ///
     /// If the object could not be put, or the store failed.
-    pub async fn create_upload(
-        &self,
-        bucket: &str,
-        key: &str,
-        metadata: Metadata,
-    ) -> Result<String, BucketError> {
-        check_key(key)?;
+    pub async fn create_upload(&self, new: NewUpload) -> Result<UploadRecord, BucketError> {
+        let NewUpload { bucket, key, metadata, tags, checksum } = new;
+        check_key(&key)?;
         metadata.check()?;
-        let _writing = self.objects.writing().await;
-        let bucket = self.bucket(bucket)?;
-        let id = new_id();
+        if let Some((algorithm, kind)) = checksum
+            && !algorithm.has_kind(kind)
+        {
+            let (algorithm, kind) = (algorithm.name().to_ascii_lowercase(), kind.name());
+            let text = format!(
+                "The {kind} checksum type cannot be used with the {algorithm} checksum algorithm."
+            );
+            return Err(BucketError::InvalidRequest(text));
+        }
+        let turn = self.turn(&bucket, &key).await?;
         let record = UploadRecord {
-            id: id.clone(),
-            bucket: bucket.name.clone(),
-            key: key.to_owned(),
+            id: new_id(),
+            bucket,
+            key,
             initiated: self.clock.now(),
             metadata,
+            tags,
+            checksum,
         };
-        let name = record_name(&bucket.name, &id);
-        self.uploads.put(&bucket.scope, &name, record).await.map_err(BucketError::Store)?;
-        Ok(id)
+        let row = UploadRow {
+            bucket: turn.bucket.name.clone(),
+            key: record.key.clone(),
+            id: record.id.clone(),
+            document: record::written(&record),
+        };
+        let kept = self.shelf.apply(vec![Write::PutUpload(row)]).await;
+        kept.map_err(BucketError::Store)?;
+        Ok(record)
+    }
+
+    /// When an upload is forgotten by the rules of its bucket, and by which one.
+    #[must_use]
+    pub fn upload_expires(&self, upload: &UploadRecord) -> Option<(Timestamp, String)> {
+        let bucket = self.bucket(&upload.bucket).ok()?;
+        let rules = &bucket.settings.lifecycle;
+        let due = lifecycle::upload_expires(rules, &upload.key, upload.initiated);
+        due.map(|(due, rule)| (due, rule.to_owned()))
+    }
+
+    /// Begins to take the bytes of a part. `expected` says which checksum it comes with; without
+    /// one, it gets that of its upload.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such upload, or it has other checksums.
+    pub async fn receive_part(
+        &self,
+        upload: &UploadName,
+        expected: Expected,
+    ) -> Result<Receiving, BucketError> {
+        let record = self.upload(upload).await?;
+        let (algorithm, _kind) = record.checksum();
+        let given = expected.checksum.as_ref().map(|given| given.algorithm);
+        let given = given.or(expected.algorithm);
+        if record.checksum.is_some() && given.is_some_and(|given| given != algorithm) {
+            let given = given.map_or("null", Algorithm::name).to_ascii_lowercase();
+            let text = format!(
+                "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {given}",
+                algorithm.name().to_ascii_lowercase()
+            );
+            return Err(BucketError::InvalidRequest(text));
+        }
+        // Whatever a part comes with: the object gets the checksum of the upload.
+        let (algorithm, also) = (given.or(Some(algorithm)), Some(algorithm));
+        Ok(self.contents.receive(Expected { algorithm, also, ..expected }, Keep::InFile))
     }
 
     /// Keeps a part whose bytes have arrived, in place of the one of the same number.
@@ -86,87 +164,45 @@ impl Buckets {
         upload: &UploadName,
         number: u16,
         content: NewContent,
-    ) -> Result<Arc<PartRecord>, BucketError> {
+    ) -> Result<PartRecord, BucketError> {
         check_number(number)?;
-        let _writing = self.objects.writing().await;
-        let (bucket, record) = self.upload(upload)?;
-        let name = part_name(&bucket, &record.id, number);
-        let before = self.parts.get(&bucket.scope, &name);
-        let NewContent { place, size, etag, checksum } = content;
+        let NewContent { held, size, etag, checksum, also } = content;
+        let Held::File(place) = held else {
+            let text = "The bytes of a part were not received as such.";
+            return Err(BucketError::InvalidRequest(text.to_owned()));
+        };
+        let _turn = self.turn(&upload.bucket, &upload.key).await?;
+        let record = self.upload(upload).await?;
+        let before = self.shelf.part(&record.id, number).await.map_err(BucketError::Store)?;
+        let before: Option<PartRecord> =
+            before.map(|row| record::read(&row.document)).transpose()?;
         let modified = self.clock.now();
-        let (upload, content) = (record.id.clone(), place.id);
-        let part = PartRecord { upload, number, content, size, etag, modified, checksum };
+        let (upload, content) = (record.id, place.id);
+        let part = PartRecord { upload, number, content, size, etag, modified, checksum, also };
+        let document = record::written(&part);
+        let row = PartRow { upload: part.upload.clone(), number, document };
         // A store that fails may have the record nevertheless.
         place.keep();
-        let part = self.parts.put(&bucket.scope, &name, part).await.map_err(BucketError::Store)?;
-        self.contents.remove(before.map(|before| before.content)).await;
+        let kept = self.shelf.apply(vec![Write::PutPart(row)]).await;
+        kept.map_err(BucketError::Store)?;
+        self.contents.remove(before.into_iter().map(|before| before.content).collect()).await;
         Ok(part)
     }
 
-    /// Makes a part of a range of an object, first and last byte included, or of all of it.
-    ///
-    /// # Errors
-    ///
-    /// If there is no such object or upload, or the range is not within the object.
-    pub async fn copy_part(
-        &self,
-        source: &Source,
-        range: Option<(u64, u64)>,
-        (upload, number): (&UploadName, u16),
-    ) -> Result<Arc<PartRecord>, BucketError> {
-        check_number(number)?;
-        self.upload(upload)?;
-        let (found, mut file) = self.read(&source.name).await?;
-        source.check(&found)?;
-        let (first, mut left) = match range {
-            None => (0, found.object.size),
-            Some((first, last)) if first <= last && last < found.object.size => {
-                (first, last - first + 1)
-            }
-            Some(_) => {
-                let text = "The x-amz-copy-source-range is not within the object.";
-                return Err(BucketError::InvalidArgument(text.to_owned()));
-            }
-        };
-        let reading = || BucketError::during("read an object");
-        file.seek(io::SeekFrom::Start(first)).await.map_err(reading())?;
-        let mut receiving = self.receive(Expected::default()).await?;
-        let mut chunk = vec![0; CHUNK_BYTES];
-        while left > 0 {
-            let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
-            let bytes = &mut chunk[..wanted];
-            file.read_exact(bytes).await.map_err(reading())?;
-            receiving.write(bytes).await?;
-            left -= wanted as u64;
-        }
-        let content = receiving.finish(None).await?;
-        self.put_part(upload, number, content).await
-    }
-
-    /// An upload and its parts, in order.
+    /// An upload and some of its parts, in order, from behind a number on.
     ///
     /// # Errors
     ///
     /// If there is no such upload.
-    pub fn list_parts(
+    pub async fn list_parts(
         &self,
         upload: &UploadName,
-    ) -> Result<(Arc<UploadRecord>, Vec<Arc<PartRecord>>), BucketError> {
-        let (bucket, record) = self.upload(upload)?;
-        let parts = self.parts_of(&bucket, &record.id);
+        after: u16,
+        items: usize,
+    ) -> Result<(UploadRecord, Vec<PartRecord>), BucketError> {
+        let record = self.upload(upload).await?;
+        let parts = self.parts_after(&record.id, after, items).await?;
         Ok((record, parts))
-    }
-
-    /// The uploads of a bucket that are not finished, in the order of their keys and ids.
-    ///
-    /// # Errors
-    ///
-    /// If there is no bucket.
-    pub fn list_uploads(&self, bucket: &str) -> Result<Vec<Arc<UploadRecord>>, BucketError> {
-        let bucket = self.bucket(bucket)?;
-        let mut uploads = self.uploads_of(&bucket);
-        uploads.sort_by(|one, other| (&one.key, &one.id).cmp(&(&other.key, &other.id)));
-        Ok(uploads)
     }
 
     /// Puts the object together, and forgets the upload. An upload that was completed before is
@@ -180,87 +216,73 @@ impl Buckets {
         upload: &UploadName,
         complete: Complete,
     ) -> Result<Stored, BucketError> {
-        let Complete { parts: named, checksums, condition, checksum: given } = complete;
-        let turn = self.turn(&upload.id);
-        let _completing = turn.lock().await;
-        if let Some(stored) = self.completed(upload)? {
-            let _writing = self.objects.writing().await;
-            if let Ok((bucket, record)) = self.upload(upload) {
-                // It was not forgotten then.
-                self.forget_upload(&bucket, &record.id).await?;
-            }
+        let turn = self.turn(&upload.bucket, &upload.key).await?;
+        if let Some(stored) = self.completed(&turn, upload).await? {
             return Ok(stored);
         }
-        let (bucket, record) = self.upload(upload)?;
-        let parts = choose(&self.parts_of(&bucket, &record.id), &named)?;
-        compare_parts(&parts, &checksums)?;
+        let record = self.upload(upload).await?;
+        let arrived = self.parts_after(&record.id, 0, usize::from(PARTS_MAX)).await?;
+        let parts = choose(&arrived, &complete.parts)?;
+        compare_parts(&parts, &complete.checksums)?;
         let size: u64 = parts.iter().map(|part| part.size).sum();
-        if size > OBJECT_BYTES_MAX {
+        if size > OBJECT_OF_PARTS_BYTES_MAX {
             return Err(BucketError::EntityTooLarge);
         }
-        let contents = parts.iter().map(|part| part.content).collect();
-        let joined = self.contents.join(contents, given.as_ref().map(|it| it.algorithm)).await;
-        let (place, checksum) = match joined {
-            Ok(joined) => joined,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Somebody else has just aborted it, or replaced a part.
-                let _writing = self.objects.writing().await;
-                self.upload(upload)?;
-                return Err(BucketError::InvalidPart);
-            }
-            Err(error) => {
-                return Err(BucketError::during("put the parts of an object together")(error));
-            }
-        };
-        if let Some(given) = &given {
-            compare(given, checksum.as_ref())?;
+        if complete.size.is_some_and(|expected| expected != size) {
+            let text = "The provided 'x-amz-mp-object-size' header value does not match what was computed.";
+            return Err(BucketError::InvalidRequest(text.to_owned()));
         }
+        let (checksum, checksum_kind) = whole_checksum(&record, &parts, &complete)?;
         let etag = etag_of_parts(&parts);
-        let content = NewContent { place, size, etag, checksum };
-
-        let _writing = self.objects.writing().await;
-        let (bucket, record) = self.upload(upload)?;
-        if choose(&self.parts_of(&bucket, &record.id), &named)? != parts {
-            return Err(BucketError::InvalidPart);
-        }
-        let put = Put {
-            bucket: bucket.name.clone(),
-            key: record.key.clone(),
-            metadata: record.metadata.clone(),
-            condition,
+        let (bucket, key) = (turn.bucket.name.clone(), record.key.clone());
+        let writes = vec![Write::RemoveUpload { bucket, key, id: record.id.clone() }];
+        let of_object = parts.iter().map(|part| PartOfObject {
+            number: part.number,
+            size: part.size,
+            content: part.content,
+            checksum: part.checksum.clone(),
+        });
+        let is_unused =
+            |it: &&PartRecord| parts.binary_search_by_key(&it.number, |part| part.number).is_err();
+        let unused = arrived.iter().filter(is_unused);
+        let new = NewVersion {
+            held: NewBytes::Parts(of_object.collect(), Vec::new()),
+            size,
+            etag,
+            checksum,
+            checksum_kind,
+            upload: Some(record.id),
+            also: Effects { writes, dropped: unused.map(|it| Content::File(it.content)).collect() },
         };
-        let stored = self.put_while_writing(put, content, Some(record.id.clone())).await?;
-        self.forget_upload(&bucket, &record.id).await?;
-        Ok(stored)
-    }
-
-    /// What those who complete an upload take turns with.
-    fn turn(&self, upload: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.completing.lock().expect("no code panics while it holds the turns");
-        turns.retain(|_upload, turn| turn.strong_count() > 0);
-        if let Some(turn) = turns.get(upload).and_then(Weak::upgrade) {
-            return turn;
-        }
-        let turn = Arc::default();
-        turns.insert(upload.to_owned(), Arc::downgrade(&turn));
-        turn
+        let put = Put {
+            bucket: record.bucket,
+            key: record.key,
+            metadata: record.metadata,
+            tags: record.tags,
+            condition: complete.condition,
+            kind: EventKind::CompleteUpload,
+            occasion: complete.occasion,
+        };
+        self.put_in_turn(&turn, put, new).await
     }
 
     /// The object that was made of an upload, if it is still there.
-    fn completed(&self, upload: &UploadName) -> Result<Option<Stored>, BucketError> {
-        let bucket = self.bucket(&upload.bucket)?;
-        let record = self.objects.get(&bucket.scope, &record_name(&bucket.name, &upload.key));
-        let made = record.as_deref().and_then(|record| {
-            record.versions.iter().find(|version| version.upload.as_ref() == Some(&upload.id))
-        });
-        Ok(made.and_then(|version| {
-            let object = version.object.as_ref()?;
-            Some(Stored {
-                version: bucket.versioning.shown(&version.id),
-                etag: object.etag.clone(),
-                modified: version.modified,
-                checksum: object.checksum.clone(),
-            })
+    async fn completed(
+        &self,
+        turn: &Turn<'_>,
+        upload: &UploadName,
+    ) -> Result<Option<Stored>, BucketError> {
+        let found = self.shelf.of_upload(&turn.bucket.name, &upload.key, &upload.id).await;
+        let Some(row) = found.map_err(BucketError::Store)? else { return Ok(None) };
+        let VersionRecord { id, modified, object, .. } = record::read(&row.document)?;
+        Ok(object.map(|object| Stored {
+            version: turn.bucket.versioning.shown(&id),
+            etag: object.etag,
+            size: object.size,
+            modified,
+            checksum: object.checksum,
+            checksum_kind: object.checksum_kind,
+            expires: None,
         }))
     }
 
@@ -270,58 +292,56 @@ impl Buckets {
     ///
     /// If there is no such upload, or the store failed.
     pub async fn abort_upload(&self, upload: &UploadName) -> Result<(), BucketError> {
-        let _writing = self.objects.writing().await;
-        let (bucket, record) = self.upload(upload)?;
-        self.forget_upload(&bucket, &record.id).await
+        let _turn = self.turn(&upload.bucket, &upload.key).await?;
+        let record = self.upload(upload).await?;
+        self.forget_upload(&record.bucket, &record.key, &record.id).await
     }
 
     /// The caller keeps other writers away.
-    pub(super) async fn forget_upload(
-        &self,
-        bucket: &BucketRecord,
-        id: &str,
-    ) -> Result<(), BucketError> {
-        for part in self.parts_of(bucket, id) {
-            let name = part_name(bucket, id, part.number);
-            self.parts.remove(&bucket.scope, &name).await.map_err(BucketError::Store)?;
-            self.contents.remove([part.content]).await;
+    async fn forget_upload(&self, bucket: &str, key: &str, id: &str) -> Result<(), BucketError> {
+        let parts = self.parts_after(id, 0, usize::from(PARTS_MAX)).await?;
+        let contents: Vec<ContentId> = parts.into_iter().map(|part| part.content).collect();
+        let (bucket, key, id) = (bucket.to_owned(), key.to_owned(), id.to_owned());
+        let removed = self.shelf.apply(vec![Write::RemoveUpload { bucket, key, id }]).await;
+        removed.map_err(BucketError::Store)?;
+        self.contents.remove(contents).await;
+        Ok(())
+    }
+
+    /// Forgets all uploads of a bucket. The caller keeps other writers away.
+    pub(super) async fn forget_uploads(&self, bucket: &str) -> Result<(), BucketError> {
+        loop {
+            let first = Start::At(Vec::new());
+            let found = self.shelf.uploads(bucket, (&first, ""), FORGOTTEN_TOGETHER).await;
+            let uploads = found.map_err(BucketError::Store)?;
+            if uploads.is_empty() {
+                return Ok(());
+            }
+            for upload in uploads {
+                self.forget_upload(&upload.bucket, &upload.key, &upload.id).await?;
+            }
         }
-        let name = record_name(&bucket.name, id);
-        self.uploads.remove(&bucket.scope, &name).await.map_err(BucketError::Store)
     }
 
-    pub(super) fn uploads_of(&self, bucket: &BucketRecord) -> Vec<Arc<UploadRecord>> {
-        let behind = record_name(&bucket.name, "");
-        let found = self.uploads.page(&bucket.scope, Some(&behind), usize::MAX);
-        found.into_iter().take_while(|upload| upload.bucket == bucket.name).collect()
-    }
-
-    fn upload(
-        &self,
-        upload: &UploadName,
-    ) -> Result<(Arc<BucketRecord>, Arc<UploadRecord>), BucketError> {
+    pub(super) async fn upload(&self, upload: &UploadName) -> Result<UploadRecord, BucketError> {
         let bucket = self.bucket(&upload.bucket)?;
-        let found = self.uploads.get(&bucket.scope, &record_name(&bucket.name, &upload.id));
-        match found.filter(|found| found.key == upload.key) {
-            Some(found) => Ok((bucket, found)),
-            None => Err(BucketError::NoSuchUpload),
-        }
+        let place = (bucket.name.as_str(), upload.key.as_str());
+        let found = self.shelf.upload(place, &upload.id).await.map_err(BucketError::Store)?;
+        record::read(&found.ok_or(BucketError::NoSuchUpload)?.document)
     }
 
-    fn parts_of(&self, bucket: &BucketRecord, id: &str) -> Vec<Arc<PartRecord>> {
-        // There is no part 0, and every other number is behind it.
-        let behind = part_name(bucket, id, 0);
-        let found = self.parts.page(&bucket.scope, Some(&behind), usize::from(PARTS_MAX));
-        found.into_iter().take_while(|part| part.upload == id).collect()
+    async fn parts_after(
+        &self,
+        id: &str,
+        after: u16,
+        items: usize,
+    ) -> Result<Vec<PartRecord>, BucketError> {
+        let rows = self.shelf.parts(id, after, items).await.map_err(BucketError::Store)?;
+        rows.iter().map(|row| record::read(&row.document)).collect()
     }
 }
 
-/// In the order of the numbers.
-fn part_name(bucket: &BucketRecord, id: &str, number: u16) -> String {
-    record_name(&bucket.name, &format!("{id}/{number:05}"))
-}
-
-fn check_number(number: u16) -> Result<(), BucketError> {
+pub(super) fn check_number(number: u16) -> Result<(), BucketError> {
     if (1..=PARTS_MAX).contains(&number) {
         return Ok(());
     }
@@ -330,10 +350,7 @@ fn check_number(number: u16) -> Result<(), BucketError> {
 }
 
 /// The parts that are named, of those that have arrived.
-fn choose(
-    arrived: &[Arc<PartRecord>],
-    named: &[(u16, String)],
-) -> Result<Vec<Arc<PartRecord>>, BucketError> {
+fn choose(arrived: &[PartRecord], named: &[(u16, String)]) -> Result<Vec<PartRecord>, BucketError> {
     if !named.is_sorted_by(|(one, _), (other, _)| one < other) {
         return Err(BucketError::InvalidPartOrder);
     }
@@ -342,7 +359,7 @@ fn choose(
         let place = arrived.binary_search_by_key(number, |part| part.number);
         let part = place.ok().and_then(|place| arrived.get(place));
         let part = part.filter(|part| part.etag == *etag).ok_or(BucketError::InvalidPart)?;
-        chosen.push(Arc::clone(part));
+        chosen.push(part.clone());
     }
     match chosen.split_last() {
         None => Err(BucketError::InvalidPart),
@@ -354,20 +371,56 @@ fn choose(
 }
 
 /// Refuses parts that arrived with other checksums than they are named with.
-fn compare_parts(
-    chosen: &[Arc<PartRecord>],
-    checksums: &[(u16, Checksum)],
-) -> Result<(), BucketError> {
+fn compare_parts(chosen: &[PartRecord], checksums: &[(u16, Checksum)]) -> Result<(), BucketError> {
+    let by_number: HashMap<u16, &PartRecord> =
+        chosen.iter().map(|part| (part.number, part)).collect();
     let is_right = |(number, given): &(u16, Checksum)| {
-        let place = chosen.binary_search_by_key(number, |part| part.number).ok();
-        let part = place.and_then(|place| chosen.get(place));
-        part.is_some_and(|part| part.checksum.as_ref() == Some(given))
+        by_number.get(number).is_some_and(|part| part.checksum.as_ref() == Some(given))
     };
     if checksums.iter().all(is_right) { Ok(()) } else { Err(BucketError::InvalidPart) }
 }
 
+/// The checksum of the whole object, which must be the one that is given.
+fn whole_checksum(
+    record: &UploadRecord,
+    parts: &[PartRecord],
+    complete: &Complete,
+) -> Result<(Option<Checksum>, ChecksumKind), BucketError> {
+    let (algorithm, kind) = record.checksum();
+    if let Some(named) = complete.checksum_kind
+        && record.checksum.is_some()
+        && named != kind
+    {
+        let text = format!(
+            "The upload was created using the {} checksum mode. The complete request must use the same checksum mode.",
+            kind.name()
+        );
+        return Err(BucketError::InvalidRequest(text));
+    }
+    let of_parts: Option<Vec<(&Checksum, u64)>> = parts
+        .iter()
+        .map(|part| {
+            let mut checksums = part.checksum.iter().chain(&part.also);
+            let checksum = checksums.find(|it| it.algorithm == algorithm)?;
+            Some((checksum, part.size))
+        })
+        .collect();
+    let found = of_parts.and_then(|of_parts| Checksum::of_parts(algorithm, kind, &of_parts));
+    if let Some(given) = &complete.checksum {
+        // A composite one may be given without the number of its parts.
+        let is_found = found.as_ref().is_some_and(|found| {
+            let bare = found.value.split('-').next();
+            found.algorithm == given.algorithm && bare == given.value.split('-').next()
+        });
+        if !is_found {
+            compare(given, found.as_ref())?;
+        }
+    }
+    Ok((found, kind))
+}
+
 /// The MD5 of the MD5s, and how many there are.
-fn etag_of_parts(parts: &[Arc<PartRecord>]) -> String {
+fn etag_of_parts(parts: &[PartRecord]) -> String {
     let mut md5 = Md5::new();
     for part in parts {
         md5.update(unhex(&part.etag));
@@ -387,14 +440,10 @@ fn unhex(etag: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use hearth_types::time::Timestamp;
-
-    use super::super::checksum::Algorithm;
-    use super::super::content::ContentId;
     use super::*;
 
-    fn part(number: u16, size: u64) -> Arc<PartRecord> {
-        Arc::new(PartRecord {
+    fn part(number: u16, size: u64) -> PartRecord {
+        PartRecord {
             upload: "upload".to_owned(),
             number,
             content: ContentId::default(),
@@ -402,7 +451,8 @@ mod tests {
             etag: format!("{number:032x}"),
             modified: Timestamp(0),
             checksum: None,
-        })
+            also: None,
+        }
     }
 
     fn named(numbers: &[u16]) -> Vec<(u16, String)> {
@@ -436,8 +486,8 @@ mod tests {
     fn checksums_of_parts_are_those_that_they_arrived_with() {
         let of = |algorithm, value: &str| Checksum { algorithm, value: value.to_owned() };
         let kept = of(Algorithm::Crc32, "y/Q5Jg==");
-        let with = PartRecord { checksum: Some(kept.clone()), ..(*part(2, 1)).clone() };
-        let chosen = [part(1, PART_BYTES_MIN), Arc::new(with)];
+        let with = PartRecord { checksum: Some(kept.clone()), ..part(2, 1) };
+        let chosen = [part(1, PART_BYTES_MIN), with];
         for (named, is_right) in [
             (vec![], true),
             (vec![(2, kept.clone())], true),
@@ -453,7 +503,7 @@ mod tests {
     #[test]
     fn the_etag_says_how_many_parts_there_are() {
         let md5_of_nothing = "d41d8cd98f00b204e9800998ecf8427e";
-        let one = Arc::new(PartRecord { etag: md5_of_nothing.to_owned(), ..(*part(1, 0)).clone() });
+        let one = PartRecord { etag: md5_of_nothing.to_owned(), ..part(1, 0) };
         assert_eq!(etag_of_parts(&[one]), "59adb24ef3cdbe0297f05b395827453f-1");
     }
 

@@ -1,4 +1,4 @@
-//! What is remembered of buckets, objects and uploads, and the rules of versions. No I/O.
+//! What is remembered of buckets, objects and uploads. No I/O.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,12 @@ use hearth_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::checksum::Checksum;
+use super::checksum::{Algorithm, Checksum, ChecksumKind};
 use super::content::ContentId;
 use super::error::BucketError;
-use crate::limits::{METADATA_BYTES_MAX, VERSIONS_MAX};
+use super::settings::Settings;
+use super::tags::Tags;
+use crate::limits::METADATA_BYTES_MAX;
 
 /// The version of an object that was put while versions were not kept.
 pub const NULL_VERSION: &str = "null";
@@ -26,6 +28,9 @@ pub struct BucketRecord {
     pub created: Timestamp,
     /// Whether versions are kept.
     pub versioning: Versioning,
+    /// Everything else that can be set.
+    #[serde(default)]
+    pub settings: Settings,
 }
 
 /// Whether a bucket keeps versions.
@@ -41,11 +46,15 @@ pub enum Versioning {
 }
 
 impl Versioning {
-    /// The id of a version that is put now.
-    pub(super) fn next_version(self) -> String {
+    /// The id of a version that is put now. One of its own says which rank it has, so that a listing
+    /// can go on behind it when it has been deleted.
+    pub(super) fn next_version(self, rank: u64) -> String {
         match self {
             Self::Never | Self::Suspended => NULL_VERSION.to_owned(),
-            Self::Enabled => new_id(),
+            Self::Enabled => {
+                let random = new_id();
+                format!("{rank:016x}{}", random.get(..16).unwrap_or_default())
+            }
         }
     }
 
@@ -58,18 +67,16 @@ impl Versioning {
     }
 }
 
+/// The rank that the id of a version speaks of. Ids of earlier versions of this program, which speak of
+/// none, look like ranks that will not be given for centuries.
+pub(super) fn rank_of(version: &str) -> Option<u64> {
+    let rank = u64::from_str_radix(version.get(..16)?, 16).ok()?;
+    (version.len() == 32 && rank < 1 << 60).then_some(rank)
+}
+
 /// An id that cannot be guessed: 32 letters and digits.
 pub(super) fn new_id() -> String {
     Uuid::new_v4().simple().to_string()
-}
-
-/// A key, with every version that is kept of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ObjectRecord {
-    pub(super) bucket: String,
-    pub(super) key: String,
-    /// The newest first. There is at least one.
-    pub(super) versions: Vec<VersionRecord>,
 }
 
 /// One version of a key.
@@ -82,7 +89,7 @@ pub struct VersionRecord {
     /// What it is; a delete marker is nothing.
     pub object: Option<Object>,
     /// The upload that it was put together from, if it was.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<String>,
 }
 
@@ -90,15 +97,61 @@ pub struct VersionRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Object {
     /// Where its bytes are.
-    pub content: ContentId,
+    pub content: Content,
     /// How many there are.
     pub size: u64,
     /// Without its quotes.
     pub etag: String,
     /// The checksum that it was put with.
     pub checksum: Option<Checksum>,
+    /// What that is made of.
+    #[serde(default)]
+    pub checksum_kind: ChecksumKind,
     /// What was said about it.
     pub metadata: Metadata,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Tags,
+}
+
+/// Where the bytes of an object are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Content {
+    /// Beside its record: the piece of this id.
+    Inline(u64),
+    /// In a file.
+    File(ContentId),
+    /// In the files of so many parts, which the piece of this id names: a [`PartOfObject`] each.
+    Parts {
+        /// The piece.
+        manifest: u64,
+        /// How many parts there are.
+        parts: u16,
+    },
+}
+
+impl Content {
+    /// The piece that it needs.
+    pub(super) fn piece(self) -> Option<u64> {
+        match self {
+            Self::Inline(piece) | Self::Parts { manifest: piece, .. } => Some(piece),
+            Self::File(_) => None,
+        }
+    }
+}
+
+/// A part of an object that was put together from parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOfObject {
+    /// Its number.
+    pub number: u16,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Where they are.
+    pub content: ContentId,
+    /// The checksum that it came with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<Checksum>,
 }
 
 /// What is said about an object, and handed back with it.
@@ -122,42 +175,6 @@ impl Metadata {
     }
 }
 
-impl ObjectRecord {
-    pub(super) fn new(bucket: &str, key: &str) -> Self {
-        Self { bucket: bucket.to_owned(), key: key.to_owned(), versions: Vec::new() }
-    }
-
-    /// The newest version, if it is an object.
-    pub(super) fn current(&self) -> Option<(&VersionRecord, &Object)> {
-        let newest = self.versions.first()?;
-        newest.object.as_ref().map(|object| (newest, object))
-    }
-
-    pub(super) fn version(&self, id: &str) -> Option<&VersionRecord> {
-        self.versions.iter().find(|version| version.id == id)
-    }
-
-    /// Adds the newest version. One without an id of its own takes the place of the one before.
-    /// Returns the content that nobody needs any more.
-    pub(super) fn add(&mut self, version: VersionRecord) -> Result<Option<ContentId>, BucketError> {
-        let replaced = match version.id.as_str() {
-            NULL_VERSION => self.take(NULL_VERSION),
-            _its_own => None,
-        };
-        if self.versions.len() >= VERSIONS_MAX {
-            return Err(BucketError::TooManyVersions(VERSIONS_MAX));
-        }
-        self.versions.insert(0, version);
-        Ok(replaced.and_then(|replaced| replaced.object).map(|object| object.content))
-    }
-
-    /// Takes a version away for good.
-    pub(super) fn take(&mut self, id: &str) -> Option<VersionRecord> {
-        let place = self.versions.iter().position(|version| version.id == id)?;
-        Some(self.versions.remove(place))
-    }
-}
-
 /// An upload that arrives in parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadRecord {
@@ -171,6 +188,21 @@ pub struct UploadRecord {
     pub initiated: Timestamp,
     /// What its object will have.
     pub metadata: Metadata,
+    /// The tags of its object.
+    #[serde(default)]
+    pub tags: Tags,
+    /// The checksum that its parts and its object have; none if nobody asked for one.
+    #[serde(default)]
+    pub checksum: Option<(Algorithm, ChecksumKind)>,
+}
+
+impl UploadRecord {
+    /// The checksum that its parts and its object have.
+    #[must_use]
+    pub fn checksum(&self) -> (Algorithm, ChecksumKind) {
+        let default = || (Algorithm::DEFAULT, Algorithm::DEFAULT.kind_of_uploads());
+        self.checksum.unwrap_or_else(default)
+    }
 }
 
 /// A part that has arrived.
@@ -190,38 +222,24 @@ pub struct PartRecord {
     pub modified: Timestamp,
     /// The checksum that it came with.
     pub checksum: Option<Checksum>,
+    /// The checksum of its upload, if it came with another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also: Option<Checksum>,
+}
+
+/// A record as the shelf keeps it.
+pub(super) fn written(record: &impl Serialize) -> String {
+    serde_json::to_string(record).expect("a record can be written as JSON")
+}
+
+/// A record that the shelf has kept.
+pub(super) fn read<'a, T: Deserialize<'a>>(document: &'a str) -> Result<T, BucketError> {
+    serde_json::from_str(document).map_err(BucketError::Document)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn version(id: &str) -> VersionRecord {
-        VersionRecord { id: id.to_owned(), modified: Timestamp(0), object: None, upload: None }
-    }
-
-    fn ids(record: &ObjectRecord) -> Vec<&str> {
-        record.versions.iter().map(|version| version.id.as_str()).collect()
-    }
-
-    #[test]
-    fn a_version_without_an_id_replaces_only_its_like() {
-        let mut record = ObjectRecord::new("bucket", "key");
-        for id in ["null", "a", "null", "b", "null"] {
-            record.add(version(id)).unwrap();
-        }
-        assert_eq!(ids(&record), ["null", "b", "a"]);
-        assert!(record.take("a").is_some());
-        assert!(record.take("a").is_none());
-        assert_eq!(ids(&record), ["null", "b"]);
-    }
-
-    #[test]
-    fn versions_of_one_key_are_bounded() {
-        let mut record = ObjectRecord::new("bucket", "key");
-        record.versions = vec![version("x"); VERSIONS_MAX];
-        assert!(matches!(record.add(version("y")), Err(BucketError::TooManyVersions(_))));
-    }
 
     #[test]
     fn metadata_has_two_kilobytes() {
@@ -231,5 +249,24 @@ mod tests {
         };
         assert!(fits(METADATA_BYTES_MAX));
         assert!(!fits(METADATA_BYTES_MAX + 1));
+    }
+
+    #[test]
+    fn the_id_of_a_version_says_its_rank() {
+        let id = Versioning::Enabled.next_version(117_663_598_000_000_001);
+        assert_eq!((id.len(), rank_of(&id)), (32, Some(117_663_598_000_000_001)));
+        let random = "ffff0000ffff0000ffff0000ffff0000";
+        for other in [NULL_VERSION, "", "x", random] {
+            assert_eq!(rank_of(other), None, "{other}");
+        }
+        assert_eq!(Versioning::Suspended.next_version(1), NULL_VERSION);
+    }
+
+    #[test]
+    fn a_bucket_of_an_earlier_version_has_the_settings_of_a_new_one() {
+        let document = r#"{"name":"b","scope":{"account":"000000000000","region":"us-east-1"},
+                           "created":1,"versioning":"Never"}"#;
+        let bucket: BucketRecord = read(document).unwrap();
+        assert_eq!(bucket.settings, Settings::default());
     }
 }

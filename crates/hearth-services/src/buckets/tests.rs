@@ -1,5 +1,10 @@
 //! The buckets as a whole, on a directory and a database.
 
+mod expiring;
+mod notifying;
+mod uploads;
+mod versions;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +13,7 @@ use hearth_types::names::{AccountId, Region, Scope};
 use tempfile::TempDir;
 
 use super::*;
-use crate::limits::PART_BYTES_MIN;
+use crate::limits::{INLINE_BYTES_MAX, PART_BYTES_MIN};
 use crate::objects::{ObjectAddress, ObjectSource as _};
 use crate::targets::{NewObject, NotTaken, PutObject as _};
 
@@ -43,7 +48,7 @@ fn version(key: &str, version: &str) -> ObjectName {
 }
 
 fn source(key: &str) -> Source {
-    Source { name: name(key), etag: None }
+    Source { name: name(key), ..Source::default() }
 }
 
 fn put_of(key: &str) -> Put {
@@ -51,9 +56,42 @@ fn put_of(key: &str) -> Put {
 }
 
 async fn content(buckets: &Buckets, bytes: &[u8]) -> NewContent {
-    let mut receiving = buckets.receive(Expected::default()).await.unwrap();
+    let mut receiving = buckets.receive(Expected::default());
     receiving.write(bytes).await.unwrap();
     receiving.finish(None).await.unwrap()
+}
+
+/// More than is kept beside a record.
+fn large(byte: u8) -> Vec<u8> {
+    vec![byte; INLINE_BYTES_MAX + 1]
+}
+
+async fn upload(buckets: &Buckets, key: &str) -> UploadName {
+    let (bucket, key) = ("bucket".to_owned(), key.to_owned());
+    let new = NewUpload { bucket, key, ..NewUpload::default() };
+    let UploadRecord { bucket, key, id, .. } = buckets.create_upload(new).await.unwrap();
+    UploadName { bucket, key, id }
+}
+
+async fn put_part(
+    buckets: &Buckets,
+    upload: &UploadName,
+    (number, bytes): (u16, &[u8]),
+) -> (u16, String) {
+    let mut receiving = buckets.receive_part(upload, Expected::default()).await.unwrap();
+    receiving.write(bytes).await.unwrap();
+    let content = receiving.finish(None).await.unwrap();
+    let part = buckets.put_part(upload, number, content).await.unwrap();
+    (number, part.etag)
+}
+
+async fn delete(buckets: &Buckets, name: &ObjectName) -> Deleted {
+    buckets.delete_object(name, &Condition::None, &Occasion::default()).await.unwrap()
+}
+
+async fn copy(buckets: &Buckets, from: &str, to: &str) -> Result<Stored, BucketError> {
+    let copied = buckets.copy(&source(from), put_of(to), Default::default()).await;
+    copied.map(|(_found, stored)| stored)
 }
 
 async fn put(buckets: &Buckets, key: &str, bytes: &[u8]) -> Stored {
@@ -105,22 +143,25 @@ async fn records_and_files_survive_a_restart_and_nothing_else_does() {
     buckets.create(&here(), "bucket").await.unwrap();
     let stored = put(&buckets, "a/b", b"one").await;
     assert_eq!(stored.etag, "f97c5d29941bfb1b2fdab0874906ab82");
-    let upload = buckets.create_upload("bucket", "c", Metadata::default()).await.unwrap();
-    let upload = UploadName { bucket: "bucket".to_owned(), key: "c".to_owned(), id: upload };
-    let part = buckets.put_part(&upload, 1, content(&buckets, b"part").await).await.unwrap();
+    put(&buckets, "large", &large(1)).await;
+    let upload = upload(&buckets, "c").await;
+    let part = put_part(&buckets, &upload, (1, b"part")).await;
     // What a killed process leaves: bytes that arrive, and bytes that no record speaks of.
-    let mut arriving = buckets.receive(Expected::default()).await.unwrap();
-    arriving.write(b"half").await.unwrap();
+    let mut arriving = buckets.receive(Expected::default());
+    arriving.write(&[0; 300 * 1024]).await.unwrap();
+    arriving.write(&[0; 300 * 1024]).await.unwrap();
     std::mem::forget(arriving);
-    std::mem::forget(content(&buckets, b"whole").await);
+    std::mem::forget(content(&buckets, &large(2)).await);
     assert_eq!(files(directory.path()), 4);
+    buckets.finish().await;
     store.close().await;
 
     let (buckets, _store) = open(directory.path()).await;
     assert_eq!(files(directory.path()), 2);
     assert_eq!(get(&buckets, &name("a/b")).await.unwrap(), b"one");
+    assert_eq!(get(&buckets, &name("large")).await.unwrap(), large(1));
     assert_eq!(code(buckets.create(&here(), "bucket").await), "BucketAlreadyOwnedByYou");
-    let complete = Complete { parts: vec![(1, part.etag.clone())], ..Complete::default() };
+    let complete = Complete { parts: vec![part], ..Complete::default() };
     buckets.complete_upload(&upload, complete).await.unwrap();
     assert_eq!(get(&buckets, &name("c")).await.unwrap(), b"part");
     assert_eq!(files(directory.path()), 2);
@@ -129,15 +170,46 @@ async fn records_and_files_survive_a_restart_and_nothing_else_does() {
 #[tokio::test]
 async fn a_put_that_is_interrupted_leaves_the_old_object_and_no_file() {
     let (directory, buckets) = with_bucket().await;
-    put(&buckets, "key", b"old").await;
-    let mut arriving = buckets.receive(Expected::default()).await.unwrap();
-    arriving.write(b"new").await.unwrap();
+    put(&buckets, "key", &large(1)).await;
+    let mut arriving = buckets.receive(Expected::default());
+    arriving.write(&large(2)).await.unwrap();
     drop(arriving);
-    drop(content(&buckets, b"new").await);
-    assert_eq!(get(&buckets, &name("key")).await.unwrap(), b"old");
+    drop(content(&buckets, &large(2)).await);
+    assert_eq!(get(&buckets, &name("key")).await.unwrap(), large(1));
     assert_eq!(files(directory.path()), 1);
-    put(&buckets, "key", b"new").await;
-    assert_eq!(get(&buckets, &name("key")).await.unwrap(), b"new");
+    put(&buckets, "key", &large(2)).await;
+    assert_eq!(get(&buckets, &name("key")).await.unwrap(), large(2));
+    assert_eq!(files(directory.path()), 1);
+    put(&buckets, "key", b"small").await;
+    assert_eq!(get(&buckets, &name("key")).await.unwrap(), b"small");
+    assert_eq!(files(directory.path()), 0);
+}
+
+#[tokio::test]
+async fn what_is_read_stays_readable_when_it_is_replaced() {
+    let (directory, buckets) = with_bucket().await;
+    put(&buckets, "key", &large(1)).await;
+    let whole = |found: &Found, _parts: &[PartOfObject]| {
+        Ok::<_, BucketError>((Slice::whole(&found.object), ()))
+    };
+    let (_found, (), mut reader) = buckets.read(&name("key"), whole).await.unwrap();
+    put(&buckets, "key", b"small").await;
+    let mut bytes = Vec::new();
+    while let Some(chunk) = reader.next().await {
+        bytes.extend_from_slice(&chunk.unwrap());
+    }
+    assert_eq!(bytes, large(1));
+    drop(reader);
+    assert_eq!(files(directory.path()), 0);
+}
+
+#[tokio::test]
+async fn those_who_put_one_key_at_once_leave_one_object() {
+    let (directory, buckets) = with_bucket().await;
+    let put = async |byte: u8| put(&buckets, "key", &large(byte)).await;
+    tokio::join!(put(1), put(2), put(3), put(4));
+    let found = get(&buckets, &name("key")).await.unwrap();
+    assert!((1..=4).any(|byte| found == large(byte)));
     assert_eq!(files(directory.path()), 1);
 }
 
@@ -165,7 +237,7 @@ async fn what_arrives_is_compared_with_what_was_promised() {
     ];
     for (row, expected, trailing, refusal) in rows {
         let of_document = expected.clone();
-        let mut receiving = buckets.receive(expected).await.unwrap();
+        let mut receiving = buckets.receive(expected);
         receiving.write(b"1234").await.unwrap();
         receiving.write(b"56789").await.unwrap();
         let finished = receiving.finish(trailing).await;
@@ -176,50 +248,6 @@ async fn what_arrives_is_compared_with_what_was_promised() {
         assert_eq!(finished.as_ref().err().map_or("", BucketError::code), refusal, "{row}");
     }
     assert_eq!(files(directory.path()), 0);
-}
-
-#[tokio::test]
-async fn versions_are_kept_and_deleted_one_by_one() {
-    let (directory, buckets) = with_bucket().await;
-    assert_eq!(put(&buckets, "key", b"null").await.version, None);
-    buckets.set_versioning("bucket", Versioning::Enabled).await.unwrap();
-    let first = put(&buckets, "key", b"first").await.version.unwrap();
-    let second = put(&buckets, "key", b"second").await.version.unwrap();
-    for (id, bytes) in [("null", "null"), (&*first, "first"), (&*second, "second")] {
-        assert_eq!(get(&buckets, &version("key", id)).await.unwrap(), bytes.as_bytes(), "{id}");
-    }
-    assert_eq!(get(&buckets, &name("key")).await.unwrap(), b"second");
-
-    let marker = buckets.delete_object(&name("key")).await.unwrap();
-    assert!(marker.is_marker);
-    let marker = marker.version.unwrap();
-    assert_eq!(get(&buckets, &name("key")).await, Err("NoSuchKey".to_owned()));
-    let of_marker = get(&buckets, &version("key", &marker)).await;
-    assert_eq!(of_marker, Err("MethodNotAllowed".to_owned()));
-    assert_eq!(get(&buckets, &version("key", "x")).await, Err("NoSuchVersion".to_owned()));
-    let list = List { items_max: 10, ..List::default() };
-    assert!(buckets.list_objects("bucket", &list).unwrap().objects.is_empty());
-    let ids: Vec<String> = buckets
-        .list_versions("bucket", &list)
-        .unwrap()
-        .versions
-        .into_iter()
-        .map(|one| one.version.id)
-        .collect();
-    assert_eq!(ids, [&*marker, &*second, &*first, "null"]);
-    let refused = buckets.delete("bucket").await.unwrap_err();
-    assert!(matches!(refused, BucketError::BucketHasVersions));
-
-    assert!(buckets.delete_object(&version("key", &marker)).await.unwrap().is_marker);
-    assert_eq!(get(&buckets, &name("key")).await.unwrap(), b"second");
-    buckets.set_versioning("bucket", Versioning::Suspended).await.unwrap();
-    assert_eq!(put(&buckets, "key", b"again").await.version.as_deref(), Some("null"));
-    assert_eq!(get(&buckets, &version("key", "null")).await.unwrap(), b"again");
-    for id in ["null", &*first, &*second] {
-        buckets.delete_object(&version("key", id)).await.unwrap();
-    }
-    assert_eq!(files(directory.path()), 0);
-    buckets.delete("bucket").await.unwrap();
 }
 
 #[tokio::test]
@@ -241,88 +269,91 @@ async fn conditions_are_about_what_is_there() {
 #[tokio::test]
 async fn a_copy_does_not_need_its_source() {
     let (directory, buckets) = with_bucket().await;
-    put(&buckets, "one", b"bytes").await;
-    buckets.copy(&source("one"), put_of("two"), None).await.unwrap();
-    buckets.delete_object(&name("one")).await.unwrap();
-    assert_eq!(get(&buckets, &name("two")).await.unwrap(), b"bytes");
-    assert_eq!(files(directory.path()), 1);
-    let itself = buckets.copy(&source("two"), put_of("two"), None).await;
-    assert_eq!(code(itself), "InvalidRequest");
-    let other = Source { etag: Some("other".to_owned()), ..source("two") };
-    let refused = buckets.copy(&other, put_of("three"), None).await;
-    assert_eq!(code(refused), "PreconditionFailed");
-    let metadata = Some(Metadata::default());
-    buckets.copy(&source("two"), put_of("two"), metadata).await.unwrap();
-    assert_eq!(get(&buckets, &name("two")).await.unwrap(), b"bytes");
-    assert_eq!(files(directory.path()), 1);
-}
-
-#[tokio::test]
-async fn parts_become_an_object() {
-    let (directory, buckets) = with_bucket().await;
-    let id = buckets.create_upload("bucket", "key", Metadata::default()).await.unwrap();
-    let upload = UploadName { bucket: "bucket".to_owned(), key: "key".to_owned(), id };
-    let large = vec![7; usize::try_from(PART_BYTES_MIN).unwrap()];
-    let mut parts = Vec::new();
-    for (number, bytes) in [(1, &large[..]), (2, &b"twice"[..]), (2, &b"last"[..])] {
-        let part = buckets.put_part(&upload, number, content(&buckets, bytes).await).await;
-        parts.push((number, part.unwrap().etag.clone()));
+    for (from, to, bytes) in [("one", "two", b"bytes".to_vec()), ("big", "bigger", large(1))] {
+        put(&buckets, from, &bytes).await;
+        copy(&buckets, from, to).await.unwrap();
+        delete(&buckets, &name(from)).await;
+        assert_eq!(get(&buckets, &name(to)).await.unwrap(), bytes);
     }
-    parts.remove(1);
-    let whole = [&large[..], b"last"].concat();
-    let mut running = checksum::Running::new(Algorithm::Crc64Nvme);
-    running.update(&whole);
-    let checksum = Some(running.finish());
-    let wrong = Some(Checksum { algorithm: Algorithm::Crc32, value: "AAAAAA==".to_owned() });
-    let complete = Complete { parts, checksum, ..Complete::default() };
-    let refused = Complete { checksum: wrong, ..complete.clone() };
-    assert_eq!(code(buckets.complete_upload(&upload, refused).await), "BadDigest");
-    let stored = buckets.complete_upload(&upload, complete.clone()).await.unwrap();
-    assert!(stored.etag.ends_with("-2"), "{}", stored.etag);
-    assert_eq!(get(&buckets, &name("key")).await.unwrap(), whole);
-    let again = buckets.complete_upload(&upload, complete.clone()).await.unwrap();
-    assert_eq!(again, stored);
     assert_eq!(files(directory.path()), 1);
-    put(&buckets, "key", b"other").await;
-    assert_eq!(code(buckets.complete_upload(&upload, complete).await), "NoSuchUpload");
-    put(&buckets, "key", &whole).await;
-
-    let id = buckets.create_upload("bucket", "key", Metadata::default()).await.unwrap();
-    let upload = UploadName { id, ..upload };
-    let copied = buckets.copy_part(&source("key"), Some((1, 3)), (&upload, 1)).await.unwrap();
-    assert_eq!(copied.size, 3);
-    let beyond = buckets.copy_part(&source("key"), Some((1, 9_999_999)), (&upload, 1)).await;
-    assert_eq!(code(beyond), "InvalidArgument");
-    buckets.abort_upload(&upload).await.unwrap();
+    assert_eq!(code(copy(&buckets, "two", "two").await), "InvalidRequest");
+    let matches = Some(ETags::These(vec!["other".to_owned()]));
+    let conditions = Preconditions { matches, ..Preconditions::default() };
+    let other = Source { conditions, ..source("two") };
+    let refused = buckets.copy(&other, put_of("three"), Default::default()).await;
+    assert_eq!(code(refused), "PreconditionFailed");
+    let anew = Inherited { metadata: Inherit::No, tags: Inherit::Yes };
+    buckets.copy(&source("bigger"), put_of("bigger"), (anew, None)).await.unwrap();
+    assert_eq!(get(&buckets, &name("bigger")).await.unwrap(), large(1));
     assert_eq!(files(directory.path()), 1);
+    let of_other = (Inherited::default(), Some(Algorithm::Sha256));
+    let (_found, stored) = buckets.copy(&source("two"), put_of("four"), of_other).await.unwrap();
+    assert_eq!(stored.checksum.unwrap().algorithm, Algorithm::Sha256);
 }
 
 #[tokio::test]
-async fn those_who_complete_an_upload_at_once_get_one_object() {
+async fn many_are_deleted_together_and_each_is_answered() {
     let (directory, buckets) = with_bucket().await;
+    let names: Vec<String> = (0..250).map(|number| format!("{number:03}")).collect();
+    for key in &names {
+        put(&buckets, key, b"x").await;
+    }
+    put(&buckets, "large", &large(1)).await;
+    let mut asked: Vec<(ObjectName, Condition)> =
+        names.iter().map(|key| (name(key), Condition::None)).collect();
+    asked.push((name("large"), Condition::Matches("other".to_owned())));
+    asked.push((name("000"), Condition::None));
+    asked.push((name("never there"), Condition::None));
+    asked.push((name("large"), Condition::Present));
+    let nobody = Occasion::default();
+    let done = buckets.delete_objects("bucket", &asked, &nobody).await.unwrap();
+    assert_eq!(done.len(), asked.len());
+    let refused = done.iter().filter_map(|one| one.as_ref().err()).map(BucketError::code);
+    assert_eq!(refused.collect::<Vec<_>>(), ["PreconditionFailed"]);
+    assert_eq!(files(directory.path()), 0);
+    buckets.delete("bucket").await.unwrap();
+    let missing = buckets.delete_objects("bucket", &asked, &nobody).await;
+    assert_eq!(code(missing), "NoSuchBucket");
+}
+
+#[tokio::test]
+async fn tags_are_of_one_version() {
+    let (_directory, buckets) = with_bucket().await;
     buckets.set_versioning("bucket", Versioning::Enabled).await.unwrap();
-    let id = buckets.create_upload("bucket", "key", Metadata::default()).await.unwrap();
-    let upload = UploadName { bucket: "bucket".to_owned(), key: "key".to_owned(), id };
-    let part = buckets.put_part(&upload, 1, content(&buckets, b"part").await).await.unwrap();
-    let complete = Complete { parts: vec![(1, part.etag.clone())], ..Complete::default() };
-    let (one, other) = tokio::join!(
-        buckets.complete_upload(&upload, complete.clone()),
-        buckets.complete_upload(&upload, complete.clone()),
-    );
-    assert_eq!(one.unwrap(), other.unwrap());
-    // An older version is found as well.
-    put(&buckets, "key", b"newer").await;
-    buckets.complete_upload(&upload, complete).await.unwrap();
-    let list = List { items_max: 10, ..List::default() };
-    assert_eq!(buckets.list_versions("bucket", &list).unwrap().versions.len(), 2);
-    assert_eq!(files(directory.path()), 2);
+    let first = put(&buckets, "key", b"first").await.version.unwrap();
+    put(&buckets, "key", b"second").await;
+    let tags =
+        |value: &str| Tags::new(vec![("a".to_owned(), value.to_owned())], Tagged::Object).unwrap();
+    let why = (EventKind::PutTags, &Occasion::default());
+    buckets.set_tags(&version("key", &first), tags("old"), why).await.unwrap();
+    buckets.set_tags(&name("key"), tags("new"), why).await.unwrap();
+    let of = async |name: &ObjectName| buckets.find(name).await.unwrap().object.tags;
+    assert_eq!(of(&version("key", &first)).await, tags("old"));
+    assert_eq!(of(&name("key")).await, tags("new"));
+    assert_eq!(get(&buckets, &name("key")).await.unwrap(), b"second");
+    delete(&buckets, &name("key")).await;
+    assert_eq!(code(buckets.set_tags(&name("key"), tags("x"), why).await), "NoSuchKey");
+}
+
+#[tokio::test]
+async fn settings_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let (buckets, store) = open(directory.path()).await;
+    buckets.create(&here(), "bucket").await.unwrap();
+    let policy = Some("{}".to_owned());
+    buckets.set("bucket", |settings| settings.policy = policy.clone()).await.unwrap();
+    assert_eq!(code(buckets.set("missing", |_settings| ()).await), "NoSuchBucket");
+    buckets.finish().await;
+    store.close().await;
+    let (buckets, _store) = open(directory.path()).await;
+    assert_eq!(buckets.bucket("bucket").unwrap().settings.policy, policy);
 }
 
 #[tokio::test]
 async fn bytes_that_arrive_one_by_one_are_all_there() {
     let (_directory, buckets) = with_bucket().await;
     let bytes: Vec<u8> = (0..=250).cycle().take(300 * 1024).collect();
-    let mut receiving = buckets.receive(Expected::default()).await.unwrap();
+    let mut receiving = buckets.receive(Expected::default());
     for byte in bytes.chunks(1) {
         receiving.write(byte).await.unwrap();
     }
@@ -355,7 +386,7 @@ async fn what_is_delivered_is_an_object_and_a_bucket_that_is_missing_refuses_it(
     let body = bytes::Bytes::from_static(b"{}");
     let object = NewObject { bucket: "bucket", key: "a/b", region: "us-east-1", body: &body };
     assert_eq!(buckets.put_object(object).await, Ok(()));
-    let found = buckets.find(&name("a/b")).unwrap().object;
+    let found = buckets.find(&name("a/b")).await.unwrap().object;
     let content_type = found.metadata.headers.get("content-type").map(String::as_str);
     assert_eq!((found.size, content_type), (2, Some("application/json")));
 

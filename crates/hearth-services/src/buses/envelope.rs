@@ -64,8 +64,7 @@ impl Envelope {
 
 /// `2026-11-23T03:20:35Z`: how events carry their time.
 pub(super) fn seconds(at: Timestamp) -> String {
-    let precise = at.iso();
-    precise.split_once('.').map_or_else(|| precise.clone(), |(seconds, _)| format!("{seconds}Z"))
+    at.iso_seconds()
 }
 
 fn push(text: &mut String, name: &str, value: &str) {

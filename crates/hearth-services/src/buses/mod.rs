@@ -4,6 +4,7 @@
 //!  put_events ─┐                  ┌─ rules ─▶ Index ─┐
 //!              ├─▶ envelope ──────┴──────────────────┴─▶ deliveries, in one batch ─▶ queue
 //!  PutEvent ───┘                                         (target: input, patience, dead letter)
+//!  the time of a rule's schedule ────────────────────────▶ deliveries, put by the driver
 //! ```
 //!
 //! # Promises
@@ -15,8 +16,8 @@
 //!
 //! # Deliberately absent
 //!
-//! Nobody here delivers: that is `hearth-events`. Schedules, archives, replays, pipes, API
-//! destinations and partner sources are not built. Policies have no effect, because callers are not
+//! Nobody here delivers: that is `hearth-events`. Archives, replays, pipes, API destinations and
+//! partner sources are not built. Policies have no effect, because callers are not
 //! authenticated.
 
 pub mod error;
@@ -26,6 +27,7 @@ pub mod permissions;
 pub mod target;
 mod rules;
 mod put;
+mod scheduled;
 mod envelope;
 mod template;
 mod json;
@@ -47,6 +49,7 @@ use serde_json::Value;
 
 use crate::limits;
 use crate::patterns::Pattern;
+use crate::schedules::timed::Changes;
 use error::BusError;
 use names::{BusArn, DEFAULT, Tagged};
 use permissions::{Permission, Policy};
@@ -63,6 +66,7 @@ pub struct Buses {
     /// The rules of a bus, prepared for events. What is not there is prepared when it is needed.
     compiled: Mutex<HashMap<BusArn, Arc<Compiled>>>,
     queue: Arc<dyn Queue>,
+    changes: Arc<Changes>,
     clock: Arc<dyn Clock>,
     metrics: Arc<dyn Metrics>,
 }
@@ -74,6 +78,8 @@ pub struct Parts {
     pub records: Arc<dyn Records>,
     /// Where deliveries wait.
     pub queue: Arc<dyn Queue>,
+    /// Where changes of rules with a schedule are noted for whoever waits.
+    pub changes: Arc<Changes>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Where matches are counted.
@@ -100,12 +106,13 @@ impl Buses {
     ///
     /// If the store cannot be read, or a record in it is not a bus or a rule.
     pub async fn open(parts: Parts) -> Result<Self, StoreError> {
-        let Parts { records, queue, clock, metrics } = parts;
+        let Parts { records, queue, changes, clock, metrics } = parts;
         Ok(Self {
             buses: Collection::open("event-bus", Arc::clone(&records)).await?,
             rules: Collection::open("event-rule", records).await?,
             compiled: Mutex::default(),
             queue,
+            changes,
             clock,
             metrics,
         })

@@ -50,12 +50,12 @@ pub struct EntryRefusal {
 }
 
 /// An event on its way through a bus.
-struct Incoming<'a> {
-    event: Envelope,
-    trace: Option<&'a str>,
+pub(super) struct Incoming<'a> {
+    pub(super) event: Envelope,
+    pub(super) trace: Option<&'a str>,
     /// How many buses it has passed, this one included.
-    buses: u32,
-    now: Timestamp,
+    pub(super) buses: u32,
+    pub(super) now: Timestamp,
 }
 
 impl Buses {
@@ -126,22 +126,7 @@ impl Buses {
                 rule_name: &rule.name,
                 ingested: incoming.now,
             };
-            for target in &rule.targets {
-                match parcel(target, subject, incoming) {
-                    Some((parcel, payload)) => {
-                        let (body, event_bytes) = body(target, &event, payload);
-                        let more = (parcel, incoming.trace, event_bytes);
-                        let delivery = delivery((rule, &arn), target, more);
-                        let lane = format!("{arn}/{}", target.id);
-                        out.push(delivery.entry((&lane, None), body, incoming.now), room)?;
-                    }
-                    None => tracing::error!(
-                        rule = arn,
-                        id = target.id,
-                        "a target that was kept is none"
-                    ),
-                }
-            }
+            to_targets(rule, subject, (incoming, &event), (&mut out, room))?;
         }
         Ok(out)
     }
@@ -159,10 +144,33 @@ impl Buses {
     }
 }
 
+/// Adds what the targets of a rule are to get; refused if that is more than there is room for.
+pub(super) fn to_targets(
+    rule: &Rule,
+    subject: Subject<'_>,
+    (incoming, event): (&Incoming<'_>, &Bytes),
+    (out, room): (&mut Outgoing, usize),
+) -> Result<(), EntryRefusal> {
+    let arn = subject.rule_arn;
+    for target in &rule.targets {
+        match parcel(target, subject, incoming) {
+            Some((parcel, payload)) => {
+                let (body, event_bytes) = body(target, event, payload);
+                let more = (parcel, incoming.trace, event_bytes);
+                let delivery = delivery((rule, arn), target, more);
+                let lane = format!("{arn}/{}", target.id);
+                out.push(delivery.entry((&lane, None), body, incoming.now), room)?;
+            }
+            None => tracing::error!(rule = arn, id = target.id, "a target that was kept is none"),
+        }
+    }
+    Ok(())
+}
+
 /// What follows from events.
 #[derive(Debug, Default)]
-struct Outgoing {
-    puts: Vec<NewEntry>,
+pub(super) struct Outgoing {
+    pub(super) puts: Vec<NewEntry>,
     /// The rules that matched.
     triggered: Vec<String>,
     /// What the deliveries have together.

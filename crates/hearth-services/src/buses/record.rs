@@ -39,7 +39,14 @@ pub struct Rule {
     /// Its name.
     pub name: String,
     /// Which events it is for, as it was given.
-    pub pattern: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// When it makes an event by itself, as it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Since when it does.
+    #[serde(default)]
+    pub since: Timestamp,
     /// Whether it has effect.
     pub state: RuleState,
     /// What it is for.

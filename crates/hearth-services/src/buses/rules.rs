@@ -8,10 +8,12 @@ use hearth_types::names::Scope;
 use super::error::BusError;
 use super::names::BusArn;
 use super::record::{Rule, RuleState};
+use super::scheduled::since;
 use super::target::Target;
 use super::{Buses, check_tags};
 use crate::limits;
 use crate::patterns::{Index, Pattern};
+use crate::schedules::expression::{Expression, Grammar};
 
 /// A rule as a caller gives it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl Buses {
     ///
     /// # Errors
     ///
-    /// If there is no such bus, the pattern is not one, or there are too many rules.
+    /// If there is no such bus, the pattern or the schedule is not one, or there are too many rules.
     pub async fn put_rule(
         &self,
         scope: &Scope,
@@ -54,7 +56,7 @@ impl Buses {
         settings: RuleSettings,
     ) -> Result<String, BusError> {
         let bus = self.existing(scope, given)?;
-        let pattern = pattern_of(&settings, &bus)?;
+        check_occasion(&settings, &bus)?;
         check_tags(&settings.tags)?;
         let _writing = self.rules.writing().await;
         self.existing(scope, given)?; // It may have been deleted in the meantime.
@@ -66,10 +68,13 @@ impl Buses {
             Some(old) => (old.targets.clone(), old.tags.clone()),
             None => (Vec::new(), settings.tags),
         };
+        let occasion = (settings.schedule.as_deref(), settings.state);
         let rule = Rule {
+            since: since(old.as_deref(), occasion, self.clock.now()),
             bus: bus.name.clone(),
             name: settings.name,
-            pattern,
+            pattern: settings.pattern,
+            schedule: settings.schedule,
             state: settings.state,
             description: settings.description,
             role: settings.role,
@@ -124,7 +129,9 @@ impl Buses {
         (rule, state): (&str, RuleState),
     ) -> Result<(), BusError> {
         let bus = self.existing(scope, given)?;
+        let now = self.clock.now();
         let change = |rule: &mut Rule| {
+            rule.since = since(Some(&*rule), (rule.schedule.as_deref(), state), now);
             rule.state = state;
             Ok(())
         };
@@ -152,6 +159,9 @@ impl Buses {
         }
         self.rules.remove(&bus.scope, &key).await.map_err(BusError::Store)?;
         self.forget(&bus);
+        if found.schedule.is_some() {
+            self.changes.note(bus.rule(rule));
+        }
         Ok(())
     }
 
@@ -216,7 +226,9 @@ impl Buses {
         let rules = self.rules_of(bus).into_iter().filter(|rule| rule.state != RuleState::Disabled);
         let (mut kept, mut patterns) = (Vec::new(), Vec::new());
         for rule in rules {
-            match Pattern::parse(&rule.pattern) {
+            // One that has only a schedule is for no event that is put.
+            let Some(text) = &rule.pattern else { continue };
+            match Pattern::parse(text) {
                 Ok(pattern) => {
                     patterns.push(pattern);
                     kept.push(rule);
@@ -263,25 +275,31 @@ impl Buses {
 
     async fn keep_rule(&self, bus: &BusArn, rule: Rule) -> Result<Arc<Rule>, BusError> {
         let key = bus.rule_key(&rule.name);
+        let old = self.rules.get(&bus.scope, &key);
+        let had_schedule = old.is_some_and(|old| old.schedule.is_some());
         let kept = self.rules.put(&bus.scope, &key, rule).await.map_err(BusError::Store)?;
         self.forget(bus);
+        if had_schedule || kept.schedule.is_some() {
+            self.changes.note(bus.rule(&kept.name));
+        }
         Ok(kept)
     }
 }
 
-/// The pattern of a rule, which has to be one.
-fn pattern_of(settings: &RuleSettings, bus: &BusArn) -> Result<String, BusError> {
-    if settings.schedule.is_some() {
+/// A rule has a pattern, a schedule or both, and they have to be what they should be.
+fn check_occasion(settings: &RuleSettings, bus: &BusArn) -> Result<(), BusError> {
+    let invalid = |message: &str| Err(BusError::Invalid(message.to_owned()));
+    if let Some(schedule) = &settings.schedule {
         if bus.name != super::names::DEFAULT {
-            let message = "ScheduleExpression is supported only on the default event bus.";
-            return Err(BusError::Invalid(message.to_owned()));
+            return invalid("ScheduleExpression is supported only on the default event bus.");
         }
-        return Err(BusError::NotBuilt("EventBridge PutRule with a ScheduleExpression".to_owned()));
+        if Expression::parse(schedule, Grammar::Rule).is_none() {
+            return invalid("Parameter ScheduleExpression is not valid.");
+        }
     }
-    let Some(pattern) = &settings.pattern else {
-        let message = "Parameter(s) EventPattern or ScheduleExpression must be specified.";
-        return Err(BusError::Invalid(message.to_owned()));
-    };
-    Pattern::parse(pattern).map_err(BusError::Pattern)?;
-    Ok(pattern.clone())
+    match &settings.pattern {
+        Some(pattern) => Pattern::parse(pattern).map(drop).map_err(BusError::Pattern),
+        None if settings.schedule.is_some() => Ok(()),
+        None => invalid("Parameter(s) EventPattern or ScheduleExpression must be specified."),
+    }
 }

@@ -15,6 +15,7 @@ use super::record::RuleState;
 use super::target::{Input, Target};
 use super::*;
 use crate::delivery::{BusEvent, Delivery, Origin, Parcel, PassedOn};
+use crate::schedules::timed::Timed as _;
 use crate::targets::{NotTaken, PutEvent as _, Sent};
 
 const NOW: u64 = 1_795_404_035_123;
@@ -60,6 +61,7 @@ impl Place {
         let parts = Parts {
             records: Arc::new(store),
             queue: Arc::clone(&queue) as _,
+            changes: Arc::new(Changes::default()),
             clock: Arc::new(Noon),
             metrics: Arc::clone(&triggered) as _,
         };
@@ -159,7 +161,8 @@ async fn rules_and_targets_are_there_after_a_restart() {
     // Its pattern can change; its targets stay.
     place.rule("orders", "r", r#"{"source": ["new"]}"#).await;
     let (bus, rule) = place.buses.rule(&here(), Some("orders"), "r").unwrap();
-    assert_eq!((rule.pattern.as_str(), rule.targets.len()), (r#"{"source": ["new"]}"#, 1));
+    assert_eq!(rule.pattern.as_deref(), Some(r#"{"source": ["new"]}"#));
+    assert_eq!(rule.targets.len(), 1);
     assert_eq!(bus.rule("r"), "arn:aws:events:us-east-1:000000000000:rule/orders/r");
 
     let deleted = place.buses.delete_rule(&here(), Some("orders"), "r").await;
@@ -176,7 +179,7 @@ async fn rules_and_targets_are_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_rule_needs_a_pattern() {
+async fn a_rule_needs_a_pattern_or_a_schedule() {
     let place = Place::new().await;
     let put = |pattern: Option<&str>, schedule: Option<&str>| {
         let settings = RuleSettings {
@@ -189,7 +192,11 @@ async fn a_rule_needs_a_pattern() {
     };
     let none = "Parameter(s) EventPattern or ScheduleExpression must be specified.";
     assert_eq!(text(put(None, None).await), none);
-    assert!(matches!(put(None, Some("rate(1 minute)")).await, Err(BusError::NotBuilt(_))));
+    for wrong in ["rate(1 minutes)", "cron(0 10 * * * *)", "at(2027-01-01T00:00:00)", ""] {
+        let said = text(put(None, Some(wrong)).await);
+        assert_eq!(said, "Parameter ScheduleExpression is not valid.", "{wrong}");
+    }
+    put(None, Some("rate(1 minute)")).await.unwrap();
     let wrong = text(put(Some(r#"{"a": 1}"#), None).await);
     let said = "Event pattern is not valid. Reason: \"a\" must be an object or an array\n at [Source: (String)\"{\"a\": 1}\"; line: 1, column: 8]";
     assert_eq!(wrong, said);
@@ -522,4 +529,57 @@ fn an_event_is_tested_only_if_it_has_what_events_have() {
         assert_eq!(refused, "Parameter Event is not valid.", "{name}");
     }
     assert_eq!(text(test_pattern("{}", "plain text")), "Parameter Event is not valid.");
+}
+
+#[tokio::test]
+async fn a_rule_with_a_schedule_makes_events_by_itself() {
+    let place = Place::new().await;
+    let arn = "arn:aws:events:us-east-1:000000000000:rule/tick";
+    let put = |schedule: &str, state: RuleState| {
+        let settings = RuleSettings {
+            name: "tick".to_owned(),
+            schedule: Some(schedule.to_owned()),
+            state,
+            ..RuleSettings::default()
+        };
+        place.buses.put_rule(here_static(), None, settings)
+    };
+    put("rate(5 minutes)", RuleState::Enabled).await.unwrap();
+    place.target("default", "tick", target("t", QUEUE, Input::Event)).await;
+    assert_eq!(place.buses.changes.take().into_iter().collect::<Vec<_>>(), [arn.to_owned()]);
+    // The first event comes after the first period.
+    let timing = place.buses.timing(arn).unwrap();
+    let first = timing.next(Timestamp(0)).unwrap();
+    assert_eq!(first.scheduled, Timestamp(NOW + 300_000));
+    assert_eq!(place.buses.all(), [(arn.to_owned(), timing)]);
+
+    let entries = place.buses.entries(arn, first, Timestamp(NOW + 300_004));
+    let [entry] = entries.as_slice() else { panic!("one target: {entries:?}") };
+    let made: Value = serde_json::from_slice(&entry.body).unwrap();
+    assert_eq!(
+        made,
+        json!({
+            "version": "0", "id": made["id"], "detail-type": "Scheduled Event",
+            "source": "aws.events", "account": "000000000000", "time": "2026-11-23T03:25:35Z",
+            "region": "us-east-1", "resources": [arn], "detail": {},
+        })
+    );
+    place.buses.happened(arn);
+    assert_eq!(place.triggered.0.load(Ordering::Relaxed), 1);
+
+    // It is for no event that is put, and without effect it makes none.
+    place.put(vec![event("shop", "{}")]).await;
+    assert!(place.queue.take().is_empty());
+    put("rate(5 minutes)", RuleState::Disabled).await.unwrap();
+    assert_eq!(place.buses.timing(arn), None);
+    put("cron(0 10 * * ? *)", RuleState::Enabled).await.unwrap();
+    let next = place.buses.timing(arn).unwrap().next(Timestamp(0)).unwrap();
+    assert_eq!(next.scheduled.iso(), "2026-11-23T10:00:00.000Z");
+}
+
+#[test]
+fn a_rule_of_an_older_server_is_read() {
+    let text = r#"{"bus":"default","name":"r","pattern":"{}","state":"Enabled"}"#;
+    let rule: Rule = serde_json::from_str(text).unwrap();
+    assert_eq!((rule.pattern.as_deref(), rule.schedule.as_deref()), (Some("{}"), None));
 }

@@ -213,6 +213,7 @@ pub fn dead_letter(delivery: &Delivery, body: &Bytes) -> (Bytes, QueueMessage) {
             (object, QueueMessage::default())
         }
         Parcel::Http { .. }
+        | Parcel::Invocation { .. }
         | Parcel::Topic { .. }
         | Parcel::Bus { .. }
         | Parcel::LogGroup { .. }

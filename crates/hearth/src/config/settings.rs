@@ -7,7 +7,9 @@ use std::path::Path;
 
 use hearth_types::names::{AccountId, Region};
 
-use super::{Auth, Config, Keep, Listener, MemoryCommitment, PREFIX, Secret};
+use super::{
+    Auth, Config, Keep, Listener, MemoryCommitment, MissedSchedules, PREFIX, S3Events, Secret,
+};
 
 /// One thing that can be set.
 pub(crate) struct Setting {
@@ -68,6 +70,7 @@ settings! {
     event_retry_ms_second, str::parse,       plain, "how long an event waits after the second one";
     event_backoff_ms_min,  str::parse,       plain, "how long an event or a delivery waits that was not taken; doubled each time";
     event_backoff_ms_max,  str::parse,       plain, "the longest that it waits then";
+    missed_schedules,      MissedSchedules::parse, plain, "schedules whose time came while no server was running: `skip` them, let the last time happen `once`, or `all` of the latest";
     log_group_bytes_max,   str::parse,       plain, "how much of one log group is kept on disk";
     stream_bytes_per_second, str::parse,     plain, "how fast a streamed answer may pass after its first 6 MiB; 0 means as fast as it can";
     worker_threads,        str::parse,       plain, "threads of the server; 0 means one for two processors";
@@ -79,6 +82,7 @@ settings! {
     s3_endpoint,           str::parse,       plain, "S3-compatible endpoint that code comes from and records for buckets go to, such as http://127.0.0.1:9000; empty for Hearth's own buckets";
     s3_access_key_id,      str::parse,       plain, "access key for `s3_endpoint`";
     s3_secret_access_key,  Secret::parse,    plain, "secret key for `s3_endpoint`; give it in the file or as a variable";
+    s3_events,             S3Events::parse,  plain, "stores elsewhere that may post their events: for each name a `token` and a `function`, or several; give it as tables `[s3_events.NAME]` in the file";
     sqs_endpoint,          str::parse,       plain, "endpoint that speaks SQS, such as http://127.0.0.1:9324, in place of Hearth's own queues; empty for those";
     sns_endpoint,          str::parse,       plain, "endpoint that speaks SNS, in place of Hearth's own topics; empty for those";
     events_endpoint,       str::parse,       plain, "endpoint that speaks EventBridge, in place of Hearth's own event buses; empty for those";
@@ -91,6 +95,11 @@ settings! {
 /// The setting of a name.
 pub(super) fn find(key: &str) -> Option<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// Whether a setting is a table in the file, and JSON elsewhere.
+pub(super) fn is_table(key: &str) -> bool {
+    key == "s3_events"
 }
 
 /// The name that needs the fewest letters changed to be the given one.

@@ -52,6 +52,25 @@ fn without_anything_the_defaults_hold() {
 }
 
 #[test]
+fn a_table_of_stores_is_read_from_the_file_and_its_tokens_are_shown_nowhere() {
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
+    let stores = |token: &str| {
+        file(&format!("[s3_events.minio]\ntoken = \"{token}\"\nfunction = \"{arn}\"\n"))
+    };
+    let (_directory, path) = stores("0123456789abcdef");
+    let flags = Flags { config: Some(path), ..Flags::default() };
+    let loaded = Config::load_in(&surroundings(&[]), &flags).unwrap();
+    assert_eq!(shown("s3_events", &loaded).0, "minio");
+    assert_eq!(loaded.0.s3_events.0["minio"].functions, [arn]);
+    assert!(!format!("{:?}", loaded.0).contains("0123456789abcdef"));
+
+    let (_directory, path) = stores("tiny");
+    let flags = Flags { config: Some(path), ..Flags::default() };
+    let refused = refusal(&surroundings(&[]), &flags);
+    assert!(refused.contains("`minio`: `token` must be") && !refused.contains("tiny"), "{refused}");
+}
+
+#[test]
 fn what_comes_later_wins_and_every_origin_is_kept() {
     let (_directory, path) =
         file("region = \"eu-west-1\"\nidle_seconds = 1\ndrain_seconds = 2\nallow_weaker = true\n");

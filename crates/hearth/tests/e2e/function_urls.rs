@@ -1,5 +1,5 @@
-//! Function URLs on the wire: protocols, TLS, the listener for functions alone, clients that misbehave,
-//! frameworks. What URLs answer is in `tests/clients/api/function_urls.py`.
+//! Function URLs on the wire: protocols, TLS, the listener for functions alone, clients that misbehave.
+//! What URLs answer is in `tests/clients/api/function_urls.py`.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -7,41 +7,24 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::clients::{aws_command, commands_of_guide};
-use crate::functions::{Code, behaves, serves, web_application};
+use crate::functions::{Code, behaves, serves};
 use crate::harness::{Place, Server, eventually, skipped};
-use crate::http::{Connection, Request};
+use crate::http::{Connection, Request, raw};
 use crate::languages::{node, node_code};
-use crate::tools;
+use crate::{sites, tools};
 
 /// Makes a function with a URL that everybody may call. Returns the name of its host.
 fn with_url(server: &Server, name: &str, (code, settings): (&Code, Value), mode: &str) -> String {
     server.create(name, code, settings);
-    let create = json!({ "AuthType": "NONE", "InvokeMode": mode });
-    let path = format!("/2021-10-31/functions/{name}/url");
-    let made = server.send(&Request::new("POST", path).json(&create));
-    assert_eq!(made.status, 201, "{}", made.text());
-    let permissions = [
-        json!({ "StatementId": "url", "Action": "lambda:InvokeFunctionUrl", "Principal": "*", "FunctionUrlAuthType": "NONE" }),
-        json!({ "StatementId": "function", "Action": "lambda:InvokeFunction", "Principal": "*", "InvokedViaFunctionUrl": true }),
-    ];
-    for permission in permissions {
-        let path = format!("/2015-03-31/functions/{name}/policy");
-        let added = server.send(&Request::new("POST", path).json(&permission));
-        assert_eq!(added.status, 201, "{}", added.text());
-    }
-    let made = made.json();
-    let url = made["FunctionUrl"].as_str().unwrap_or_default();
-    let host = url.trim_start_matches("http://").split(':').next().unwrap_or_default();
-    host.to_owned()
+    sites::url(server, name, &json!({ "InvokeMode": mode })).host
 }
 
 /// Where functions alone are served.
-fn door(server: &Server) -> (&'static str, SocketAddr) {
+pub(crate) fn door(server: &Server) -> (&'static str, SocketAddr) {
     let said = server.said();
     let url = said.strip_prefix("hearth: functions alone at ").expect("it says where that is");
     let (scheme, address) = url.split_once("://").expect("it is a URL");
@@ -157,18 +140,6 @@ fn functions_alone_are_served_in_the_clear_in_both_versions_of_http() {
     }
 }
 
-/// What comes back for some bytes, until the connection ends or says nothing more.
-fn raw(address: SocketAddr, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).expect("the server takes connections");
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit can be set");
-    // It may be refused before all of it was sent.
-    let _ = stream.write_all(bytes);
-    let mut answer = Vec::new();
-    // A reset is as good as an end.
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
 #[test]
 fn what_could_be_understood_in_two_ways_is_refused() {
     let server = Server::start_set(Place::new(), &["http=127.0.0.1:0"]);
@@ -245,30 +216,6 @@ fn requests_that_run_are_answered_when_the_server_stops() {
 
 fn id(host: &str) -> &str {
     host.split('.').next().unwrap_or_default()
-}
-
-#[test]
-fn a_web_application_does_not_notice_where_it_runs() {
-    let server = Server::start();
-    let settings = json!({ "MemorySize": 512, "Timeout": 60 });
-    let host = with_url(&server, "web", (&web_application(), settings), "BUFFERED");
-    let path = |rest: &str| format!("/_hearth/sites/url/{}{rest}", id(&host));
-    let seen = server.send(
-        &Request::new("GET", path("/pets/Ada%20L?limit=3")).header("cookie", "seen=yes; x=y"),
-    );
-    assert_eq!(seen.status, 200, "{}", seen.text());
-    assert_eq!(seen.json(), json!({ "name": "Ada L", "limit": 3, "seen": "yes" }));
-    let pet = json!({ "name": "Rex", "age": 3 });
-    let post = Request::new("POST", path("/pets")).header("content-type", "application/json");
-    let added = server.send(&post.json(&pet));
-    assert_eq!((added.status, added.json()), (201, json!({ "added": "Rex", "age": 3 })));
-    let odd = server.send(
-        &Request::new("POST", path("/pets"))
-            .header("content-type", "application/json")
-            .json(&json!({ "name": "Rex" })),
-    );
-    assert_eq!(odd.status, 422, "{}", odd.text());
-    assert_eq!(server.get(&path("/nothing")).status, 404);
 }
 
 #[test]

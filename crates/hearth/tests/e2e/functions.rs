@@ -49,12 +49,22 @@ pub(crate) fn serves() -> Code {
 
 /// An application of a framework, with everything that it needs.
 pub(crate) fn web_application() -> Code {
-    let source = include_str!("../functions/web_application.py").as_bytes().to_vec();
-    let mut files = tools::files_of(&tools::frameworks());
-    files.push(("handler.py".to_owned(), source));
+    let source = include_str!("../functions/web_application.py");
+    Code { zip: with_packages(&tools::frameworks(), ("handler.py", source)), ..serves() }
+}
+
+/// An archive of a file, and of the packages that it needs.
+pub(crate) fn with_packages(packages: &Path, (name, source): (&str, &str)) -> Vec<u8> {
+    let mut files = tools::files_of(packages);
+    files.push((name.to_owned(), source.as_bytes().to_vec()));
     let files: Vec<(&str, u32, &[u8])> =
         files.iter().map(|(name, bytes)| (name.as_str(), 0o755, bytes.as_slice())).collect();
-    Code { zip: zip(&files), ..serves() }
+    zip(&files)
+}
+
+/// Answers requests of each kind, well or in a wrong form.
+pub(crate) fn shapes() -> Code {
+    python(include_str!("../functions/shapes.py"))
 }
 
 /// Speaks the Runtime API by hand, and not always well.

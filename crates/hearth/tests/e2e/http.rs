@@ -68,14 +68,22 @@ impl Request {
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// The names are in small letters.
+    /// The names are in small letters. Of a header that came more than once, the last.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
+    /// All headers, in the order in which they came.
+    lines: Vec<(String, String)>,
 }
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
+    }
+
+    /// The values of a header that may come more than once.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let named = self.lines.iter().filter(|(known, _)| known == name);
+        named.map(|(_, value)| value.as_str()).collect()
     }
 
     pub(crate) fn text(&self) -> String {
@@ -119,17 +127,18 @@ impl Connection {
         let line = self.line()?;
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.ok_or_else(|| odd(&format!("the status line `{line}`")))?;
-        let mut headers = BTreeMap::new();
+        let mut lines = Vec::new();
         loop {
             let line = self.line()?;
             if line.is_empty() {
                 break;
             }
             let (name, value) = line.split_once(':').ok_or_else(|| odd("a header without `:`"))?;
-            headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+            lines.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
+        let headers: BTreeMap<String, String> = lines.iter().cloned().collect();
         let body = if status == 204 { Vec::new() } else { self.body(&headers)? };
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, headers, body, lines })
     }
 
     fn body(&mut self, headers: &BTreeMap<String, String>) -> io::Result<Vec<u8>> {
@@ -174,6 +183,18 @@ impl Connection {
         }
         Ok(line.trim_end().to_owned())
     }
+}
+
+/// What comes back for some bytes, until the connection ends or says nothing more.
+pub(crate) fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).expect("the server takes connections");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit can be set");
+    // It may be refused before all of it was sent.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    // A reset is as good as an end.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 fn odd(what: &str) -> io::Error {

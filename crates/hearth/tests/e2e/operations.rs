@@ -19,6 +19,13 @@ const QUICK: &[&str] = &[
     "event_backoff_ms_max=200",
 ];
 
+/// A store elsewhere that posts its events.
+const WITH_STORE: &[&str] = &[
+    "event_backoff_ms_min=20",
+    "event_backoff_ms_max=200",
+    r#"s3_events={"store":{"token":"a token of a store elsewhere","function":"arn:aws:lambda:us-east-1:000000000000:function:store-told"}}"#,
+];
+
 fn script_passes(name: &str, settings: &[&str]) {
     let server = Server::start_set(Place::new(), settings);
     let (runtime, _) = tools::python();
@@ -57,14 +64,20 @@ scripts! {
     tags,                 &[];
     iam,                  &[];
     s3,                   &[];
+    s3_cases,             &[];
+    s3_settings,          &[];
+    s3_notifications,     WITH_STORE;
     sns,                  &[];
     sns_deliveries,       &[];
     event_buses,          &[];
     event_patterns,       &[];
     event_targets,        &[];
+    scheduler,            &[];
+    schedule_targets,     QUICK;
     sqs,                  &[];
     http_apis_control,    &[];
     http_apis,            &[];
+    websockets,           &[];
     rest_apis_control,    &[];
     rest_apis,            &[];
     load_balancers,       &[];

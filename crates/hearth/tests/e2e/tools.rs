@@ -210,6 +210,36 @@ fn rust_programs() -> PathBuf {
     place.unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The web application that is written with the `axum` and `lambda_http` crates.
+pub(crate) fn rust_axum() -> PathBuf {
+    let project = source("functions/rust_axum");
+    let key = [contents(&project), contents(&project.join("src"))].concat();
+    let place = made("rust-axum", &key, |building| {
+        copy(&project, building, &["Cargo.toml", "Cargo.lock", "src/main.rs"])?;
+        let mut command = Command::new(tool("CARGO", "cargo"));
+        command.current_dir(building).args(["build", "--release", "--locked", "--target-dir"]);
+        run(command.arg(building.join("target")))?;
+        keep_only(building, "target/release/rust_axum")
+    });
+    place.unwrap_or_else(|error| panic!("{error}")).join("bootstrap")
+}
+
+/// A framework for web applications on Node.js, and what makes a function of one: what a lock file
+/// names, below `node_modules`.
+pub(crate) fn node_express() -> Result<PathBuf, String> {
+    let project = source("functions/node_express");
+    let pins = ["package.json", "package-lock.json"];
+    let key: Vec<u8> =
+        pins.iter().flat_map(|pin| fs::read(project.join(pin)).unwrap_or_default()).collect();
+    made("node-express", &key, |building| {
+        copy(&project, building, &pins)?;
+        let mut command = Command::new("npm");
+        command.current_dir(building).args(["ci", "--ignore-scripts", "--no-bin-links"]);
+        command.args(["--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier"]);
+        run(&mut command).map(drop)
+    })
+}
+
 /// The function that is written with Go's `aws-lambda-go`.
 pub(crate) fn go_echo() -> Result<PathBuf, String> {
     let project = source("functions/go_echo");

@@ -24,4 +24,9 @@ def add(pet: Pet):
     return {"added": pet.name, "age": pet.age}
 
 
+@app.get("/picture")
+def picture():
+    return Response(b"\x89PNG\xff\x00", media_type="image/png")
+
+
 handler = Mangum(app, lifespan="off")

@@ -16,6 +16,7 @@ use super::check_tags;
 use super::integration::IntegrationChange;
 use super::route::RouteChange;
 use super::stage::StageChange;
+use crate::sockets::selection::Selection;
 
 /// How AWS writes the route selection expression of every HTTP API.
 const HTTP_SELECTION: &str = "$request.method $request.path";
@@ -263,7 +264,7 @@ fn checked_selection(protocol: Protocol, selection: String) -> Result<String, Ap
         Protocol::Http => Err(ApiError::invalid(format!(
             "The route selection expression of an HTTP API has to be {HTTP_SELECTION_BRACED}"
         ))),
-        Protocol::WebSocket if selection.starts_with('$') => Ok(selection),
+        Protocol::WebSocket if Selection::parse(&selection).is_some() => Ok(selection),
         Protocol::WebSocket => Err(ApiError::invalid(format!(
             "Invalid route selection expression specified: {selection}"
         ))),

@@ -19,10 +19,10 @@
 //!
 //! # Deliberately absent
 //!
-//! WebSocket APIs: they are not found here.
+//! WebSocket APIs: they are not found here, but by `sockets`.
 
 mod said;
-mod throttle;
+pub(crate) mod throttle;
 mod passing;
 mod authorize;
 mod remembered;
@@ -42,7 +42,7 @@ use hearth_services::remote::web::{Web, WebRequest};
 use self::passing::Passing;
 use self::remembered::Remembered;
 use self::said::Said;
-use self::throttle::Throttle;
+use self::throttle::{Throttle, TooMany};
 use super::Apis;
 use super::limits::{HEADERS_BYTES_MAX, REQUEST_BYTES_MAX, SERVED_MAX};
 use super::record::{
@@ -198,7 +198,8 @@ impl ApiSite {
         let route = snapshot.routes.get(found.route).ok_or(Said::NotFound)?;
         let stage = arrived.api.stages.get(&arrived.stage).ok_or(Said::NotFound)?;
         let settings = settings(stage, &route.key);
-        self.throttle.enter([&arrived.api.id, &stage.name, &route.key], settings)?;
+        let entered = self.throttle.enter([&arrived.api.id, &stage.name, &route.key], settings);
+        entered.map_err(|TooMany| Said::TooMany)?;
         let passing = Passing {
             api: &arrived.api,
             stage,
@@ -279,7 +280,7 @@ fn stage_of<'a, 'p>(api: &'a Api, path: &'p str) -> Option<(&'a Stage, &'p str)>
 }
 
 /// What holds for a route of a stage. What the route does not say, the stage says.
-fn settings(stage: &Stage, key: &str) -> RouteSettings {
+pub(crate) fn settings(stage: &Stage, key: &str) -> RouteSettings {
     let own = stage.route_settings.get(key).cloned().unwrap_or_default();
     let default = &stage.default_settings;
     RouteSettings {

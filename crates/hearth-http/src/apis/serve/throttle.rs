@@ -13,11 +13,14 @@ use tokio::time::Instant;
 
 use super::super::limits::{BUCKETS_MAX, BURST_DEFAULT};
 use super::super::record::RouteSettings;
-use super::said::Said;
+
+/// There are too many requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooMany;
 
 /// The buckets.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     began: Instant,
     buckets: Mutex<HashMap<String, (Rate, TokenBucket)>>,
 }
@@ -31,7 +34,7 @@ impl Default for Throttle {
 impl Throttle {
     /// Lets a request in, or says that there are too many. The names are those of the API, the
     /// stage and the route.
-    pub(super) fn enter(&self, names: [&str; 3], settings: RouteSettings) -> Result<(), Said> {
+    pub(crate) fn enter(&self, names: [&str; 3], settings: RouteSettings) -> Result<(), TooMany> {
         let Some(rate) = rate(&settings) else { return Ok(()) };
         let millis = self.began.elapsed().as_millis();
         let now = Moment(u64::try_from(millis).unwrap_or(u64::MAX));
@@ -47,7 +50,7 @@ impl Throttle {
             // The bound was changed.
             (*known, *bucket) = (rate, TokenBucket::full(rate, now));
         }
-        bucket.take(rate, now).map_err(|_wait_millis| Said::TooMany)
+        bucket.take(rate, now).map_err(|_wait_millis| TooMany)
     }
 }
 

@@ -1,5 +1,7 @@
 """HTTP APIs: requests on their way to functions and endpoints, and what comes back."""
 
+import hashlib
+import hmac
 import http.client
 import http.server
 import subprocess
@@ -289,7 +291,9 @@ def base64url(data):
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-openssl("genrsa", "-out", str(place / "key.pem"), "2048")
+for name in ["key.pem", "other.pem"]:
+    openssl("genrsa", "-out", str(place / name), "2048")
+public = openssl("rsa", "-in", str(place / "key.pem"), "-pubout")
 modulus = openssl("rsa", "-in", str(place / "key.pem"), "-noout", "-modulus")
 modulus = bytes.fromhex(modulus.decode().strip().split("=")[1])
 fetched = []
@@ -318,12 +322,22 @@ threading.Thread(target=issuer.serve_forever, daemon=True).start()
 ISSUER = f"http://127.0.0.1:{issuer.server_port}"
 
 
-def token(kid="one", **changed):
+def unsigned(header, changed):
     claims = {"iss": ISSUER, "aud": "me", "sub": "s", "exp": int(time.time()) + 600, "scope": "read"}
     claims.update(changed)
-    parts = [{"alg": "RS256", "kid": kid}, claims]
-    message = ".".join(base64url(json.dumps(part).encode()) for part in parts)
-    signature = openssl("dgst", "-sha256", "-sign", str(place / "key.pem"), given=message.encode())
+    return ".".join(base64url(json.dumps(part).encode()) for part in [header, claims])
+
+
+def token(kid="one", key="key.pem", header=None, **changed):
+    message = unsigned({"alg": "RS256", "kid": kid, **(header or {})}, changed)
+    signature = openssl("dgst", "-sha256", "-sign", str(place / key), given=message.encode())
+    return f"{message}.{base64url(signature)}"
+
+
+def forged(algorithm, secret=None):
+    """A token without a signature, or with one that is made with what everybody knows."""
+    message = unsigned({"alg": algorithm, "kid": "one"}, {})
+    signature = b"" if secret is None else hmac.digest(secret, message.encode(), hashlib.sha256)
     return f"{message}.{base64url(signature)}"
 
 
@@ -356,6 +370,25 @@ for text, why in [
     (token(iss="https://other.example"), "the token does not have a valid issuer"),
     (token(kid="two"), "the token was signed with an unknown key"),
     (token()[:-8] + "AAAAAAAA", "the signature of the token is invalid"),
+    (token(nbf=int(time.time()) + 600), "the token is not valid yet"),
+    (token(iat=int(time.time()) + 600), "the token was issued in the future"),
+    (token(exp=None), "the token does not say when it expires"),
+    (token(exp="soon"), "the token does not say when it expires"),
+    (token(aud=[]), "the token does not have a valid audience"),
+    (token(aud=["you", {"me": 1}]), "the token does not have a valid audience"),
+    (token(iss=[ISSUER]), "the token does not have a valid issuer"),
+    (token(key="other.pem"), "the signature of the token is invalid"),
+    (token(header={"alg": "RS512"}), "the signature of the token is invalid"),
+    (forged("none"), "the token is malformed"),
+    (forged("None"), "the token is malformed"),
+    (forged("HS256", public), "signing method HS256 is invalid"),
+    (forged("HS256", b""), "signing method HS256 is invalid"),
+    (forged("RS256"), "the signature of the token is invalid"),
+    ("x", "the token is malformed"),
+    ("..", "the token is malformed"),
+    (token().rsplit(".", 1)[0], "the token is malformed"),
+    (token() + ".x", "the token is malformed"),
+    ("x" * 8_000, "the token is malformed"),
 ]:
     headers = said(with_token("/tokens", text), 401, "Unauthorized")
     assert why in headers["www-authenticate"], headers["www-authenticate"]

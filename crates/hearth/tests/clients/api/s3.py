@@ -106,15 +106,13 @@ def settings_that_no_bucket_has():
     name = bucket("s3-settings")
     for call, code in (
         (s3.get_bucket_policy, "NoSuchBucketPolicy"),
+        (s3.get_bucket_policy_status, "NoSuchBucketPolicy"),
         (s3.get_bucket_tagging, "NoSuchTagSet"),
-        (s3.get_bucket_encryption, "ServerSideEncryptionConfigurationNotFoundError"),
         (s3.get_bucket_cors, "NoSuchCORSConfiguration"),
         (s3.get_bucket_website, "NoSuchWebsiteConfiguration"),
         (s3.get_bucket_lifecycle_configuration, "NoSuchLifecycleConfiguration"),
         (s3.get_bucket_replication, "ReplicationConfigurationNotFoundError"),
         (s3.get_object_lock_configuration, "ObjectLockConfigurationNotFoundError"),
-        (s3.get_bucket_ownership_controls, "OwnershipControlsNotFoundError"),
-        (s3.get_public_access_block, "NoSuchPublicAccessBlockConfiguration"),
     ):
         refused(code, "", call, Bucket=name, status=404)
         refused("NoSuchBucket", NO_BUCKET, call, Bucket="s3-missing", status=404)
@@ -126,10 +124,8 @@ def settings_that_no_bucket_has():
     same([grant["Permission"] for grant in acl["Grants"]], ["FULL_CONTROL"])
     same(acl["Grants"][0]["Grantee"]["ID"], acl["Owner"]["ID"])
     same(status(s3.delete_bucket_policy(Bucket=name)), 204)
-    policy = {"Bucket": name, "Policy": "{}"}
-    refused("NotImplemented", "policy", s3.put_bucket_policy, **policy, status=501)
-    tags = {"Bucket": name, "Tagging": {"TagSet": [{"Key": "a", "Value": "b"}]}}
-    refused("NotImplemented", "tagging", s3.put_bucket_tagging, **tags, status=501)
+    website = {"Bucket": name, "WebsiteConfiguration": {"IndexDocument": {"Suffix": "x"}}}
+    refused("NotImplemented", "website", s3.put_bucket_website, **website, status=501)
     encrypted = {"Bucket": name, "Key": "a", "Body": b"", "ServerSideEncryption": "aws:kms"}
     refused("NotImplemented", "server-side-encryption", s3.put_object, **encrypted, status=501)
 
