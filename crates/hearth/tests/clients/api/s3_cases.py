@@ -296,6 +296,12 @@ def expired_requests():
     url = client("s3", signature_version="s3v4").generate_presigned_url("get_object", which, ExpiresIn=700000)
     code, _, text = send("GET", url)
     same((code, "AuthorizationQueryParametersError" in text), (400, True))
+    # Some clients put headers into the query that they sign, and the checksum of no bytes with them.
+    url = client("s3", signature_version="s3v4").generate_presigned_url("put_object", {"Bucket": name, "Key": "in"})
+    url += "&x-amz-meta-by=the%20query&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32"
+    same(send("PUT", url, b"bytes")[0], 200)
+    same((body(name, "in"), s3.head_object(Bucket=name, Key="in")["Metadata"]), (b"bytes", {"by": "the query"}))
+    same(send("PUT", url + "&x-amz-server-side-encryption=aws%3Akms", b"bytes")[0], 501)
 
 
 def form_of(fields, content, file_name="picture.png"):
