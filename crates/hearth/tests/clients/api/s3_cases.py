@@ -357,6 +357,9 @@ def forms():
     same((sent["a"], sent["bucket"], sent["key"]), (["b"], [name], ["ü"]))
     same(send("POST", url, *form_of({"key": "plain"}, b"x"))[0], 204)
     same(body(name, "plain"), b"x")
+    for fields in ({"x-ignore-me": "x" * 21 * 1024}, {f"x-ignore-{number:05}": "" for number in range(2000)}):
+        code, _, text = send("POST", url, *form_of({"key": "k", **fields}, b"x"))
+        same((code, "MaxPostPreDataLengthExceeded" in text), (400, True))
     same(send("POST", url, b"no form", {"Content-Type": "multipart/form-data; boundary=x"})[0], 400)
     same(send("POST", url, b"no form", {"Content-Type": "text/plain"})[0], 412)
 
