@@ -48,7 +48,7 @@ pub const UPLOAD_DAYS_MAX: u64 = 7;
 pub const EXPIRY_SECONDS: u64 = 60 * 60;
 /// How many versions or uploads are looked at in one go, while it is looked for what has expired.
 pub const EXPIRY_ITEMS: usize = 500;
-/// AWS: the fields of a form before its file.
+/// AWS: the fields of a form before its file, with their names.
 pub const FORM_FIELDS_BYTES_MAX: usize = 20 * 1024;
 /// Bytes that are read or written at once.
 pub const CHUNK_BYTES: usize = 256 * 1024;
