@@ -68,7 +68,7 @@ async fn read_within(mut body: Incoming, limit: usize, room: &BodyRoom) -> Resul
             discard(body).await;
             return Err(BodyError::TooLarge);
         }
-        if !held.take(room, data.len()) {
+        if !held.grow(room, whole.len() + data.len()) {
             discard(body).await;
             return Err(BodyError::NoRoom);
         }
@@ -95,12 +95,19 @@ impl Held {
         if self.bytes.len() < ROOM_FOLLOWS_BYTES { self.bytes } else { Bytes::from_owner(self) }
     }
 
-    fn take(&mut self, room: &BodyRoom, bytes: usize) -> bool {
-        let pages = u32::try_from(bytes.div_ceil(PAGE_BYTES)).unwrap_or(u32::MAX);
-        let Ok(taken) = Arc::clone(&room.0).try_acquire_many_owned(pages) else { return false };
+    /// Takes what a body of so many bytes needs beside what was taken before. Pieces may be smaller
+    /// than a page.
+    fn grow(&mut self, room: &BodyRoom, bytes: usize) -> bool {
+        let taken = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = bytes.div_ceil(PAGE_BYTES).saturating_sub(taken);
+        if missing == 0 {
+            return true;
+        }
+        let pages = u32::try_from(missing).unwrap_or(u32::MAX);
+        let Ok(more) = Arc::clone(&room.0).try_acquire_many_owned(pages) else { return false };
         match &mut self.room {
-            Some(room) => room.merge(taken),
-            none => *none = Some(taken),
+            Some(room) => room.merge(more),
+            none => *none = Some(more),
         }
         true
     }
@@ -159,6 +166,22 @@ mod tests {
             () = sending => None,
         };
         (outcome, begin.elapsed())
+    }
+
+    #[test]
+    fn a_body_in_small_pieces_takes_no_more_room_than_in_one() {
+        let room = BodyRoom::default();
+        let pages = room.0.available_permits();
+        let mut held = Held::default();
+        for bytes in 1..=PAGE_BYTES {
+            assert!(held.grow(&room, bytes));
+        }
+        assert_eq!(room.0.available_permits(), pages - 1);
+        assert!(held.grow(&room, PAGE_BYTES + 1));
+        assert_eq!(room.0.available_permits(), pages - 2);
+        assert!(!held.grow(&room, BODIES_BYTES_MAX + 1));
+        drop(held);
+        assert_eq!(room.0.available_permits(), pages);
     }
 
     #[tokio::test(start_paused = true)]

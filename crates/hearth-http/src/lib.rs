@@ -22,6 +22,8 @@ pub mod functions;
 pub mod answer;
 pub mod authorizer;
 pub mod cors;
+mod throttle;
+mod endpoint;
 pub mod response;
 pub mod urls;
 pub mod jwt;

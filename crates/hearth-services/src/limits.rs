@@ -48,7 +48,7 @@ pub const UPLOAD_DAYS_MAX: u64 = 7;
 pub const EXPIRY_SECONDS: u64 = 60 * 60;
 /// How many versions or uploads are looked at in one go, while it is looked for what has expired.
 pub const EXPIRY_ITEMS: usize = 500;
-/// AWS: the fields of a form before its file.
+/// AWS: the fields of a form before its file, with their names.
 pub const FORM_FIELDS_BYTES_MAX: usize = 20 * 1024;
 /// Bytes that are read or written at once.
 pub const CHUNK_BYTES: usize = 256 * 1024;
@@ -76,8 +76,8 @@ pub const CALL_CONNECTIONS_MAX: usize = 64;
 /// deliveries on their way. With fewer, endpoints that do not answer would have the others' time run
 /// out while they wait for a connection, and use up their retries.
 pub const POST_CONNECTIONS_MAX: usize = hearth_types::limits::DELIVERIES_RUNNING_MAX;
-/// Connections at a time to endpoints that APIs pass requests on to, and to issuers of tokens. Each
-/// request has one; more wait for their turn.
+/// Connections at a time to endpoints that APIs pass requests on to, and as many to issuers of tokens.
+/// Each request has one; more wait for their turn.
 pub const WEB_CONNECTIONS_MAX: usize = 256;
 /// Connections that are kept for the next request.
 pub const KEPT_CONNECTIONS_MAX: usize = 16;
@@ -239,6 +239,9 @@ pub const OUTBOX_PAUSE_MILLIS: u64 = 500;
 /// AWS: schedules of one account in one region. Here of all accounts together: they are in memory, with
 /// a kilobyte or so for each.
 pub const SCHEDULES_MAX: usize = 1_000_000;
+/// Changes of schedules that wait for each other although they need not: they share one of so many
+/// locks.
+pub const SCHEDULE_LOCKS: usize = 1_024;
 /// AWS: groups of schedules of one account in one region.
 pub const SCHEDULE_GROUPS_MAX: usize = 500;
 /// AWS: tags of one group.

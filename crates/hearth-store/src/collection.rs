@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
-use crate::records::{RecordKey, Records};
+use crate::records::{Record, RecordKey, Records};
 
 /// All records of one kind.
 ///
@@ -36,12 +36,16 @@ impl<T: Serialize + DeserializeOwned + Debug + Send + Sync> Collection<T> {
     ///
     /// If the store cannot be read, or a record in it is not a `T`.
     pub async fn open(kind: &'static str, records: Arc<dyn Records>) -> Result<Self, StoreError> {
-        let mut entries = BTreeMap::new();
-        for record in records.all(kind).await? {
-            let read = serde_json::from_str(&record.document)
+        let found = records.all(kind).await?;
+        let read = |record: Record| -> Result<((Scope, String), Arc<T>), StoreError> {
+            let Record { scope, name, document } = record;
+            let read = serde_json::from_str(&document)
                 .map_err(|source| StoreError::Document { kind, source })?;
-            entries.insert((record.scope, record.name), Arc::new(read));
-        }
+            Ok(((scope, name), Arc::new(read)))
+        };
+        // Built at once, of what comes in order: there may be a hundred thousand.
+        let entries: BTreeMap<(Scope, String), Arc<T>> =
+            found.into_iter().map(read).collect::<Result<_, StoreError>>()?;
         let writing = tokio::sync::Mutex::new(());
         Ok(Self { kind, records, entries: RwLock::new(entries), writing })
     }

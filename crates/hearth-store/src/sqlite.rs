@@ -1,6 +1,9 @@
 //! The embedded engine: one SQLite file, write-ahead log, every commit synced.
 
+mod writes;
+
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +12,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
+use self::writes::{Write, Writes};
 use crate::error::StoreError;
 use crate::records::{Record, RecordKey, Records};
 
@@ -25,6 +29,7 @@ const BUSY_SECONDS: u64 = 10;
 #[derive(Debug, Clone)]
 pub struct Sqlite {
     pool: SqlitePool,
+    writes: Arc<Writes>,
 }
 
 impl Sqlite {
@@ -42,7 +47,8 @@ impl Sqlite {
             .busy_timeout(Duration::from_secs(BUSY_SECONDS));
         // One connection: SQLite has one writer, and reads are served from memory.
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
-        let store = Self { pool: pool.map_err(StoreError::during("open the store"))? };
+        let pool = pool.map_err(StoreError::during("open the store"))?;
+        let store = Self { pool, writes: Arc::default() };
         store.migrate().await?;
         Ok(store)
     }
@@ -75,33 +81,11 @@ impl Sqlite {
 #[async_trait]
 impl Records for Sqlite {
     async fn put(&self, key: &RecordKey, document: &str) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO record (kind, account, region, name, document) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (kind, account, region, name) DO UPDATE SET document = excluded.document",
-        )
-        .bind(key.kind)
-        .bind(key.scope.account.as_str())
-        .bind(key.scope.region.as_str())
-        .bind(&key.name)
-        .bind(document)
-        .execute(&self.pool)
-        .await
-        .map_err(StoreError::during("keep a record"))?;
-        Ok(())
+        self.writes.apply(&self.pool, Write::Put(key.clone(), document.to_owned())).await
     }
 
     async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
-        sqlx::query(
-            "DELETE FROM record WHERE kind = ?1 AND account = ?2 AND region = ?3 AND name = ?4",
-        )
-        .bind(key.kind)
-        .bind(key.scope.account.as_str())
-        .bind(key.scope.region.as_str())
-        .bind(&key.name)
-        .execute(&self.pool)
-        .await
-        .map_err(StoreError::during("remove a record"))?;
-        Ok(())
+        self.writes.apply(&self.pool, Write::Remove(key.clone())).await
     }
 
     async fn all(&self, kind: &'static str) -> Result<Vec<Record>, StoreError> {

@@ -174,6 +174,8 @@ pub const SCHEDULE_MISSED_MS_MAX: u64 = 24 * 3_600 * 1_000;
 pub const SCHEDULES_OF_BATCH_MAX: usize = 1_000;
 /// What they may have together, but for the last of them.
 pub const SCHEDULES_OF_BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Schedules that are over and deleted at a time, so that their writes share a sync.
+pub const SCHEDULE_TELLERS_MAX: usize = 64;
 /// How long it is remembered in a queue that several servers share that something happened, beyond
 /// its next time: a server that was down asks for the last time only. Clocks differ by less.
 pub const SCHEDULE_REMEMBERED_MS: u64 = 3_600 * 1_000;
@@ -196,6 +198,9 @@ pub const TRAFFIC_HEADER_BYTES_MAX: usize = 64 * 1024;
 /// Headers of such a request. Browsers send some twenty, and proxies add a few; the HTTP server has
 /// room for no more, unless it is to take some from the heap for every request.
 pub const TRAFFIC_HEADERS_MAX: usize = 100;
+/// Headers of a response that a function gives such a request. AWS bounds their bytes, by which a
+/// function has room for a few hundred; and a map of headers ends at some 24,000, with a panic.
+pub const TRAFFIC_RESPONSE_HEADERS_MAX: usize = 1_000;
 /// Requests at a time on one connection of HTTP/2.
 pub const TRAFFIC_STREAMS_MAX: u32 = 128;
 /// How often a connection of HTTP/2 is asked whether its client is still there, and how long that one
@@ -216,15 +221,20 @@ pub const SOCKET_LIFE_MILLIS_MAX: u64 = 2 * 3_600 * 1_000;
 /// kernel while nothing happens on it.
 pub const SOCKETS_MAX: usize = 20_000;
 /// What is read from a WebSocket at a time. The buffer is there also while nothing happens, and many
-/// connections are like that; messages are short, and long ones get a buffer of their own.
+/// connections are like that; messages are short. A long one makes the buffer larger until a few short
+/// ones have come behind it.
 pub const SOCKET_READ_BYTES: usize = 1_024;
+/// The largest frame of a WebSocket that is sent through its buffer, which stays as large as what once
+/// was in it; larger frames go past it. Twice that may wait there: answers to pings, and a frame.
+pub const SOCKET_WRITE_BYTES_MAX: usize = 1_024;
 /// Messages of one WebSocket that are worked on at a time. With more, it is not read any further.
 pub const SOCKET_MESSAGES_RUNNING_MAX: usize = 16;
 /// Messages that may wait for the client of one WebSocket.
 pub const SOCKET_BACKLOG_MESSAGES_MAX: usize = 128;
 /// What these may have together: a few of the largest.
 pub const SOCKET_BACKLOG_BYTES_MAX: usize = 512 * 1024;
-/// What messages may have together that wait for the clients of all WebSockets.
+/// What messages may have together that wait for the clients of all WebSockets; and, for themselves,
+/// those that functions work on, with their events.
 pub const SOCKETS_BACKLOG_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long a client may take for one message before it is given up: the largest then comes with
 /// some 4 KB in a second.

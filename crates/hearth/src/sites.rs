@@ -65,6 +65,7 @@ pub(crate) fn sites(
         control: Arc::clone(control),
         functions: functions.clone(),
         web: Arc::clone(&web),
+        issuers: Arc::new(Web::new(trust.clone())),
     });
     let rest = RestSite::new(RestParts {
         apis: Arc::clone(&apis.rest),

@@ -23,6 +23,7 @@
 
 mod calendar;
 mod marks;
+mod completions;
 
 pub use calendar::Missed;
 
@@ -39,6 +40,7 @@ use hearth_types::time::Timestamp;
 use tokio::sync::Notify;
 
 use self::calendar::{Calendar, Due};
+use self::completions::{Completions, Over};
 use self::marks::{Mark, Marks};
 use crate::worker::{Common, causes};
 
@@ -73,6 +75,7 @@ impl Clockwork {
             changes,
             calendar: Calendar::new(missed),
             marks: Marks::new(server),
+            completions: Completions::default(),
             missed,
             common,
             ending: Arc::clone(&ending),
@@ -95,6 +98,7 @@ struct Driver {
     changes: Arc<Changes>,
     calendar: Calendar,
     marks: Marks,
+    completions: Completions,
     missed: Missed,
     common: Common,
     ending: Arc<Notify>,
@@ -111,11 +115,11 @@ struct Round {
 impl Driver {
     async fn run(mut self) {
         let Some(mark) = self.begin().await else { return };
-        self.load(&mark).await;
+        self.load(&mark);
         while !self.common.is_closing() {
             // What is due comes first: a change that came later does not keep it from happening.
             let rest = self.happen().await;
-            self.take_changes().await;
+            self.take_changes();
             self.wait(rest).await;
         }
     }
@@ -139,25 +143,25 @@ impl Driver {
         None
     }
 
-    async fn load(&mut self, mark: &Mark) {
+    fn load(&mut self, mark: &Mark) {
         for source in self.sources.clone() {
             for (arn, timing) in source.all() {
                 let floor = mark.floor(&arn);
                 if self.calendar.load(&arn, timing.clone(), floor).is_none() {
-                    source.completed(&arn, &timing).await;
+                    self.tell_of_end(Arc::clone(&source), &arn, timing);
                 }
             }
         }
     }
 
-    async fn take_changes(&mut self) {
+    fn take_changes(&mut self) {
         for arn in self.changes.take() {
             let timing = self.source(&arn).and_then(|source| source.timing(&arn));
-            self.change(&arn, timing).await;
+            self.change(&arn, timing);
         }
     }
 
-    async fn change(&mut self, arn: &str, timing: Option<Timing>) {
+    fn change(&mut self, arn: &str, timing: Option<Timing>) {
         let Some(timing) = timing else {
             self.calendar.remove(arn);
             return;
@@ -165,8 +169,12 @@ impl Driver {
         let now = self.common.time.now();
         let next = self.calendar.change(arn, timing.clone(), now);
         if let (None, Some(source)) = (next, self.source(arn)) {
-            source.completed(arn, &timing).await;
+            self.tell_of_end(source, arn, timing);
         }
+    }
+
+    fn tell_of_end(&self, source: Arc<dyn Timed>, arn: &str, timing: Timing) {
+        self.completions.tell(Over { source, arn: arn.to_owned(), timing }, &self.common);
     }
 
     /// Puts what is due. Says how long to wait if that could not be done.
@@ -185,7 +193,7 @@ impl Driver {
             let queue = Arc::clone(&self.common.queue);
             self.marks.put(mark, (&*queue, now)).await;
             for (due, current) in dues {
-                self.settle(&due, current).await;
+                self.settle(&due, current);
             }
         }
         None
@@ -250,7 +258,7 @@ impl Driver {
         Some(Sameness { id: format!("{} {place}", due.arn), until })
     }
 
-    async fn settle(&mut self, due: &Due, current: Option<Timing>) {
+    fn settle(&mut self, due: &Due, current: Option<Timing>) {
         self.calendar.settle(due);
         let source = self.source(&due.arn);
         if let Some(source) = &source {
@@ -259,9 +267,9 @@ impl Driver {
             }
         }
         if current.as_ref() != Some(&due.timing) {
-            self.change(&due.arn, current).await;
+            self.change(&due.arn, current);
         } else if let (None, Some(source)) = (due.next, source) {
-            source.completed(&due.arn, &due.timing).await;
+            self.tell_of_end(source, &due.arn, due.timing.clone());
         }
     }
 

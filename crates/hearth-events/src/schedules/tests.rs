@@ -22,6 +22,8 @@ const KIND: &str = "deliver";
 struct Table {
     timings: Mutex<BTreeMap<String, Timing>>,
     completed: Mutex<Vec<String>>,
+    /// Whoever is told waits while somebody writes it.
+    gate: tokio::sync::RwLock<()>,
 }
 
 #[async_trait]
@@ -53,6 +55,7 @@ impl Timed for Table {
     fn happened(&self, _arn: &str) {}
 
     async fn completed(&self, arn: &str, _timing: &Timing) {
+        let _open = self.gate.read().await;
         self.completed.lock().unwrap().push(arn.to_owned());
     }
 }
@@ -358,4 +361,22 @@ async fn what_is_over_is_said_to_be() {
     pass(2 * MINUTE).await;
     assert_eq!(*running.table.completed.lock().unwrap(), [arn("never"), arn("once")]);
     assert_eq!(running.times().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_does_not_wait_until_it_is_told_what_is_over() {
+    let running = start(Missed::Once);
+    pass(1).await;
+    let closed = running.table.gate.write().await;
+    let begin = running.now();
+    for number in 0..=limits::SCHEDULE_TELLERS_MAX {
+        running.set(&format!("never-{number}"), Some(timing("cron(0 0 31 2 ? *)", begin)));
+    }
+    running.set("rate", Some(timing("rate(1 minutes)", begin)));
+    pass(MINUTE + 1_000).await;
+    assert_eq!(running.times(), [begin, begin + MINUTE]);
+    drop(closed);
+    pass(1).await;
+    let told = running.table.completed.lock().unwrap().len();
+    assert_eq!(told, limits::SCHEDULE_TELLERS_MAX + 1);
 }

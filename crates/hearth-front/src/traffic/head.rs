@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use hearth_types::ids::RequestId;
 use hearth_types::limits::{TRAFFIC_HEADER_BYTES_MAX, TRAFFIC_HEADERS_MAX};
 use hearth_types::time::Timestamp;
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 use hyper::{Method, Version};
@@ -118,16 +118,26 @@ pub(super) fn headers(
             && !OUR_OWN.contains(&name)
             && !named.iter().any(|one| one == name)
     };
-    let mut headers = Vec::with_capacity(head.headers.len() + OUR_OWN.len() + 1);
+    let mut headers: Vec<(String, String)> =
+        Vec::with_capacity(head.headers.len() + OUR_OWN.len() + 1);
     if !head.headers.contains_key(HOST)
         && let Some(authority) = head.uri.authority()
     {
         headers.push((HOST.as_str().to_owned(), authority.as_str().to_owned()));
     }
     for (name, value) in &head.headers {
-        if is_passed_on(name.as_str()) {
-            headers.push((name.as_str().to_owned(), text(value)));
+        if !is_passed_on(name.as_str()) {
+            continue;
         }
+        // Clients of HTTP/2 send cookies one by one, which are one header (RFC 9113, 8.2.3).
+        let is_crumb = head.version == Version::HTTP_2 && *name == COOKIE;
+        let before = headers.last_mut().filter(|(last, _)| is_crumb && last == COOKIE.as_str());
+        if let Some((_cookie, crumbs)) = before {
+            crumbs.push_str("; ");
+            crumbs.push_str(&text(value));
+            continue;
+        }
+        headers.push((name.as_str().to_owned(), text(value)));
     }
     let mut say = |name: &str, value: String| headers.push((name.to_owned(), value));
     say("x-forwarded-for", forwarded_for(&head.headers, carrier));
@@ -273,6 +283,19 @@ mod tests {
         let names: Vec<&str> = seen.iter().map(|(name, _)| name.as_str()).collect();
         let ours = ["x-forwarded-for", "x-forwarded-port", "x-forwarded-proto", "x-amzn-trace-id"];
         assert_eq!(names, [&["host", "x", "x"][..], &ours].concat());
+    }
+
+    #[test]
+    fn cookies_that_came_one_by_one_are_one_header() {
+        let sent = [("host", "a.example"), ("cookie", "a=1"), ("x", "1"), ("cookie", "b=2")];
+        let mut head = head("/", &sent);
+        let cookies = |head: &Parts| -> Vec<String> {
+            let all = seen(head).into_iter().filter(|(name, _)| name == "cookie");
+            all.map(|(_, value)| value).collect()
+        };
+        assert_eq!(cookies(&head), ["a=1", "b=2"]);
+        head.version = Version::HTTP_2;
+        assert_eq!(cookies(&head), ["a=1; b=2"]);
     }
 
     #[test]

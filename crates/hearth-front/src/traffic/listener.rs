@@ -90,22 +90,25 @@ impl Door {
         &self,
         stream: TcpStream,
         (from, port): (SocketAddr, u16),
-        admission: watch::Receiver<Admission>,
+        mut admission: watch::Receiver<Admission>,
     ) -> io::Result<()> {
-        let patience = Duration::from_secs(limits::HEADER_READ_SECONDS_MAX);
         let from = from.ip().to_canonical();
+        // Below TLS, which takes what is written to it before the client does.
+        let stream = Impatient::new(stream);
         let Some(config) = &self.tls else {
             let carrier = Carrier { scheme: Scheme::Http, port, from };
-            let (spoken, stream) = timeout(patience, replayed::listen(stream)).await??;
+            let (spoken, stream) = begin(replayed::listen(stream), &mut admission).await?;
             return Box::pin(self.speak(spoken, stream, (carrier, admission))).await;
         };
         let carrier = Carrier { scheme: Scheme::Https, port, from };
         let acceptor = TlsAcceptor::from(Arc::clone(config));
-        let stream = timeout(patience, acceptor.accept(stream)).await??;
+        let stream = begin(acceptor.accept(stream), &mut admission).await?;
         let spoken = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Spoken::Two,
             Some(_) | None => Spoken::One,
         };
+        // The server of HTTP/2 would wait for ever for what a client begins with.
+        let (_begun, stream) = begin(replayed::listen(stream), &mut admission).await?;
         Box::pin(self.speak(spoken, stream, (carrier, admission))).await
     }
 
@@ -126,7 +129,7 @@ impl Door {
                 Ok::<_, Infallible>(answer)
             }
         });
-        let stream = TokioIo::new(Impatient::new(stream));
+        let stream = TokioIo::new(stream);
         let ended = match spoken {
             Spoken::One => {
                 let connection = one().serve_connection(stream, service).with_upgrades();
@@ -152,6 +155,19 @@ impl Door {
             }
         };
         ended.map_err(io::Error::other)
+    }
+}
+
+/// Waits for a client to begin, for so long as it may take, and no longer than new work is taken.
+async fn begin<T>(
+    beginning: impl Future<Output = io::Result<T>>,
+    admission: &mut watch::Receiver<Admission>,
+) -> io::Result<T> {
+    let patience = Duration::from_secs(limits::HEADER_READ_SECONDS_MAX);
+    tokio::select! {
+        biased;
+        begun = timeout(patience, beginning) => begun?,
+        () = draining(admission) => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }
 
@@ -192,5 +208,22 @@ where
         self.0.spawn("request", async move {
             let _ = timeout(limit, work).await;
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_begin_is_hung_up_on_in_time_and_at_once_when_the_server_goes() {
+        let (sender, mut admission) = watch::channel(Admission::Open);
+        let silence = || std::future::pending::<io::Result<()>>();
+        let ended = begin(silence(), &mut admission).await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut);
+        sender.send(Admission::Draining).unwrap();
+        let ended = begin(silence(), &mut admission).await.unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::ConnectionAborted);
+        assert!(begin(async { Ok(()) }, &mut admission).await.is_ok(), "it had begun");
     }
 }

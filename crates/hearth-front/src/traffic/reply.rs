@@ -2,7 +2,8 @@
 //!
 //! # Promises
 //!
-//! 1. What cannot stand in a header is left out, and so is what only a connection may say.
+//! 1. What cannot stand in a header is left out, and so is what only a connection may say. More
+//!    headers than there may be are no response.
 //! 2. A streamed body that fails is cut off: the client sees that it is not complete.
 //!
 //! # Deliberately absent
@@ -15,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hearth_environment::stream::{Part, ResponseStream};
 use hearth_http::response;
+use hearth_types::limits::TRAFFIC_RESPONSE_HEADERS_MAX;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Frame};
 use hyper::header::{HeaderName, HeaderValue};
@@ -86,9 +88,11 @@ pub(super) fn render(response: response::Response) -> Response<AnyBody> {
         if OF_CONNECTIONS.contains(&name.as_str()) {
             continue;
         }
-        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
-            answer.headers_mut().append(name, value);
+        let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else { continue };
+        if answer.headers().len() >= TRAFFIC_RESPONSE_HEADERS_MAX {
+            return said(502, "Bad Gateway");
         }
+        answer.headers_mut().append(name, value);
     }
     answer
 }
@@ -169,6 +173,15 @@ mod tests {
             [("x", b"1"), ("x", b"2"), ("set-cookie", b"a=1"), ("set-cookie", b"b=2")];
         assert_eq!(got, expected);
         assert_eq!(answer.status(), StatusCode::CREATED);
+    }
+
+    #[test]
+    fn more_headers_than_there_may_be_are_no_response() {
+        let names: Vec<String> = (0..40_000).map(|at| format!("x-{at}")).collect();
+        let headers: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+        assert_eq!(rendered(200, &headers).status(), StatusCode::BAD_GATEWAY);
+        let most = &headers[..TRAFFIC_RESPONSE_HEADERS_MAX];
+        assert_eq!(rendered(200, most).status(), StatusCode::OK);
     }
 
     #[test]

@@ -37,9 +37,11 @@ pub const AUTHORIZER_TTL_SECONDS_MAX: u32 = 3_600;
 pub const AUTHORIZER_TTL_SECONDS_DEFAULT: u32 = 300;
 /// AWS: how long the function of an authorizer may take.
 pub const AUTHORIZER_MILLIS_MAX: u64 = 10_000;
-/// Answers of authorizers that are remembered, of all APIs together. One takes up to a few
-/// kilobytes, because AWS bounds the context of an answer by the size of headers.
+/// Answers of authorizers that are remembered, of all HTTP APIs together, and of all REST APIs.
 pub const AUTHORIZED_MAX: usize = 10_000;
+/// An answer that is remembered, as JSON: more than any has that says what a caller may. A longer one
+/// is asked for again, so that the memory for all of them is bounded.
+pub const AUTHORIZED_BYTES_MAX: usize = 8 * 1024;
 /// AWS: a request to an API, body and all.
 pub const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// AWS: an answer through an API.
@@ -51,8 +53,9 @@ pub const HEADERS_BYTES_MAX: usize = 10_240;
 pub const BURST_DEFAULT: u32 = 5_000;
 /// Deployments that are kept prepared for requests. More are prepared again.
 pub const SERVED_MAX: usize = 1_000;
-/// Buckets of requests that are remembered: one for each route of a stage that has a bound. With
-/// more, those that were not used for longest are filled again.
+/// Buckets of requests that are remembered, for each kind of API: one for each route or method of a
+/// stage that has a bound, and one for each key and plan. With more, those that were not used for
+/// longest are filled again.
 pub const BUCKETS_MAX: usize = 10_000;
 /// How long the description of an issuer, or its keys, may take to be fetched. AWS says so of each.
 pub const KEYS_FETCH_SECONDS_MAX: u64 = 2;

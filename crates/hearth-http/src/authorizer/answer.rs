@@ -55,6 +55,14 @@ pub fn read(payload: &[u8]) -> Result<Answer, Malformed> {
     Ok(Answer { principal, policy: Policy::read(document, Kind::OfIdentity)?, context, usage_key })
 }
 
+/// Whether the function of an authorizer that failed wants to say that it does not know the caller: AWS
+/// takes this one message for that.
+#[must_use]
+pub fn is_unauthorized(description: &[u8]) -> bool {
+    let description = serde_json::from_slice::<Value>(description).unwrap_or(Value::Null);
+    description["errorMessage"] == "Unauthorized"
+}
+
 impl Answer {
     /// The context as the function behind a REST API finds it: every value as a text.
     #[must_use]
@@ -98,6 +106,23 @@ mod tests {
             assert_eq!(read(answer.to_string().as_bytes()).is_ok(), is_one, "{answer}");
         }
         assert!(read(b"").is_err());
+    }
+
+    #[test]
+    fn one_message_of_a_function_that_fails_means_that_the_caller_is_not_known() {
+        #[rustfmt::skip]
+        let rows = [
+            (r#"{"errorMessage": "Unauthorized", "errorType": "Exception"}"#, true),
+            (r#"{"errorMessage": "unauthorized"}"#,                           false),
+            (r#"{"errorMessage": "Unauthorized: no token"}"#,                 false),
+            (r#"{"errorType": "Unauthorized"}"#,                              false),
+            (r#""Unauthorized""#,                                             false),
+            ("Unauthorized",                                                  false),
+            ("",                                                              false),
+        ];
+        for (description, is_it) in rows {
+            assert_eq!(is_unauthorized(description.as_bytes()), is_it, "{description}");
+        }
     }
 
     #[test]

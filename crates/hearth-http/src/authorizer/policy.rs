@@ -208,27 +208,34 @@ fn meets(operator: &str, given: Option<&str>, wanted: &Value) -> Option<bool> {
     };
     let Some(given) = given else { return Some(if_exists || is_negated) };
     let given: IpAddr = given.parse().ok()?;
-    let is_one = texts(wanted).iter().any(|range| is_within(range, given));
-    Some(is_one != is_negated)
+    let mut is_one = Some(false);
+    for range in texts(wanted) {
+        match is_within(&range, given) {
+            Some(true) => return Some(!is_negated),
+            Some(false) => {}
+            None => is_one = None,
+        }
+    }
+    is_one.map(|_none_fits| is_negated)
 }
 
 /// Whether an address is in a range such as `10.0.0.0/8`; one without a width is of one address.
-fn is_within(range: &str, address: IpAddr) -> bool {
+/// `None` if it is no range.
+fn is_within(range: &str, address: IpAddr) -> Option<bool> {
     let (base, width) = match range.split_once('/') {
-        Some((base, width)) => (base, width.parse::<u32>().ok()),
-        None => (range, Some(u128::BITS)),
+        Some((base, width)) => (base, width.parse::<u32>().ok()?),
+        None => (range, u128::BITS),
     };
-    let (Ok(base), Some(width)) = (base.parse::<IpAddr>(), width) else { return false };
-    let (base, address, bits) = match (base, address) {
+    let (base, address, bits) = match (base.parse::<IpAddr>().ok()?, address) {
         (IpAddr::V4(base), IpAddr::V4(address)) => {
             (u128::from(base.to_bits()), u128::from(address.to_bits()), u32::BITS)
         }
         (IpAddr::V6(base), IpAddr::V6(address)) => (base.to_bits(), address.to_bits(), u128::BITS),
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return Some(false),
     };
     let shift = bits.saturating_sub(width);
     let cut = |number: u128| number.checked_shr(shift).unwrap_or(0);
-    cut(base) == cut(address)
+    Some(cut(base) == cut(address))
 }
 
 fn texts(value: &Value) -> Vec<String> {
@@ -308,6 +315,9 @@ mod tests {
             ("Allow", condition("IpAddress", "aws:SourceIp", json!("0.0.0.0/0")),            Allowed),
             ("Deny",  condition("NotIpAddress", "aws:SourceIp", json!("10.0.0.0/8")),        NotAllowed),
             ("Deny",  condition("NotIpAddress", "aws:SourceIp", json!("11.0.0.0/8")),        Denied),
+            ("Deny",  condition("IpAddress", "aws:SourceIp", json!("10.0.0.0/x")),           Denied),
+            ("Allow", condition("IpAddress", "aws:SourceIp", json!("10.0.0.0/x")),           NotAllowed),
+            ("Allow", condition("IpAddress", "aws:SourceIp", json!(["x", "10.0.0.0/8"])),    Allowed),
             ("Allow", condition("StringLike", "aws:UserAgent", json!("curl/*")),             Allowed),
             ("Allow", condition("StringEquals", "aws:SourceVpc", json!("vpc-1")),            NotAllowed),
             ("Allow", condition("DateLessThan", "aws:CurrentTime", json!("2030-01-01")),     NotAllowed),

@@ -2,13 +2,20 @@
 //!
 //! An issuer says at `/.well-known/openid-configuration` below its address where its keys are. Both
 //! documents are fetched within [`KEYS_FETCH_SECONDS_MAX`] each, by one request at a time for each
-//! issuer; the others wait for it.
+//! issuer; those that need them wait for it.
+//!
+//! # Promises
+//!
+//! 1. Whose key is known does not wait for somebody whose key is not.
+//! 2. While there are good keys, others are looked for once in [`KEYS_AGAIN_MILLIS`], also if whoever
+//!    caused that has gone away.
 //!
 //! [`KEYS_FETCH_SECONDS_MAX`]: crate::apis::limits::KEYS_FETCH_SECONDS_MAX
+//! [`KEYS_AGAIN_MILLIS`]: crate::apis::limits::KEYS_AGAIN_MILLIS
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -72,16 +79,27 @@ impl Documents for Web {
     }
 }
 
+/// The keys of an issuer by their ids, if they could be had.
+type Fetched = Result<HashMap<String, Arc<DecodingKey>>, KeysError>;
+
 /// The keys of issuers.
 #[derive(Debug)]
 pub struct Keys {
     documents: Arc<dyn Documents>,
-    issuers: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Issuer>>>>,
+    issuers: Mutex<HashMap<String, Arc<Issuer>>>,
+}
+
+/// One issuer.
+#[derive(Debug, Default)]
+struct Issuer {
+    known: Mutex<Known>,
+    /// Held by whoever fetches its keys.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// What is known of one issuer.
 #[derive(Default)]
-struct Issuer {
+struct Known {
     keys: HashMap<String, Arc<DecodingKey>>,
     /// When the keys were fetched.
     fetched: Option<Instant>,
@@ -89,10 +107,54 @@ struct Issuer {
     tried: Option<(Instant, Option<KeysError>)>,
 }
 
-impl fmt::Debug for Issuer {
+impl fmt::Debug for Known {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys = &self.keys.len();
-        formatter.debug_struct("Issuer").field("keys", keys).finish_non_exhaustive()
+        formatter.debug_struct("Known").field("keys", keys).finish_non_exhaustive()
+    }
+}
+
+impl Known {
+    fn is_fresh(&self) -> bool {
+        self.fetched.is_some_and(|at| is_within(at, KEYS_KEPT_MILLIS))
+    }
+
+    fn key(&self, id: &str) -> Option<Arc<DecodingKey>> {
+        self.keys.get(id).filter(|_| self.is_fresh()).cloned()
+    }
+
+    /// What is known of a key without asking again, by whoever would ask now.
+    fn settled(&mut self, id: &str) -> Option<Result<Arc<DecodingKey>, KeysError>> {
+        if let Some(key) = self.key(id) {
+            return Some(Ok(key));
+        }
+        let is_fresh = self.is_fresh();
+        if let Some((at, failed)) = &self.tried
+            && (is_fresh || failed.is_some())
+            && is_within(*at, KEYS_AGAIN_MILLIS)
+        {
+            return Some(Err(failed.clone().unwrap_or(KeysError::Unknown)));
+        }
+        if is_fresh {
+            // Whoever asks may go away before there is an answer.
+            self.tried = Some((Instant::now(), None));
+        }
+        None
+    }
+
+    /// Takes in what was fetched, and finds a key there.
+    fn take(&mut self, fetched: Fetched, id: &str) -> Result<Arc<DecodingKey>, KeysError> {
+        let now = Instant::now();
+        self.tried = Some((now, fetched.as_ref().err().cloned()));
+        self.keys = fetched?;
+        self.fetched = Some(now);
+        self.keys.get(id).cloned().ok_or(KeysError::Unknown)
+    }
+}
+
+impl Issuer {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().expect("no code panics while it holds what is known of an issuer")
     }
 }
 
@@ -109,35 +171,25 @@ impl Keys {
     ///
     /// If the issuer has no such key, or its keys cannot be had.
     pub async fn key(&self, issuer: &str, id: &str) -> Result<Arc<DecodingKey>, KeysError> {
-        let known = self.issuer(issuer);
-        let mut known = known.lock().await;
-        let is_fresh = known.fetched.is_some_and(|at| is_within(at, KEYS_KEPT_MILLIS));
-        if let Some(key) = known.keys.get(id).filter(|_| is_fresh) {
-            return Ok(Arc::clone(key));
+        let one = self.issuer(issuer);
+        if let Some(key) = one.known().key(id) {
+            return Ok(key);
         }
-        if let Some((at, failed)) = &known.tried
-            && is_within(*at, KEYS_AGAIN_MILLIS)
-        {
-            return Err(failed.clone().unwrap_or(KeysError::Unknown));
+        let turn = one.turn.lock().await;
+        let settled = one.known().settled(id);
+        if let Some(settled) = settled {
+            return settled;
         }
         let fetched = self.fetch(issuer).await;
-        let now = Instant::now();
-        match fetched {
-            Ok(keys) => {
-                known.keys = keys;
-                known.fetched = Some(now);
-                known.tried = Some((now, None));
-            }
-            Err(error) => {
-                tracing::warn!(issuer, %error, "the keys of an issuer of tokens were not fetched");
-                known.tried = Some((now, Some(error.clone())));
-                return Err(error);
-            }
+        let key = one.known().take(fetched, id);
+        drop(turn);
+        if let Err(error @ (KeysError::NotFetched { .. } | KeysError::Malformed { .. })) = &key {
+            tracing::warn!(issuer, %error, "the keys of an issuer of tokens were not fetched");
         }
-        known.keys.get(id).cloned().ok_or(KeysError::Unknown)
+        key
     }
 
-    fn issuer(&self, issuer: &str) -> Arc<tokio::sync::Mutex<Issuer>> {
+    fn issuer(&self, issuer: &str) -> Arc<Issuer> {
         let mut issuers = self.issuers.lock().expect("no code panics while it holds the issuers");
         if issuers.len() >= ISSUERS_MAX && !issuers.contains_key(issuer) {
             // They come from what is configured, so there are hardly ever as many.
@@ -146,7 +198,7 @@ impl Keys {
         Arc::clone(issuers.entry(issuer.to_owned()).or_default())
     }
 
-    async fn fetch(&self, issuer: &str) -> Result<HashMap<String, Arc<DecodingKey>>, KeysError> {
+    async fn fetch(&self, issuer: &str) -> Fetched {
         let base = issuer.trim_end_matches('/');
         let about = self.document(&format!("{base}/.well-known/openid-configuration")).await?;
         let place = about.value.get("jwks_uri").and_then(Value::as_str);

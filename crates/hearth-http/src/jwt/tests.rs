@@ -35,6 +35,7 @@ enum Answers {
     WithKeysElsewhere,
     WithoutKeys,
     Not,
+    Never,
 }
 
 impl Played {
@@ -56,6 +57,9 @@ impl Documents for Played {
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, String> {
         self.fetched.fetch_add(1, Ordering::Relaxed);
         let answers = *self.answers.lock().unwrap();
+        if answers == Answers::Never {
+            std::future::pending::<()>().await;
+        }
         let place = if answers == Answers::WithKeysElsewhere {
             "http://issuer.example/keys"
         } else {
@@ -146,6 +150,25 @@ async fn keys_are_good_for_two_hours_also_if_the_issuer_is_gone() {
     let asked = played.fetched();
     assert_eq!(looked_at(&keys, RS256).await.unwrap_err(), gone);
     assert_eq!(played.fetched(), asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_key_is_known_does_not_wait_for_one_that_is_made_up() {
+    let played = Played::new(Answers::Well);
+    let keys = Keys::new(Arc::clone(&played) as _);
+    looked_at(&keys, RS256).await.unwrap();
+    played.turn(Answers::Never);
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::select! {
+        biased;
+        _never = keys.key(ISSUER, "made up") => panic!("the issuer does not answer"),
+        accepted = looked_at(&keys, RS256) => drop(accepted.unwrap()),
+    }
+    assert_eq!(played.fetched(), 3, "it was asked");
+    // Whoever caused that has gone away, and it is not asked again at once.
+    let again = keys.key(ISSUER, "made up").await;
+    assert_eq!(again.err(), Some(KeysError::Unknown));
+    assert_eq!(played.fetched(), 3);
 }
 
 #[tokio::test]

@@ -53,8 +53,6 @@ pub const AUTHORIZER_TTL_SECONDS_MAX: u32 = 3_600;
 pub const AUTHORIZER_TTL_SECONDS_DEFAULT: u32 = 300;
 /// AWS: how long the function of an authorizer may take.
 pub const AUTHORIZER_MILLIS_MAX: u32 = 29_000;
-/// Answers of authorizers that are remembered, of all REST APIs together. One takes a few kilobytes.
-pub const AUTHORIZED_MAX: usize = 10_000;
 /// How far an expression is followed that backtracks: more than any that validates a token needs, and
 /// a few milliseconds of work.
 pub const EXPRESSION_STEPS_MAX: usize = 100_000;
@@ -64,9 +62,6 @@ pub const REQUEST_BYTES_MAX: usize = 10 * 1024 * 1024;
 pub const RESPONSE_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// AWS: a template of a mock integration.
 pub const TEMPLATE_BYTES_MAX: usize = 300 * 1024;
-/// Buckets of requests that are remembered: one for each key and plan, and one for each method of a
-/// stage that has a bound. With more, those that were not used for longest are filled again.
-pub const BUCKETS_MAX: usize = 10_000;
 /// AWS: how large a document may be that an API is imported from.
 pub const DOCUMENT_BYTES_MAX: usize = 6 * 1024 * 1024;
 /// AWS: what one page of a listing has if nothing else is said.

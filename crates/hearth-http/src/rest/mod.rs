@@ -41,7 +41,8 @@ use hearth_types::time::{Clock, Timestamp};
 use self::error::RestError;
 use self::keys::Keys;
 use self::record::{RestApi, Snapshot, Stage};
-use self::serve::authorize::Authorized;
+use crate::authorizer::answer::Answer;
+use crate::authorizer::remembered::Remembered;
 
 /// The REST APIs of all accounts, with their keys and usage plans.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ pub struct RestApis {
     /// Who may use them, and how much.
     pub keys: Arc<Keys>,
     /// What authorizers have answered.
-    pub authorized: Authorized,
+    pub authorized: Remembered<Answer>,
     clock: Arc<dyn Clock>,
 }
 
@@ -83,7 +84,7 @@ impl RestApis {
         }
         let scopes = apis.all().iter().map(|api| (api.id.clone(), api.scope.clone())).collect();
         let keys = Arc::new(Keys::open(records, Arc::clone(&clock), tasks).await?);
-        let authorized = Authorized::default();
+        let authorized = Remembered::default();
         Ok(Self { apis, snapshots, scopes: RwLock::new(scopes), keys, authorized, clock })
     }
 
@@ -140,10 +141,6 @@ impl RestApis {
         let done = change(&mut after)?;
         let deployments = before.deployments.keys().cloned().collect();
         let kept = self.keep(&deployments, after).await?;
-        // An authorizer may have changed, and what another one said under its id does not count.
-        if before.authorizers != kept.authorizers {
-            self.authorized.forget(id, None);
-        }
         Ok((kept, done))
     }
 

@@ -16,7 +16,7 @@ use crate::apis::record::{Authorization, Authorizer, Protocol, Route};
 use crate::authorizer::answer::{self, Answer};
 use crate::authorizer::policy::{Question, Verdict};
 use crate::event::query_pairs;
-use crate::functions::Call;
+use crate::functions::{Call, Failure};
 use crate::request::Request;
 
 impl Sockets {
@@ -84,14 +84,32 @@ impl Sockets {
             within: Some(Duration::from_millis(AUTHORIZER_MILLIS_MAX)),
         };
         let api = &scene.api.id;
-        let ran = self.functions.run(call).await.map_err(|why| {
-            tracing::info!(api, %why, "an authorizer did not answer");
-            Said::Internal
-        })?;
+        let ran = self.functions.run(call).await.map_err(|why| failed(api, &why))?;
         answer::read(&ran.payload).map_err(|why| {
             tracing::info!(api, %why, "an authorizer answered in a wrong form");
             Said::Internal
         })
+    }
+}
+
+/// What is said when the function of an authorizer fails.
+fn failed(api: &str, why: &Failure) -> Said {
+    if let Failure::Failed(description) = why
+        && answer::is_unauthorized(description)
+    {
+        return Said::Unauthorized;
+    }
+    tracing::info!(api, %why, "an authorizer did not answer");
+    match why {
+        Failure::Closing => Said::Closing,
+        Failure::Missing
+        | Failure::NotReady
+        | Failure::TooLarge
+        | Failure::Throttled
+        | Failure::Recursive
+        | Failure::Failed(_)
+        | Failure::TooLate
+        | Failure::Broken => Said::Internal,
     }
 }
 

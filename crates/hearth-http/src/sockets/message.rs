@@ -45,7 +45,10 @@ impl Sockets {
         self.enter(&scene, route)?;
         let happening = Happening { scene: &scene, connection, request_id, now: self.now() };
         let payload = event::message(&happening, &route.key, message);
+        // The message is there as well until this is done.
+        let room = self.heard.take(message.len() + payload.len()).ok_or(Said::TooMany)?;
         let answer = self.ask(&scene, route, (payload, None)).await?;
+        drop(room);
         if !scene.answers(route) {
             return Ok(None);
         }

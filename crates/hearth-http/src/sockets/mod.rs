@@ -17,7 +17,8 @@
 //! 1. A connection is known from before its client hears that it is open until before `$disconnect`
 //!    runs, and `$disconnect` runs once for each that was known, however it ended.
 //! 2. Whatever a client sends or does not take is bounded: frames, messages, how many of them are
-//!    worked on, what waits for it, how long it may be silent.
+//!    worked on, what waits for it, how long it may be silent. So are all messages together that are
+//!    worked on or wait.
 //! 3. A connection on which nothing happens has a small buffer, a timer and a task, and nothing else.
 //! 4. Nothing reaches a function whose policy does not let API Gateway run it for this route.
 //!
@@ -62,8 +63,8 @@ use self::connection::Connection;
 use self::lifetime::Closing;
 use self::outbox::{NotTaken, Room};
 use crate::apis::Apis;
-use crate::apis::serve::throttle::Throttle;
 use crate::functions::Functions;
+use crate::throttle::Throttle;
 
 /// What the service of all connections is made of.
 #[derive(Debug)]
@@ -85,7 +86,10 @@ pub struct Sockets {
     functions: Functions,
     throttle: Throttle,
     places: Arc<Semaphore>,
+    /// For what waits for the clients.
     room: Arc<Room>,
+    /// For what functions work on.
+    heard: Arc<Room>,
     open: Mutex<Open>,
     tasks: Tasks,
 }
@@ -141,6 +145,7 @@ impl Sockets {
             throttle: Throttle::default(),
             places: Arc::new(Semaphore::new(connections_max)),
             room: Arc::default(),
+            heard: Arc::default(),
             open: Mutex::default(),
             tasks: Tasks::default(),
         }

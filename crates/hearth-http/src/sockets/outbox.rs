@@ -19,26 +19,33 @@ use tokio::sync::Notify;
 
 use super::lifetime::Closing;
 
-/// Memory for what waits for all clients together.
+/// Memory for messages of all connections together.
 #[derive(Debug, Default)]
 pub(super) struct Room(AtomicUsize);
+
+/// Some of it, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Taken {
+    bytes: usize,
+    room: Arc<Room>,
+}
 
 /// A message, and the room that it takes.
 #[derive(Debug)]
 pub(super) struct Held {
     bytes: Bytes,
-    room: Arc<Room>,
+    _room: Taken,
 }
 
 impl Room {
-    /// Takes room for a message, if there is any.
-    fn hold(self: &Arc<Self>, bytes: Bytes) -> Option<Held> {
+    /// Takes room for so many bytes, if there is any.
+    pub(super) fn take(self: &Arc<Self>, bytes: usize) -> Option<Taken> {
         let more = |used: usize| {
-            let used = used.saturating_add(bytes.len());
+            let used = used.saturating_add(bytes);
             (used <= SOCKETS_BACKLOG_BYTES_MAX).then_some(used)
         };
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Held { bytes, room: Arc::clone(self) })
+        Some(Taken { bytes, room: Arc::clone(self) })
     }
 }
 
@@ -49,9 +56,9 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Taken {
     fn drop(&mut self) {
-        self.room.0.fetch_sub(self.bytes.len(), Ordering::AcqRel);
+        self.room.0.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
@@ -106,8 +113,8 @@ impl Outbox {
             {
                 return Err(NotTaken::Full);
             }
-            let held = self.room.hold(message).ok_or(NotTaken::Full)?;
-            waiting.messages.push_back(held);
+            let room = self.room.take(message.len()).ok_or(NotTaken::Full)?;
+            waiting.messages.push_back(Held { bytes: message, _room: room });
             waiting.bytes = bytes;
             Ok(())
         })?;
@@ -191,6 +198,16 @@ mod tests {
         };
         let (got, ()) = tokio::join!(message(&outbox), putting);
         assert_eq!(got, "late");
+    }
+
+    #[test]
+    fn room_is_taken_until_it_is_given_back() {
+        let room = Arc::new(Room::default());
+        let most = room.take(SOCKETS_BACKLOG_BYTES_MAX);
+        assert!(most.is_some() && room.take(1).is_none() && room.take(usize::MAX).is_none());
+        drop(most);
+        assert!(room.take(1).is_some());
+        assert_eq!(room.0.load(Ordering::Acquire), 0);
     }
 
     #[test]

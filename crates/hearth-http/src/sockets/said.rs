@@ -11,7 +11,7 @@ use crate::response::{Body, Response};
 pub(super) enum Said {
     /// There is no such API.
     NotFound,
-    /// The authorizer was not told who is there.
+    /// The authorizer was not told who is there, or does not know them.
     Unauthorized,
     /// There is no such stage, no route for it, or the authorizer does not let it pass.
     Forbidden,

@@ -8,6 +8,7 @@ use super::said::Said;
 use super::selection::Selection;
 use crate::apis::record::{Api, DEFAULT_ROUTE, Protocol, Route, Snapshot};
 use crate::apis::serve::settings;
+use crate::throttle;
 
 /// The route for the beginning of a connection.
 pub(super) const CONNECT: &str = "$connect";
@@ -38,7 +39,9 @@ impl Sockets {
     pub(super) fn enter(&self, scene: &Scene, route: &Route) -> Result<(), Said> {
         let Some(stage) = scene.api.stages.get(&scene.stage) else { return Err(Said::Forbidden) };
         let settings = settings(stage, &route.key);
-        let entered = self.throttle.enter([&scene.api.id, &scene.stage, &route.key], settings);
+        let names = [scene.api.id.as_str(), &scene.stage, &route.key];
+        let rate = throttle::rate(settings.rate, settings.burst);
+        let entered = self.throttle.enter(&names, rate);
         entered.map_err(|_too_many| Said::TooMany)
     }
 }

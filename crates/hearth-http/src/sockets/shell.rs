@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::{SinkExt as _, StreamExt as _};
 use hearth_types::limits::{
     SOCKET_FRAME_BYTES_MAX, SOCKET_GOODBYE_SECONDS_MAX, SOCKET_MESSAGE_BYTES_MAX,
-    SOCKET_READ_BYTES, SOCKET_WRITE_SECONDS_MAX,
+    SOCKET_READ_BYTES, SOCKET_WRITE_BYTES_MAX, SOCKET_WRITE_SECONDS_MAX,
 };
 use hearth_types::time::{Moment, Timestamp};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -99,7 +99,7 @@ where
         .read_buffer_size(SOCKET_READ_BYTES)
         // Each frame is written at once.
         .write_buffer_size(0)
-        .max_write_buffer_size(2 * SOCKET_FRAME_BYTES_MAX)
+        .max_write_buffer_size(2 * SOCKET_WRITE_BYTES_MAX)
         .max_frame_size(Some(SOCKET_FRAME_BYTES_MAX))
         .max_message_size(Some(SOCKET_MESSAGE_BYTES_MAX));
     WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
@@ -196,13 +196,34 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let sending = async {
+        // Answers to pings that the client has not taken yet may leave no room.
+        socket.flush().await?;
         for frame in frames(message) {
-            socket.send(Message::Frame(frame)).await?;
+            if frame.len() > SOCKET_WRITE_BYTES_MAX {
+                write_past(socket, &frame).await?;
+            } else {
+                socket.send(Message::Frame(frame)).await?;
+            }
         }
         Ok::<(), Error>(())
     };
     let limit = Duration::from_secs(SOCKET_WRITE_SECONDS_MAX);
     timeout(limit, sending).await.unwrap_or(Err(Error::ConnectionClosed))
+}
+
+/// Sends a frame past the buffer, in which nothing waits: it would stay as large as the frame for as
+/// long as the connection is open.
+async fn write_past<S>(socket: &mut WebSocketStream<S>, frame: &Frame) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let payload = frame.payload();
+    let mut head = Vec::new();
+    let length = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+    frame.header().format(length, &mut head)?;
+    let mut bytes = Buf::chain(head.as_slice(), payload);
+    socket.get_mut().write_all_buf(&mut bytes).await?;
+    socket.flush().await
 }
 
 /// A message in frames that are not too large: of text, if it is one.
@@ -227,12 +248,12 @@ where
             // The answer goes out with what is read next.
             End::Theirs(_) => listen(socket).await,
             End::Ours(closing) => {
-                if socket.close(Some(frame(closing))).await.is_ok() {
+                if say_goodbye(socket, closing).await.is_ok() {
                     listen(socket).await;
                 }
             }
             End::Broken(closing) => {
-                if socket.close(Some(frame(closing))).await.is_ok() {
+                if say_goodbye(socket, closing).await.is_ok() {
                     discard(socket.get_mut()).await;
                 }
             }
@@ -243,8 +264,17 @@ where
     let _ = timeout(Duration::from_secs(SOCKET_GOODBYE_SECONDS_MAX), ending).await;
 }
 
-fn frame(Closing { code, reason }: Closing) -> CloseFrame {
-    CloseFrame { code: CloseCode::from(code), reason: reason.into_owned().into() }
+async fn say_goodbye<S>(
+    socket: &mut WebSocketStream<S>,
+    Closing { code, reason }: Closing,
+) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // As with a message: it needs room.
+    socket.flush().await?;
+    let reason = reason.into_owned().into();
+    socket.close(Some(CloseFrame { code: CloseCode::from(code), reason })).await
 }
 
 /// Takes what comes until the client has said goodbye.

@@ -54,7 +54,7 @@ impl Timed for Schedules {
 
     async fn completed(&self, arn: &str, timing: &Timing) {
         let Some(arn) = ScheduleArn::parse(arn) else { return };
-        let _writing = self.schedules.writing().await;
+        let _turn = self.turns.of_schedule(&arn).await;
         let Some(schedule) = self.find(&arn) else { return };
         // It may have been given another time meanwhile.
         let is_over = self.timing_of(&arn, &schedule).as_ref() == Some(timing);

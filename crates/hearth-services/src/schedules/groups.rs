@@ -33,7 +33,7 @@ impl Schedules {
     ) -> Result<String, ScheduleError> {
         refuse_default(&arn.name)?;
         check_tags(&tags)?;
-        let _writing = self.schedules.writing().await;
+        let _turn = self.turns.of_groups().await;
         if let Some(old) = self.groups.get(&arn.scope, &arn.name) {
             let is_repeated = token.is_some() && old.token == token;
             let exists = || ScheduleError::GroupExists(arn.name.clone());
@@ -68,7 +68,7 @@ impl Schedules {
         token: Option<String>,
     ) -> Result<(), ScheduleError> {
         refuse_default(&arn.name)?;
-        let _writing = self.schedules.writing().await;
+        let _turn = self.turns.of_groups().await;
         let text = arn.to_string();
         let Some(group) = self.groups.get(&arn.scope, &arn.name) else {
             let was_deleted = self.was_deleted(&text, token.as_deref());
@@ -147,7 +147,7 @@ impl Schedules {
         change: impl FnOnce(&mut BTreeMap<String, String>) + Send,
     ) -> Result<(), ScheduleError> {
         let arn = own_group(scope, arn)?;
-        let _writing = self.schedules.writing().await;
+        let _turn = self.turns.of_groups().await;
         let mut group = self.group(scope, &arn.name)?;
         if group.state == GroupState::Deleting {
             return Err(ScheduleError::GroupDeleting(arn.name));
@@ -184,12 +184,12 @@ impl Schedules {
             }
             for schedule in some {
                 // One at a time, so that other changes come in between.
-                let _writing = self.schedules.writing().await;
+                let _turn = self.turns.of_schedule(&schedule).await;
                 self.schedules.remove(&schedule.scope, &schedule.key()).await?;
                 self.changes.note(schedule.to_string());
             }
         }
-        let _writing = self.schedules.writing().await;
+        let _turn = self.turns.of_groups().await;
         self.groups.remove(&arn.scope, &arn.name).await
     }
 

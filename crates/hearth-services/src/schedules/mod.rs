@@ -32,6 +32,7 @@ pub mod record;
 pub mod error;
 mod groups;
 mod firing;
+mod turns;
 mod server;
 
 pub use server::server_id;
@@ -54,14 +55,14 @@ use names::ScheduleArn;
 use record::{Group, GroupState, Schedule, ScheduleSettings, ScheduleState};
 use target::invalid;
 use timed::Changes;
+use turns::Turns;
 
 /// The schedules of all accounts, with their groups.
 #[derive(Debug)]
 pub struct Schedules {
-    /// Its lock is held for every change of a schedule or a group, because each can forbid a change
-    /// of the other.
     schedules: Collection<Schedule>,
     groups: Collection<Group>,
+    turns: Turns,
     changes: Arc<Changes>,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
@@ -117,6 +118,7 @@ impl Schedules {
         let schedules = Arc::new(Self {
             schedules: Collection::open("schedule", Arc::clone(&records)).await?,
             groups: Collection::open("schedule-group", records).await?,
+            turns: Turns::default(),
             changes,
             clock,
             tasks,
@@ -140,13 +142,14 @@ impl Schedules {
     ) -> Result<String, ScheduleError> {
         let now = self.clock.now();
         check(&settings, &arn.scope, now)?;
-        let _writing = self.schedules.writing().await;
+        let _turn = self.turns.of_schedule(arn).await;
         self.active_group(&arn.scope, &arn.group)?;
         if let Some(old) = self.find(arn) {
             let is_repeated = token.is_some() && old.token == token && old.settings == settings;
             let exists = || ScheduleError::ScheduleExists(arn.name.clone());
             return if is_repeated { Ok(arn.to_string()) } else { Err(exists()) };
         }
+        // Those that are made at the same moment are not counted yet.
         if self.schedules.count() >= limits::SCHEDULES_MAX {
             return Err(ScheduleError::LimitExceeded("The number of schedules"));
         }
@@ -175,7 +178,7 @@ impl Schedules {
     ) -> Result<String, ScheduleError> {
         let now = self.clock.now();
         check(&settings, &arn.scope, now)?;
-        let _writing = self.schedules.writing().await;
+        let _turn = self.turns.of_schedule(arn).await;
         self.active_group(&arn.scope, &arn.group)?;
         let old = self.existing(arn)?;
         if token.is_some() && old.token == token && old.settings == settings {
@@ -197,7 +200,7 @@ impl Schedules {
         arn: &ScheduleArn,
         token: Option<String>,
     ) -> Result<(), ScheduleError> {
-        let _writing = self.schedules.writing().await;
+        let _turn = self.turns.of_schedule(arn).await;
         let text = arn.to_string();
         if self.find(arn).is_none() && self.was_deleted(&text, token.as_deref()) {
             return Ok(());

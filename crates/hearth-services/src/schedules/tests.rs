@@ -185,6 +185,26 @@ async fn a_request_that_is_repeated_changes_nothing() {
 }
 
 #[tokio::test]
+async fn of_those_who_make_the_same_at_once_one_does() {
+    let place = Place::new().await;
+    let (arn, other) = (schedule("default", "s"), schedule("default", "other"));
+    let create = |arn, expression: &str, by: &str| {
+        place.schedules.create(arn, settings(expression), token(by))
+    };
+    let (one, two, three, four) = tokio::join!(
+        create(&arn, "rate(5 minutes)", "one"),
+        create(&arn, "rate(6 minutes)", "two"),
+        create(&arn, "rate(5 minutes)", "one"),
+        create(&other, "rate(6 minutes)", "two"),
+    );
+    assert_eq!(text(two), "Schedule s already exists.");
+    assert_eq!(one.unwrap(), three.unwrap(), "a request that is repeated");
+    assert_eq!(four.unwrap(), other.to_string());
+    assert_eq!(place.schedules.get(&arn).unwrap().settings.expression, "rate(5 minutes)");
+    assert_eq!(place.schedules.all().len(), 2);
+}
+
+#[tokio::test]
 async fn when_it_happens_follows_from_what_was_given_and_when() {
     let place = Place::new().await;
     let arn = schedule("default", "s");

@@ -11,12 +11,26 @@ use super::super::limits::AUTHORIZER_MILLIS_MAX;
 use super::super::record::{Authorization, Authorizer, Jwt, PayloadFormat, Protocol};
 use super::ApiSite;
 use super::passing::{Caller, Passing};
-use super::remembered::{Verdict, question};
 use super::said::Said;
-use crate::authorizer::answer;
+use crate::authorizer::answer::{self, Answer};
 use crate::authorizer::policy::{Question, Verdict as Decided};
+use crate::authorizer::remembered::{Asked, Place};
 use crate::functions::Call;
 use crate::jwt::{self, Expected, Refused, claims};
+
+/// What the function of an authorizer has said.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Verdict {
+    /// The caller may, or may not.
+    Simple {
+        /// Whether they may.
+        is_authorized: bool,
+        /// What else was said.
+        context: Map<String, Value>,
+    },
+    /// The caller may what a policy says.
+    Policy(Answer),
+}
 
 impl ApiSite {
     /// Finds out about the caller, if the route asks for that.
@@ -73,32 +87,32 @@ impl ApiSite {
         authorizer: &Authorizer,
     ) -> Result<Caller, Said> {
         let identities = identities(passing, authorizer).ok_or(Said::Unauthorized(None))?;
-        let deployment = &passing.snapshot.deployment;
-        let names = [&passing.api.id, deployment, &passing.stage.name, &authorizer.id];
-        let parts = names.into_iter().chain(&identities).map(String::as_str);
-        let asked = question(parts);
-        let keeps = authorizer.ttl_seconds > 0;
-        let known = if keeps { self.remembered.get(&asked) } else { None };
-        let verdict = match known {
+        let place = Place {
+            api: &passing.api.id,
+            stage: &passing.stage.name,
+            deployment: &passing.snapshot.deployment,
+            authorizer: &authorizer.id,
+        };
+        let asked = Asked::of(place, &identities);
+        let verdict = match self.remembered.get(&asked) {
             Some(verdict) => verdict,
             None => {
-                let verdict = Arc::new(self.ask(passing, authorizer, &identities).await?);
-                if keeps {
-                    self.remembered.put(asked, &verdict, authorizer.ttl_seconds);
-                }
+                let (verdict, bytes) = self.ask(passing, authorizer, &identities).await?;
+                let verdict = Arc::new(verdict);
+                self.remembered.put(asked, &verdict, (bytes, authorizer.ttl_seconds));
                 verdict
             }
         };
         decide(passing, &verdict)
     }
 
-    /// Asks the function of an authorizer.
+    /// Asks the function of an authorizer. Beside its verdict stands how long the answer was.
     async fn ask(
         &self,
         passing: &Passing<'_>,
         authorizer: &Authorizer,
         identities: &[String],
-    ) -> Result<Verdict, Said> {
+    ) -> Result<(Verdict, usize), Said> {
         let source = format!("{}/authorizers/{}", passing.api_arn(), authorizer.id);
         let uri = authorizer.uri.as_deref().unwrap_or_default();
         let role = authorizer.credentials.as_deref();
@@ -125,10 +139,11 @@ impl ApiSite {
         } else {
             answer::read(&ran.payload).ok().map(Verdict::Policy)
         };
-        read.ok_or_else(|| {
+        let verdict = read.ok_or_else(|| {
             tracing::info!(api = passing.api.id, "an authorizer answered in a wrong form");
             Said::Internal
-        })
+        })?;
+        Ok((verdict, ran.payload.len()))
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use hearth_services::remote::web::{WebError, WebRequest};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::super::limits::RESPONSE_BYTES_MAX;
 use super::super::record::Integration;
@@ -12,39 +10,9 @@ use super::super::uri::with_variables;
 use super::ApiSite;
 use super::passing::Passing;
 use super::said::Said;
-use crate::response::{Body, Response};
+use crate::endpoint::{self, Slashes};
+use crate::response::Response;
 
-/// What stays as it is in a path.
-const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'/')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b':')
-    .remove(b'@')
-    .remove(b'!')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b',')
-    .remove(b';')
-    .remove(b'=');
-/// Headers of an answer that concern one connection only, and the length, which follows.
-const OF_CONNECTION: [&str; 8] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 /// Headers that are not the client's to send to an endpoint.
 const OURS: [&str; 5] = ["host", "content-length", "expect", "forwarded", "via"];
 
@@ -68,22 +36,16 @@ impl ApiSite {
     pub(super) async fn pass_on(
         &self,
         api: &str,
-        (asked, limit): (WebRequest, Duration),
+        asked: (WebRequest, Duration),
     ) -> Result<Response, Said> {
-        let asking = tokio::time::timeout(limit, self.web.ask(asked)).await;
-        let answered = asking.map_err(|_elapsed| Said::GatewayTimeout)?;
-        let answer = answered.map_err(|why| {
+        endpoint::answer(&self.web, asked).await.map_err(|why| {
             tracing::info!(api, %why, "the endpoint of an API did not answer");
             match why {
                 WebError::Late(_) => Said::GatewayTimeout,
                 WebError::Unanswered { .. } => Said::Unavailable,
                 WebError::Malformed { .. } | WebError::TooLarge(_) => Said::Internal,
             }
-        })?;
-        let mut headers = answer.headers;
-        headers.retain(|(name, _)| !OF_CONNECTION.contains(&name.as_str()));
-        let body = Body::Whole(Bytes::from(answer.body));
-        Ok(Response { status: answer.status, headers, body })
+        })
     }
 }
 
@@ -91,21 +53,15 @@ impl ApiSite {
 fn url(passing: &Passing<'_>, template: &str) -> String {
     let mut url = with_variables(template, &passing.stage.variables);
     for (name, value) in &passing.variables {
-        let value = utf8_percent_encode(value, IN_PATH).to_string();
-        url = url.replace(&format!("{{{name}}}"), &value).replace(&format!("{{{name}+}}"), &value);
+        let slashes = Slashes::of(name, &passing.route.key);
+        url = endpoint::with_value(&url, (name, value), slashes);
     }
-    let query = &passing.request.query;
-    if query.is_empty() {
-        return url;
-    }
-    let sign = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{sign}{query}")
+    endpoint::with_query(&url, &passing.request.query)
 }
 
 fn headers(passing: &Passing<'_>) -> Vec<(String, String)> {
     let request = passing.request;
-    let given = request.headers.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
-    let mut headers: Vec<(String, String)> = given.cloned().collect();
+    let mut headers = endpoint::headers_without(request, &OURS);
     let before = request.header("forwarded").filter(|before| !before.is_empty());
     let (from, host, scheme) = (request.from, &request.host, request.scheme.name());
     let own = format!("for={from};host={host};proto={scheme}");

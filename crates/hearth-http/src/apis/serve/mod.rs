@@ -22,10 +22,8 @@
 //! WebSocket APIs: they are not found here, but by `sockets`.
 
 mod said;
-pub(crate) mod throttle;
 mod passing;
 mod authorize;
-mod remembered;
 mod function;
 mod endpoint;
 
@@ -39,10 +37,9 @@ use bytes::Bytes;
 use hearth_control::control::Control;
 use hearth_services::remote::web::{Web, WebRequest};
 
+use self::authorize::Verdict;
 use self::passing::Passing;
-use self::remembered::Remembered;
 use self::said::Said;
-use self::throttle::{Throttle, TooMany};
 use super::Apis;
 use super::limits::{HEADERS_BYTES_MAX, REQUEST_BYTES_MAX, SERVED_MAX};
 use super::record::{
@@ -50,6 +47,7 @@ use super::record::{
     Stage,
 };
 use super::route_key::Table;
+use crate::authorizer::remembered::Remembered;
 use crate::cors::{Rules, is_preflight};
 use crate::event::v1::extended_id;
 use crate::functions::{Call, Functions};
@@ -57,6 +55,7 @@ use crate::jwt::keys::Keys;
 use crate::request::Request;
 use crate::response::Response;
 use crate::site::{Place, Site, by_host, by_path};
+use crate::throttle::{self, Throttle, TooMany};
 
 /// What APIs are called in hosts and in paths.
 const SERVICE: &str = "execute-api";
@@ -71,8 +70,10 @@ pub struct Parts {
     pub control: Arc<Control>,
     /// What runs functions.
     pub functions: Functions,
-    /// What asks endpoints and issuers.
+    /// What asks endpoints.
     pub web: Arc<Web>,
+    /// What asks issuers. Endpoints that do not answer are not in its way.
+    pub issuers: Arc<Web>,
 }
 
 /// All HTTP APIs.
@@ -83,7 +84,7 @@ pub struct ApiSite {
     web: Arc<Web>,
     keys: Keys,
     throttle: Throttle,
-    remembered: Remembered,
+    remembered: Remembered<Verdict>,
     /// What deployments serve, prepared for requests, by the ids of APIs and deployments. What a
     /// deployment has frozen never changes.
     served: Mutex<HashMap<(String, String), Arc<Served>>>,
@@ -126,13 +127,13 @@ impl ApiSite {
     /// The site of these APIs.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { apis, control, functions, web } = parts;
+        let Parts { apis, control, functions, web, issuers } = parts;
         Self {
             apis,
             control,
             functions,
-            keys: Keys::new(Arc::clone(&web) as _),
             web,
+            keys: Keys::new(issuers),
             throttle: Throttle::default(),
             remembered: Remembered::default(),
             served: Mutex::default(),
@@ -198,7 +199,9 @@ impl ApiSite {
         let route = snapshot.routes.get(found.route).ok_or(Said::NotFound)?;
         let stage = arrived.api.stages.get(&arrived.stage).ok_or(Said::NotFound)?;
         let settings = settings(stage, &route.key);
-        let entered = self.throttle.enter([&arrived.api.id, &stage.name, &route.key], settings);
+        let names = [arrived.api.id.as_str(), &stage.name, &route.key];
+        let rate = throttle::rate(settings.rate, settings.burst);
+        let entered = self.throttle.enter(&names, rate);
         entered.map_err(|TooMany| Said::TooMany)?;
         let passing = Passing {
             api: &arrived.api,

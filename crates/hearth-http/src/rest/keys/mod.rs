@@ -323,6 +323,11 @@ impl Keys {
         if let Err(error) = self.kept.put(&scope, &usage_key(&id), usage).await {
             tracing::warn!(%error, plan = id.0.as_str(), key = id.1.as_str(), "the usage of a key was not kept");
         }
+        // The key may have left the plan in between. Should it come back, it begins anew.
+        let is_forgotten = !self.counted().contains_key(&id);
+        if is_forgotten && let Err(error) = self.kept.remove(&scope, &usage_key(&id)).await {
+            tracing::warn!(%error, plan = id.0.as_str(), key = id.1.as_str(), "the usage of a key was not forgotten");
+        }
     }
 
     async fn forget_usage(

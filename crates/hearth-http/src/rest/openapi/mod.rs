@@ -159,6 +159,9 @@ impl RestApi {
                 self.binary_types.push(kind);
             }
         }
+        if self.binary_types.len() > super::limits::BINARY_TYPES_MAX {
+            return Err(RestError::TooMany("Binary media types per API"));
+        }
         if read.policy.is_some() {
             // Its short forms were written out for another id.
             let (old, new) = (format!(":{}/", read.id), format!(":{}/", self.id));

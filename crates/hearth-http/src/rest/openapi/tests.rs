@@ -190,3 +190,16 @@ fn what_is_read_again_replaces_or_adds() {
     assert_eq!((api.name.as_str(), &api.id, &api.root), ("more", &id, &root));
     assert_eq!(api.authorizers.len(), 1);
 }
+
+#[test]
+fn merging_goes_no_further_than_the_bounds() {
+    let with_types = |first: usize| {
+        let types: Vec<String> = (first..first + 60).map(|number| format!("a/{number}")).collect();
+        let mut document = document();
+        document["x-amazon-apigateway-binary-media-types"] = json!(types);
+        made(&document, &options()).unwrap()
+    };
+    let mut api = with_types(0);
+    api.merge(with_types(0)).unwrap();
+    assert!(matches!(api.merge(with_types(60)), Err(RestError::TooMany(_))));
+}

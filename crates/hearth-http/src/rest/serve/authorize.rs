@@ -1,14 +1,9 @@
-//! What authorizers are asked by, and what is remembered of their answers.
-
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+//! What authorizers are asked by.
 
 use fancy_regex::{Regex, RegexBuilder};
-use hearth_types::time::Timestamp;
 
 use super::super::limits;
 use super::mapping::Known;
-use crate::authorizer::answer::Answer;
 
 /// Where that is by which an authorizer decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,72 +63,9 @@ pub fn expression(text: &str) -> Option<Regex> {
     RegexBuilder::new(&whole).backtrack_limit(limits::EXPRESSION_STEPS_MAX).build().ok()
 }
 
-/// By what an answer is remembered.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Identity {
-    /// The id of the API.
-    pub api: String,
-    /// The name of the stage.
-    pub stage: String,
-    /// The id of the authorizer.
-    pub authorizer: String,
-    /// By what it was asked.
-    pub values: Vec<String>,
-}
-
-/// The answers of authorizers that are still good.
-#[derive(Debug, Default)]
-pub struct Authorized(Mutex<HashMap<Identity, Remembered>>);
-
-#[derive(Debug)]
-struct Remembered {
-    answer: Arc<Answer>,
-    until: Timestamp,
-}
-
-impl Authorized {
-    /// An answer, if there is one that is still good.
-    #[must_use]
-    pub fn get(&self, identity: &Identity, now: Timestamp) -> Option<Arc<Answer>> {
-        let answers = self.answers();
-        let known = answers.get(identity).filter(|known| now < known.until)?;
-        Some(Arc::clone(&known.answer))
-    }
-
-    /// Remembers an answer.
-    pub fn keep(
-        &self,
-        identity: Identity,
-        answer: Arc<Answer>,
-        (now, until): (Timestamp, Timestamp),
-    ) {
-        let mut answers = self.answers();
-        if answers.len() >= limits::AUTHORIZED_MAX {
-            answers.retain(|_, known| now < known.until);
-        }
-        // Asking again is all that comes of forgetting.
-        if answers.len() >= limits::AUTHORIZED_MAX {
-            answers.clear();
-        }
-        answers.insert(identity, Remembered { answer, until });
-    }
-
-    /// Forgets the answers about an API, or about one of its stages.
-    pub fn forget(&self, api: &str, stage: Option<&str>) {
-        self.answers().retain(|identity, _| {
-            identity.api != api || stage.is_some_and(|stage| identity.stage != stage)
-        });
-    }
-
-    fn answers(&self) -> MutexGuard<'_, HashMap<Identity, Remembered>> {
-        self.0.lock().expect("no code panics while it holds the answers")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authorizer::answer;
 
     #[test]
     fn where_identities_are() {
@@ -161,28 +93,5 @@ mod tests {
             assert_eq!(bearer.is_match(text).unwrap(), expected, "{text}");
         }
         assert!(expression("(").is_none());
-    }
-
-    #[test]
-    fn an_answer_is_good_for_a_while() {
-        let payload = br#"{"principalId":"me","policyDocument":{"Statement":[]}}"#;
-        let answer = Arc::new(answer::read(payload).unwrap());
-        let identity = |stage: &str| Identity {
-            api: "a".to_owned(),
-            stage: stage.to_owned(),
-            authorizer: "z".to_owned(),
-            values: vec!["token".to_owned()],
-        };
-        let authorized = Authorized::default();
-        let span = (Timestamp(1_000), Timestamp(2_000));
-        authorized.keep(identity("one"), Arc::clone(&answer), span);
-        authorized.keep(identity("two"), answer, span);
-        assert!(authorized.get(&identity("one"), Timestamp(1_999)).is_some());
-        assert!(authorized.get(&identity("one"), Timestamp(2_000)).is_none());
-        authorized.forget("a", Some("one"));
-        assert!(authorized.get(&identity("one"), Timestamp(1_000)).is_none());
-        assert!(authorized.get(&identity("two"), Timestamp(1_000)).is_some());
-        authorized.forget("a", None);
-        assert!(authorized.get(&identity("two"), Timestamp(1_000)).is_none());
     }
 }

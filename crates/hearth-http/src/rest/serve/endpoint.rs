@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use hearth_services::remote::web::{WebError, WebRequest};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::super::limits::RESPONSE_BYTES_MAX;
 use super::super::record::{ANY, Integration};
@@ -13,37 +12,9 @@ use super::mapping::{Source, Target};
 use super::passing::Told;
 use super::said::Said;
 use crate::apis::uri::with_variables;
-use crate::response::{Body, Response};
+use crate::endpoint::{self, IN_QUERY, Slashes};
+use crate::response::Response;
 
-/// What stays as it is in a part of a query.
-const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// What stays as it is in a path.
-const IN_PATH: &AsciiSet = &IN_QUERY
-    .remove(b'/')
-    .remove(b':')
-    .remove(b'@')
-    .remove(b'!')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'\'')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'*')
-    .remove(b'+')
-    .remove(b',')
-    .remove(b';')
-    .remove(b'=');
-/// Headers of an answer that concern one connection only, and the length, which follows.
-const OF_CONNECTION: [&str; 8] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 /// Headers that are not the client's to send to an endpoint.
 const OURS: [&str; 4] = ["host", "content-length", "expect", "via"];
 
@@ -54,8 +25,7 @@ pub(super) fn asked(told: &Told<'_>, integration: &Integration) -> (WebRequest, 
     let method = integration.method.as_deref().filter(|method| *method != ANY);
     let (url, more) = url_and_headers(told, integration);
     let request = passing.request;
-    let given = request.headers.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
-    let mut headers: Vec<(String, String)> = given.cloned().collect();
+    let mut headers = endpoint::headers_without(request, &OURS);
     headers.retain(|(name, _)| !more.iter().any(|(own, _)| own == name));
     headers.extend(more);
     let asked = WebRequest {
@@ -74,11 +44,9 @@ impl RestSite {
     pub(super) async fn pass_on(
         &self,
         api: &str,
-        (asked, limit): (WebRequest, Duration),
+        asked: (WebRequest, Duration),
     ) -> Result<Response, Said> {
-        let asking = tokio::time::timeout(limit, self.web.ask(asked)).await;
-        let answered = asking.map_err(|_elapsed| Said::Late)?;
-        let answer = answered.map_err(|why| {
+        endpoint::answer(&self.web, asked).await.map_err(|why| {
             tracing::info!(api, %why, "the endpoint of an API did not answer");
             match why {
                 WebError::Late(_) => Said::Late,
@@ -86,11 +54,7 @@ impl RestSite {
                 | WebError::Malformed { .. }
                 | WebError::TooLarge(_) => Said::Internal,
             }
-        })?;
-        let mut headers = answer.headers;
-        headers.retain(|(name, _)| !OF_CONNECTION.contains(&name.as_str()));
-        let body = Body::Whole(Bytes::from(answer.body));
-        Ok(Response { status: answer.status, headers, body })
+        })
     }
 }
 
@@ -103,15 +67,19 @@ fn url_and_headers(told: &Told<'_>, integration: &Integration) -> (String, Vec<(
     let mut query = passing.request.query.clone();
     let mut headers = Vec::new();
     for (target, source) in &integration.request_parameters {
-        let Some(value) = Source::parse(source).and_then(|source| source.value(told)) else {
-            continue;
-        };
+        let Some(source) = Source::parse(source) else { continue };
+        let Some(value) = source.value(told) else { continue };
         match Target::parse(target) {
             Some(Target::Path(name)) => {
-                let value = utf8_percent_encode(&value, IN_PATH).to_string();
-                url = url
-                    .replace(&format!("{{{name}}}"), &value)
-                    .replace(&format!("{{{name}+}}"), &value);
+                let slashes = match source {
+                    Source::Path(variable) => Slashes::of(variable, &passing.found.resource.path),
+                    Source::Text(_)
+                    | Source::Header(_)
+                    | Source::Query(_)
+                    | Source::Variable(_)
+                    | Source::Context(_) => Slashes::Kept,
+                };
+                url = endpoint::with_value(&url, (name, &value), slashes);
             }
             Some(Target::Query(name)) => {
                 let name = utf8_percent_encode(name, IN_QUERY);
@@ -123,9 +91,5 @@ fn url_and_headers(told: &Told<'_>, integration: &Integration) -> (String, Vec<(
             None => {}
         }
     }
-    if !query.is_empty() {
-        let sign = if url.contains('?') { '&' } else { '?' };
-        url = format!("{url}{sign}{query}");
-    }
-    (url, headers)
+    (endpoint::with_query(&url, &query), headers)
 }

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hearth_types::bucket::Rate;
 use hearth_types::ids::RequestId;
-use hearth_types::time::Moment;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -17,19 +17,18 @@ use super::super::keys::Admitted;
 use super::super::limits;
 use super::super::record::{Authorization, Authorizer, AuthorizerKind, KeySource};
 use super::RestSite;
-use super::authorize::{self, Identity, Source};
+use super::authorize::{self, Source};
 use super::passing::{Client, Passing, Told};
 use super::said::Said;
-use super::throttle::{self, Buckets};
 use crate::authorizer::answer::{self, Answer};
 use crate::authorizer::policy::{Kind, Policy, Question, Verdict};
+use crate::authorizer::remembered::{Asked, Place};
 use crate::functions::{Call, Failure};
 use crate::request::Scheme;
+use crate::throttle::{self, Throttle, TooMany};
 
 /// What a client shows as its key.
 const KEY_HEADER: &str = "x-api-key";
-/// How a function says that it does not know the client.
-const UNAUTHORIZED: &str = "Unauthorized";
 
 impl RestSite {
     /// Lets a request through, with what is known of its client, or says why not.
@@ -44,14 +43,10 @@ impl RestSite {
         }
         let (path, method) = (&passing.found.resource.path, passing.found.name);
         let settings = passing.stage.settings_of(path, method);
-        let rate = settings.and_then(|settings| throttle::rate(settings.rate, settings.burst));
-        if let Some(rate) = rate {
-            let (api, stage) = (&passing.api.id, &passing.stage.name);
-            let name = format!("method {api} {stage} {method} {path}");
-            if !self.buckets.lets(&name, rate, self.moment()) {
-                return Err(Said::TooMany);
-            }
-        }
+        let rate = settings.and_then(|settings| rate(settings.rate, settings.burst));
+        let (api, stage) = (passing.api.id.as_str(), passing.stage.name.as_str());
+        let entered = self.throttle.enter(&["method", api, stage, method, path], rate);
+        entered.map_err(|TooMany| Said::TooMany)?;
         Ok(client)
     }
 
@@ -109,18 +104,17 @@ impl RestSite {
         authorizer: &Authorizer,
     ) -> Result<Arc<Answer>, Said> {
         let values = identity(passing, authorizer)?;
-        let identity = Identity {
-            api: passing.api.id.clone(),
-            stage: passing.stage.name.clone(),
-            authorizer: authorizer.id.clone(),
-            values,
+        let place = Place {
+            api: &passing.api.id,
+            stage: &passing.stage.name,
+            deployment: &passing.snapshot.deployment,
+            authorizer: &authorizer.id,
         };
-        let now = passing.request.time;
-        let keeps = authorizer.ttl_seconds > 0;
-        if keeps && let Some(known) = self.apis.authorized.get(&identity, now) {
+        let asked = Asked::of(place, &values);
+        if let Some(known) = self.apis.authorized.get(&asked) {
             return Ok(known);
         }
-        let event = match (authorizer.kind, identity.values.as_slice()) {
+        let event = match (authorizer.kind, values.as_slice()) {
             (AuthorizerKind::Token, [token]) => passing.token_event(token),
             (AuthorizerKind::Token | AuthorizerKind::Request, _) => passing.request_event(),
         };
@@ -142,10 +136,8 @@ impl RestSite {
             Said::AuthorizerBroken
         })?;
         let answer = Arc::new(answer);
-        if keeps {
-            let until = now.plus_millis(u64::from(authorizer.ttl_seconds) * 1_000);
-            self.apis.authorized.keep(identity, Arc::clone(&answer), (now, until));
-        }
+        let size = (ran.payload.len(), authorizer.ttl_seconds);
+        self.apis.authorized.put(asked, &answer, size);
         Ok(answer)
     }
 
@@ -160,18 +152,12 @@ impl RestSite {
         let admitted = self.apis.keys.admit(&passing.api.scope, &value, place);
         let admitted = admitted.ok_or(Said::Forbidden)?;
         let names = (passing.found.resource.path.as_str(), passing.found.name);
-        if !within_plan(&self.buckets, (&admitted, place), names, self.moment()) {
-            return Err(Said::TooMany);
-        }
+        let entered = enter_plan(&self.throttle, (&admitted, place), names);
+        entered.map_err(|TooMany| Said::TooMany)?;
         let counted = self.apis.keys.count(&admitted, passing.request.time);
         counted.map_err(|_exceeded| Said::LimitExceeded)?;
         client.key = Some((admitted.key.id.clone(), admitted.key.value.clone()));
         Ok(())
-    }
-
-    /// How long this site has been there.
-    fn moment(&self) -> Moment {
-        Moment(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 }
 
@@ -217,33 +203,39 @@ fn identity(passing: &Passing<'_>, authorizer: &Authorizer) -> Result<Vec<String
     Ok(values)
 }
 
-/// Whether a key may make one more request now: of the plan, and of the method in it.
-fn within_plan(
-    buckets: &Buckets,
+/// Lets a request of a key in: of the plan, and of the method in it.
+fn enter_plan(
+    throttle: &Throttle,
     (admitted, (api, stage)): (&Admitted, (&str, &str)),
     (path, method): (&str, &str),
-    now: Moment,
-) -> bool {
+) -> Result<(), TooMany> {
     let Admitted { key, plan } = admitted;
     let of_stage = plan.stage(api, stage);
     let of_method = of_stage.and_then(|one| one.throttle.get(&format!("{path}/{method}")));
+    let mut names = vec!["plan", plan.id.as_str(), key.id.as_str()];
     // What is said of the method counts in place of what is said of the plan.
-    let (throttle, place) = match (of_method, plan.throttle.as_ref()) {
-        (Some(own), _) => (own, format!("{api} {stage} {method} {path}")),
-        (None, Some(all)) => (all, String::new()),
-        (None, None) => return true,
+    let bounds = match (of_method, plan.throttle.as_ref()) {
+        (Some(own), _) => {
+            names.extend([api, stage, method, path]);
+            own
+        }
+        (None, Some(all)) => all,
+        (None, None) => return Ok(()),
     };
-    let Some(rate) = throttle::rate(throttle.rate, throttle.burst) else { return true };
-    buckets.lets(&format!("plan {} {} {place}", plan.id, key.id), rate, now)
+    throttle.enter(&names, rate(bounds.rate, bounds.burst))
+}
+
+/// A bound as plans and stages write it. Their rules let no burst be below zero.
+fn rate(per_second: Option<f64>, burst: Option<i32>) -> Option<Rate> {
+    throttle::rate(per_second, burst.map(|burst| u32::try_from(burst).unwrap_or(0)))
 }
 
 /// What is said when the function of an authorizer fails.
 fn failed(api: &str, why: &Failure) -> Said {
-    if let Failure::Failed(description) = why {
-        let description = serde_json::from_slice::<Value>(description).unwrap_or(Value::Null);
-        if description["errorMessage"] == UNAUTHORIZED {
-            return Said::Unauthorized;
-        }
+    if let Failure::Failed(description) = why
+        && answer::is_unauthorized(description)
+    {
+        return Said::Unauthorized;
     }
     tracing::info!(api, %why, "an authorizer did not answer");
     match why {

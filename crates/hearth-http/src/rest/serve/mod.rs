@@ -21,7 +21,6 @@ pub mod media;
 pub mod mock;
 pub mod routing;
 mod said;
-mod throttle;
 mod passing;
 mod gate;
 mod function;
@@ -37,12 +36,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hearth_control::control::Control;
 use hearth_services::remote::web::{Web, WebRequest};
-use tokio::time::Instant;
 
 use self::function::Base64;
 use self::passing::{Client, Passing, Told};
 use self::said::Said;
-use self::throttle::Buckets;
 use super::RestApis;
 use super::limits::REQUEST_BYTES_MAX;
 use super::record::{Integration, IntegrationKind, RestApi, Snapshot};
@@ -51,6 +48,7 @@ use crate::functions::{Call, Functions};
 use crate::request::Request;
 use crate::response::{Body, Response};
 use crate::site::{Place, Site, by_host, by_path};
+use crate::throttle::Throttle;
 
 /// What APIs are called in hosts and in paths.
 const SERVICE: &str = "execute-api";
@@ -78,9 +76,7 @@ pub struct RestSite {
     control: Arc<Control>,
     functions: Functions,
     web: Arc<Web>,
-    buckets: Buckets,
-    /// What the time of the buckets is counted from.
-    began: Instant,
+    throttle: Throttle,
 }
 
 impl fmt::Debug for RestSite {
@@ -115,8 +111,7 @@ impl RestSite {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { apis, control, functions, web } = parts;
-        let (buckets, began) = (Buckets::default(), Instant::now());
-        Self { apis, control, functions, web, buckets, began }
+        Self { apis, control, functions, web, throttle: Throttle::default() }
     }
 
     fn arrive(&self, id: &str, request: &Request) -> Result<Arrived, Said> {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::super::edit::resource::Part;
 use super::super::record::{RestApi, Snapshot, Stage};
 use super::mapping::Known;
 use super::media;
@@ -38,7 +39,7 @@ impl Passing<'_> {
     /// The ARN of the request, as policies are asked about it.
     pub(super) fn method_arn(&self) -> String {
         let (stage, method) = (&self.stage.name, &self.request.method);
-        let path = self.path.strip_prefix('/').unwrap_or(self.path);
+        let path = policy_path(&self.found.resource.path, self.path);
         format!("{}/{stage}/{method}/{path}", self.api.execute_arn())
     }
 
@@ -92,6 +93,47 @@ impl Passing<'_> {
             body: if is_binary { BodyForm::Base64 } else { BodyForm::Text },
         }
     }
+}
+
+/// A path as policies know it, without its first slash. However a client spells the path of a
+/// resource, it is one and the same there, so that no denial is avoided by another spelling.
+fn policy_path(template: &str, path: &str) -> String {
+    let mut given = path.strip_prefix('/').unwrap_or(path).split('/');
+    let mut parts = Vec::new();
+    for expected in template.split('/').filter(|part| !part.is_empty()) {
+        match Part::of(expected) {
+            Some(Part::Greedy) => parts.extend(given.by_ref().map(plain)),
+            Some(Part::Variable) => parts.extend(given.next().map(plain)),
+            Some(Part::Literal) | None => {
+                given.next();
+                parts.push(expected.to_owned());
+            }
+        }
+    }
+    parts.join("/")
+}
+
+/// A text in which nothing is percent-encoded that need not be. What may mean something else when it
+/// is decoded, such as a slash or a `*`, stays as it is.
+fn plain(text: &str) -> String {
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('%') {
+        whole.push_str(before);
+        let byte = behind.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.filter(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte)) {
+            Some(byte) => {
+                whole.push(char::from(byte));
+                rest = &behind[2..];
+            }
+            None => {
+                whole.push('%');
+                rest = behind;
+            }
+        }
+    }
+    whole.push_str(rest);
+    whole
 }
 
 /// A client of whom nothing is known.
@@ -151,5 +193,28 @@ impl Known for Told<'_> {
             _ => return None,
         };
         Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_one_spelling_for_policies() {
+        #[rustfmt::skip]
+        let rows = [
+            ("/",               "/",                 ""),
+            ("/pets",           "/pets",             "pets"),
+            ("/pets",           "/p%65ts/",          "pets"),
+            ("/pets/{id}",      "/%70ets/a%20%62",   "pets/a%20b"),
+            ("/pets/{id}",      "/pets/%2A%2f%25",   "pets/%2A%2f%25"),
+            ("/pets/{id}",      "/pets/%2541%4%",    "pets/%2541%4%"),
+            ("/{proxy+}",       "/%61dmin/x/",       "admin/x/"),
+            ("/a/{b}/{rest+}",  "/a/1/2/%33",        "a/1/2/3"),
+        ];
+        for (template, path, expected) in rows {
+            assert_eq!(policy_path(template, path), expected, "{template} {path}");
+        }
     }
 }

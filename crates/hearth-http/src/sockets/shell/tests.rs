@@ -106,6 +106,31 @@ async fn messages_go_both_ways() {
     assert_eq!(end, End::Theirs(Closing { code: 1000, reason: "bye".into() }));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_message_is_sent_behind_answers_to_pings_that_the_client_does_not_take() {
+    // With their answers, several times as much as there is room for on the way.
+    const PINGS: usize = 2_000;
+    let (end, ()) = serve(async |mut client, connection, _listener| {
+        for _ping in 0..PINGS {
+            client.send(Message::Ping(Bytes::from_static(&[b'p'; 125]))).await.unwrap();
+        }
+        let long = "x".repeat(SOCKET_MESSAGE_BYTES_MAX);
+        connection.outbox.put(Bytes::copy_from_slice(long.as_bytes())).unwrap();
+        let got = loop {
+            let message = client.next().await.unwrap().unwrap();
+            if message.is_text() {
+                break message;
+            }
+            assert!(message.is_pong(), "{message:?}");
+        };
+        assert_eq!(got.into_text().unwrap().as_str(), long);
+        client.close(None).await.unwrap();
+        told(&mut client).await;
+    })
+    .await;
+    assert_eq!(end, End::Theirs(Closing::NOTHING_SAID));
+}
+
 #[test]
 fn a_long_message_is_sent_in_frames() {
     #[rustfmt::skip]
@@ -162,6 +187,46 @@ async fn what_a_client_may_not_send_ends_the_connection() {
         let (End::Ours(closing) | End::Broken(closing)) = end else { panic!("{what}: {end:?}") };
         assert_eq!((closing.code, heard), (code, 0), "{what}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_are_against_the_protocol_end_the_connection() {
+    // The mask is zero, so what is masked stands as it is.
+    let mut long_ping = vec![0x89, 0xfe, 0, 126, 0, 0, 0, 0];
+    long_ping.resize(8 + 126, b'p');
+    #[rustfmt::skip]
+    let rows: [(&str, &[u8]); 9] = [
+        ("a frame without a mask",    &[0x81, 0x01, b'x']),
+        ("a compressed one",          &[0xc1, 0x81, 0, 0, 0, 0, b'x']),
+        ("one of an unknown kind",    &[0x83, 0x81, 0, 0, 0, 0, b'x']),
+        ("a ping in parts",           &[0x09, 0x80, 0, 0, 0, 0]),
+        ("a long ping",               long_ping.as_slice()),
+        ("a message within another",  &[0x01, 0x81, 0, 0, 0, 0, b'x', 0x81, 0x81, 0, 0, 0, 0, b'y']),
+        ("half a code",               &[0x88, 0x81, 0, 0, 0, 0, 3]),
+        ("a code that is never sent", &[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xed]),
+        ("a code that is none",       &[0x88, 0x82, 0, 0, 0, 0, 0x00, 0x01]),
+    ];
+    for (what, bytes) in rows {
+        let (end, heard) = serve(async |mut client, _connection, listener| {
+            client.get_mut().write_all(bytes).await.unwrap();
+            let (code, _) = told(&mut client).await.expect(what);
+            assert_eq!(code, 1002, "{what}");
+            listener.heard.lock().unwrap().len()
+        })
+        .await;
+        let (End::Theirs(closing) | End::Broken(closing)) = end else { panic!("{what}: {end:?}") };
+        assert_eq!((closing.code, heard), (1002, 0), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_happens_is_small() {
+    const BYTES_MAX: usize = 8 * 1_024;
+    let (connection, listener) = (connection(), Listener::default());
+    let (mut server, _client) = ends(64).await;
+    let known = size_of_val(&connection) + size_of_val(&server) + SOCKET_READ_BYTES;
+    let bytes = known + size_of_val(&converse(&connection, &mut server, &listener));
+    assert!(bytes <= BYTES_MAX, "{bytes}");
 }
 
 #[tokio::test(start_paused = true)]

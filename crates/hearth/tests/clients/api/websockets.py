@@ -44,6 +44,10 @@ def handler(event, context):
 def door(event, context):
     print("ASKED", json.dumps(event))
     word = event["queryStringParameters"]["word"]
+    if word == "abracadabra":
+        raise Exception("Unauthorized")
+    if word == "cough":
+        raise ValueError("on purpose")
     effect = "Allow" if word == "sesame" else "Deny"
     statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": event["methodArn"]}
     return {
@@ -369,6 +373,8 @@ no_handshake(500, "Internal server error", guarded, stage="guarded", query="?wor
 allow("door", f"{ARN}:{guarded}/authorizers/{made['AuthorizerId']}")
 no_handshake(401, "Unauthorized", guarded, stage="guarded")
 no_handshake(403, "Forbidden", guarded, stage="guarded", query="?word=barley")
+no_handshake(401, "Unauthorized", guarded, stage="guarded", query="?word=abracadabra")
+no_handshake(500, "Internal server error", guarded, stage="guarded", query="?word=cough")
 talk = connect(guarded, stage="guarded", query="?word=sesame")
 talk.send("who am I?")
 about = json.loads(talk.recv())["requestContext"]
