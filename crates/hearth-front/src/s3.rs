@@ -4,7 +4,7 @@
 //!  request ──▶ buckets, settings (cors, lifecycle, tagging), notifications, absent ──▶ answer
 //!     │        objects, copies, attributes, listing, multipart, form (policy)          error
 //!     │        └─▶ headers, document, body (chunked)
-//!     └──▶ presigned: whether its time is over
+//!     └──▶ presigned: whether its time is over, and the headers in its query
 //! ```
 //!
 //! # Promises
@@ -275,14 +275,15 @@ async fn operate(
         return Err(S3Error::draining());
     }
     presigned::check(&target, front.buckets.now())?;
-    let is_copy = head.headers.contains_key("x-amz-copy-source");
+    let headers = presigned::headers(&head.headers, &target)?;
+    let is_copy = headers.contains_key("x-amz-copy-source");
     let operation = request::operation(&head.method, &target, is_copy)?;
     let call = Call {
         buckets: Arc::clone(&front.buckets),
         room: front.body_room.clone(),
         occasion,
         scope,
-        headers: head.headers.clone(),
+        headers,
         target,
     };
     check_owner(&call, "x-amz-expected-bucket-owner", call.bucket())?;

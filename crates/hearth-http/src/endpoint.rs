@@ -104,7 +104,7 @@ pub(crate) async fn answer(
 ) -> Result<Response, WebError> {
     let url = asked.url.clone();
     let asking = tokio::time::timeout(limit, web.ask(asked)).await;
-    let answer = asking.unwrap_or_else(|_elapsed| Err(WebError::Late(url)))?;
+    let answer = asking.unwrap_or(Err(WebError::Late(url)))?;
     let mut headers = answer.headers;
     headers.retain(|(name, _)| !OF_CONNECTION.contains(&name.as_str()));
     let body = Body::Whole(Bytes::from(answer.body));

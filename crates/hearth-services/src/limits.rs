@@ -48,10 +48,13 @@ pub const UPLOAD_DAYS_MAX: u64 = 7;
 pub const EXPIRY_SECONDS: u64 = 60 * 60;
 /// How many versions or uploads are looked at in one go, while it is looked for what has expired.
 pub const EXPIRY_ITEMS: usize = 500;
-/// AWS: the fields of a form before its file.
+/// AWS: the fields of a form before its file, with their names.
 pub const FORM_FIELDS_BYTES_MAX: usize = 20 * 1024;
 /// Bytes that are read or written at once.
 pub const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of an object after which the disk begins to write them, while more of them arrive. Few enough
+/// that little is left at the end, and enough that the journal of a file system is not busy with it.
+pub const WRITE_BACK_BYTES: u64 = 32 * 1024 * 1024;
 /// How long fetching one object from a remote endpoint may take.
 pub const FETCH_SECONDS_MAX: u64 = 300;
 /// How long connecting to a remote endpoint may take.

@@ -121,7 +121,6 @@ fn idle(name: &str, servers: [&Server; 2]) -> anyhow::Result<Vec<Row>> {
 
 /// How late those are that come in one minute.
 fn firing(name: &str, server: &Server, (rate, rounds): (f64, usize)) -> anyhow::Result<Vec<Row>> {
-    let mut connection = Connection::open(server.address)?;
     let (mut apart, mut at_once) = (Late::default(), Late::default());
     for round in 0..rounds {
         let minute = Minute::after(rate, round);
@@ -132,6 +131,8 @@ fn firing(name: &str, server: &Server, (rate, rounds): (f64, usize)) -> anyhow::
         let last = Duration::from_secs(second_of(APART));
         thread::sleep(left + last + DONE);
         let count = usize::try_from(wanted).context("a small number")?;
+        // Opened now: the server ends connections that were idle for so long.
+        let mut connection = Connection::open(server.address)?;
         let started = started::wait(&mut connection, &minute.prefix, count)?;
         let late = (0..wanted).map(|number| minute.late(number, &started));
         let late = late.collect::<anyhow::Result<Vec<Duration>>>()?;

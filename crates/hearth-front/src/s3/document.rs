@@ -11,6 +11,9 @@
 use super::error::S3Error;
 
 const DEPTH_MAX: usize = 8;
+/// Elements of a document: ten thousand parts with all that is said of each have fewer. One takes
+/// many times the memory of the few bytes that it may be written in.
+const ELEMENTS_MAX: usize = 100_000;
 
 /// An element: its name without a prefix, and what is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,6 +55,7 @@ impl Node {
 fn parse(text: &str) -> Option<Node> {
     // Elements that have begun and not ended. The lowest holds the root.
     let mut open = vec![Node::default()];
+    let mut elements = 0;
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once('<') {
         let top = open.last_mut()?;
@@ -77,7 +81,8 @@ fn parse(text: &str) -> Option<Node> {
             let (tag, is_empty) = tag.strip_suffix('/').map_or((tag, false), |tag| (tag, true));
             let name = tag.split(|one: char| one.is_ascii_whitespace()).next()?;
             let is_name = |one: char| one.is_alphanumeric() || "_-.:".contains(one);
-            if name.is_empty() || !name.chars().all(is_name) {
+            elements += 1;
+            if elements > ELEMENTS_MAX || name.is_empty() || !name.chars().all(is_name) {
                 return None;
             }
             let node = Node { name: local(name).to_owned(), ..Node::default() };
@@ -155,6 +160,16 @@ mod tests {
         let keys: Vec<_> = root.all("Object").map(|object| object.text("Key")).collect();
         assert_eq!(keys, [Some("a & b !"), Some("<&>")]);
         assert_eq!((root.text("Quiet"), root.text("Other")), (Some(""), None));
+    }
+
+    #[test]
+    fn elements_are_bounded() {
+        let with = |children: usize| {
+            let text = format!("<a>{}</a>", "<b/>".repeat(children));
+            Node::read(text.as_bytes(), "a").is_ok()
+        };
+        assert!(with(ELEMENTS_MAX - 1));
+        assert!(!with(ELEMENTS_MAX));
     }
 
     #[test]

@@ -79,18 +79,22 @@ async fn read_fields(
     let mut fields = Fields::default();
     let (mut name, mut value, mut bytes) = (String::new(), Vec::new(), 0);
     loop {
+        if bytes > FORM_FIELDS_BYTES_MAX {
+            let text = "Your POST request fields preceding the upload file were too large.";
+            return Err(S3Error::new((400, "MaxPostPreDataLengthExceeded"), text));
+        }
         match parts.next()? {
             Event::More => feed(body, parts).await?,
             Event::Part(head) if head.name.eq_ignore_ascii_case("file") => {
                 return Ok((fields, head));
             }
-            Event::Part(head) => (name, value) = (head.name, Vec::new()),
+            Event::Part(head) => {
+                // Fields with nothing in them, and without names, are bounded as well.
+                bytes += head.name.len() + 1;
+                (name, value) = (head.name, Vec::new());
+            }
             Event::Data(data) => {
                 bytes += data.len();
-                if bytes > FORM_FIELDS_BYTES_MAX {
-                    let text = "Your POST request fields preceding the upload file were too large.";
-                    return Err(S3Error::new((400, "MaxPostPreDataLengthExceeded"), text));
-                }
                 value.extend_from_slice(&data);
             }
             Event::PartEnd => {

@@ -1,10 +1,12 @@
-//! Requests that are signed in their query: when they expire.
+//! Requests that are signed in their query: when they expire, and the headers that are there.
 //!
 //! # Deliberately absent
 //!
 //! The signature itself: it is made with a secret of the caller's, which this server does not know.
 
 use hearth_types::time::Timestamp;
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
 
 use super::error::S3Error;
 use super::request::Target;
@@ -22,6 +24,14 @@ const PARAMETERS: [&str; 6] = [
     "X-Amz-Expires",
 ];
 
+/// What speaks of bytes. A client that signs a query has none yet, and means those of nothing.
+const OF_BYTES: [&str; 4] =
+    ["x-amz-checksum-", "x-amz-content-sha256", "x-amz-decoded-content-length", "x-amz-trailer"];
+
+/// What begins like that and speaks of no bytes.
+const OF_CHECKSUMS: [&str; 3] =
+    ["x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"];
+
 /// Refuses a request whose time is over, or that does not say when it is.
 pub(super) fn check(target: &Target, now: Timestamp) -> Result<(), S3Error> {
     let find = |name: &str| {
@@ -36,6 +46,34 @@ pub(super) fn check(target: &Target, now: Timestamp) -> Result<(), S3Error> {
         return check_version_2(find("Expires"), now);
     }
     Ok(())
+}
+
+/// The headers of a request, and those that are in its query because it is signed there: AWS takes
+/// them as headers, and some clients put all of them there. One that was sent says more.
+pub(super) fn headers(sent: &HeaderMap, target: &Target) -> Result<HeaderMap, S3Error> {
+    let mut headers = sent.clone();
+    if target.query("X-Amz-Signature").is_none() {
+        return Ok(headers);
+    }
+    for (name, value) in target.parameters() {
+        let name = name.to_ascii_lowercase();
+        if !is_header(&name) || sent.contains_key(name.as_str()) {
+            continue;
+        }
+        let invalid = || S3Error::invalid_argument(format!("The parameter {name} is not valid."));
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_odd| invalid())?;
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_odd| invalid())?;
+        headers.append(header, value);
+    }
+    Ok(headers)
+}
+
+/// Whether a parameter stands for a header.
+fn is_header(name: &str) -> bool {
+    let is_of_signature = PARAMETERS.iter().any(|one| one.eq_ignore_ascii_case(name));
+    let is_of_bytes =
+        OF_BYTES.iter().any(|begin| name.starts_with(begin)) && !OF_CHECKSUMS.contains(&name);
+    name.starts_with("x-amz-") && !is_of_signature && !is_of_bytes
 }
 
 fn check_version_4<'a>(
@@ -147,6 +185,32 @@ mod tests {
             let found = check_at(&query, now);
             assert_eq!(found.err().map_or("", |error| error.code), refusal, "{query} {now}");
         }
+    }
+
+    #[test]
+    fn headers_may_be_in_a_query_that_is_signed() {
+        let parameters = "X-Amz-Date=d&x-amz-meta-a=b+c&X-Amz-Meta-Sent=no&x-id=PutObject\
+            &x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-checksum-type=COMPOSITE";
+        let found = |query: String| {
+            let request = Request::put(format!("/b/k?{query}")).header("x-amz-meta-sent", "yes");
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            let found = headers(&head.headers, &Target::read(&head).unwrap()).unwrap();
+            let text = |(name, value): (&HeaderName, &HeaderValue)| {
+                format!("{name}: {}", value.to_str().unwrap())
+            };
+            let mut texts: Vec<String> = found.iter().map(text).collect();
+            texts.sort();
+            texts
+        };
+        assert_eq!(found(parameters.to_owned()), ["x-amz-meta-sent: yes"]);
+        let signed = found(format!("{parameters}&X-Amz-Signature=s"));
+        let expected =
+            ["x-amz-checksum-type: COMPOSITE", "x-amz-meta-a: b c", "x-amz-meta-sent: yes"];
+        assert_eq!(signed, expected);
+        let odd = Request::put("/b/k?X-Amz-Signature=s&x-amz-meta-a=%0A").body(()).unwrap();
+        let target = Target::read(&odd.into_parts().0).unwrap();
+        let refused = headers(&HeaderMap::new(), &target).unwrap_err();
+        assert_eq!(refused.code, "InvalidArgument");
     }
 
     #[test]

@@ -18,9 +18,10 @@ use super::error::BucketError;
 use super::reading::{Found, shown};
 use super::record::{self, UploadRecord, VersionRecord, rank_of};
 use super::versions::Entry;
+use crate::limits::LIST_ITEMS_MAX;
 
-/// How many rows are looked at in one go.
-const BATCH: usize = 1_000;
+/// How many rows are looked at in one go: those of the largest page, and the one behind it.
+const BATCH: usize = LIST_ITEMS_MAX + 1;
 /// How many where most of them may be passed over.
 const BATCH_WITH_DELIMITER: usize = 64;
 

@@ -1,8 +1,8 @@
 //! Bytes on their way in: counted, digested, and kept in memory or in a file.
 //!
 //! ```text
-//!  write ─▶ chunk ──full──▶ digests, file     (elsewhere, while the next chunk fills)
-//!             │
+//!  write ─▶ chunk ──full─┬▶ digests           (beside each other, while the next chunk fills)
+//!             │           └▶ file ─▶ disk       (now and then, so that the end has less to wait for)
 //!          finish ─▶ small: the chunk itself
 //!                 └▶ large: compare, sync, rename
 //! ```
@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use super::checksum::{Algorithm, Checksum, Running};
 use super::content::{Unkept, blocking};
 use super::error::BucketError;
-use crate::limits::{CHUNK_BYTES, INLINE_BYTES_MAX, OBJECT_BYTES_MAX};
+use crate::limits::{CHUNK_BYTES, INLINE_BYTES_MAX, OBJECT_BYTES_MAX, WRITE_BACK_BYTES};
 
 /// What the caller says about the bytes that it sends.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,16 +56,18 @@ pub(super) enum Keep {
 #[derive(Debug)]
 pub struct Receiving {
     chunk: Vec<u8>,
-    work: Work,
+    digests: Work<Digests>,
+    writing: Work<Writing>,
+    write_back: WriteBack,
     keep: Keep,
     size: u64,
 }
 
 /// What is done with chunks.
 #[derive(Debug)]
-enum Work {
-    Idle(Box<Writing>),
-    Busy(JoinHandle<io::Result<Box<Writing>>>),
+enum Work<T> {
+    Idle(Box<T>),
+    Busy(JoinHandle<io::Result<Box<T>>>),
     /// A chunk could not be written.
     Failed,
 }
@@ -75,7 +77,14 @@ enum Work {
 struct Writing {
     file: Option<fs::File>,
     place: Unkept,
-    digests: Digests,
+}
+
+/// What brings a long file to the disk while more of it arrives.
+#[derive(Debug, Default)]
+struct WriteBack {
+    /// How many bytes of the file had been written when it began last.
+    since: u64,
+    running: Option<JoinHandle<io::Result<()>>>,
 }
 
 /// What is made of bytes while they pass, to be compared with what was expected.
@@ -114,8 +123,14 @@ pub(super) enum Held {
 
 impl Receiving {
     pub(super) fn new(place: Unkept, expected: Expected, keep: Keep) -> Self {
-        let writing = Writing { file: None, place, digests: Digests::new(expected) };
-        Self { chunk: Vec::new(), work: Work::Idle(Box::new(writing)), keep, size: 0 }
+        Self {
+            chunk: Vec::new(),
+            digests: Work::Idle(Box::new(Digests::new(expected))),
+            writing: Work::Idle(Box::new(Writing { file: None, place })),
+            write_back: WriteBack::default(),
+            keep,
+            size: 0,
+        }
     }
 
     /// Takes more bytes.
@@ -132,9 +147,17 @@ impl Receiving {
         if self.chunk.len() < CHUNK_BYTES {
             return Ok(());
         }
-        let writing = self.settled().await?;
+        let mut digests = self.digests.settled().await?;
+        let writing = self.writing.settled().await?;
+        self.write_back.advance(&writing, self.size).await?;
         let chunk = mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_BYTES));
-        self.work = Work::Busy(tokio::task::spawn_blocking(move || writing.write(&chunk)));
+        let chunk = Bytes::from(chunk);
+        let digested = chunk.clone();
+        self.digests = Work::begin(move || {
+            digests.update(&digested);
+            Ok(digests)
+        });
+        self.writing = Work::begin(move || writing.write(&chunk));
         Ok(())
     }
 
@@ -151,18 +174,23 @@ impl Receiving {
     ///
     /// If something else arrived, or the file cannot be written.
     pub async fn finish(mut self, trailing: Option<&Checksum>) -> Result<NewContent, BucketError> {
-        let mut writing = self.settled().await?;
-        let Self { chunk, keep, size, work: _ } = self;
+        let mut digests = self.digests.settled().await?;
+        let writing = self.writing.settled().await?;
+        let Self { chunk, keep, size, mut write_back, .. } = self;
         let is_small = writing.file.is_none() && chunk.len() <= INLINE_BYTES_MAX;
         if is_small && keep == Keep::Anywhere {
-            writing.digests.update(&chunk);
-            let Writing { digests, .. } = *writing;
+            digests.update(&chunk);
             let Found { etag, checksum, also } = digests.finish(trailing)?;
             let held = Held::Memory(Bytes::from(chunk));
             return Ok(NewContent { held, size, etag, checksum: Some(checksum), also });
         }
-        let written = blocking(move || writing.write(&chunk)).await;
-        let Writing { file, place, digests } = *written.map_err(during())?;
+        let written = blocking(move || {
+            digests.update(&chunk);
+            Ok((writing.write(&chunk)?, digests))
+        });
+        let (writing, digests) = written.await.map_err(during())?;
+        let Writing { file, place } = *writing;
+        write_back.finish().await?;
         let Found { etag, checksum, also } = digests.finish(trailing)?;
         let settled = blocking(move || {
             file.as_ref().map_or(Ok(()), fs::File::sync_all)?;
@@ -171,18 +199,51 @@ impl Receiving {
         let held = Held::File(settled.await.map_err(during())?);
         Ok(NewContent { held, size, etag, checksum: Some(checksum), also })
     }
+}
 
-    /// Waits until the chunk before is written.
-    async fn settled(&mut self) -> Result<Box<Writing>, BucketError> {
-        match mem::replace(&mut self.work, Work::Failed) {
-            Work::Idle(writing) => Ok(writing),
-            Work::Busy(writing) => {
-                let written = writing.await.unwrap_or_else(|ended| Err(io::Error::other(ended)));
-                written.map_err(during())
-            }
-            Work::Failed => Err(during()(io::Error::other("an earlier chunk was not written"))),
+impl<T: Send + 'static> Work<T> {
+    fn begin(work: impl FnOnce() -> io::Result<Box<T>> + Send + 'static) -> Self {
+        Self::Busy(tokio::task::spawn_blocking(work))
+    }
+
+    /// Waits until the chunk before is done with.
+    async fn settled(&mut self) -> Result<Box<T>, BucketError> {
+        match mem::replace(self, Self::Failed) {
+            Self::Idle(owner) => Ok(owner),
+            Self::Busy(work) => joined(work).await,
+            Self::Failed => Err(during()(io::Error::other("an earlier chunk was not written"))),
         }
     }
+}
+
+impl WriteBack {
+    /// Begins again, if there is enough to write and the one before has ended. Its failure is that of
+    /// the file: the disk tells it once.
+    async fn advance(&mut self, writing: &Writing, size: u64) -> Result<(), BucketError> {
+        let is_running = self.running.as_ref().is_some_and(|running| !running.is_finished());
+        if is_running || size < self.since + WRITE_BACK_BYTES {
+            return Ok(());
+        }
+        self.finish().await?;
+        if let Some(file) = &writing.file {
+            let file = file.try_clone().map_err(during())?;
+            self.since = size;
+            self.running = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        }
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<(), BucketError> {
+        match self.running.take() {
+            Some(running) => joined(running).await,
+            None => Ok(()),
+        }
+    }
+}
+
+async fn joined<T>(work: JoinHandle<io::Result<T>>) -> Result<T, BucketError> {
+    let done = work.await.unwrap_or_else(|ended| Err(io::Error::other(ended)));
+    done.map_err(during())
 }
 
 fn during() -> impl FnOnce(io::Error) -> BucketError {
@@ -191,7 +252,6 @@ fn during() -> impl FnOnce(io::Error) -> BucketError {
 
 impl Writing {
     fn write(mut self: Box<Self>, chunk: &[u8]) -> io::Result<Box<Self>> {
-        self.digests.update(chunk);
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(fs::File::create_new(&self.place.path)?),
