@@ -35,10 +35,10 @@ use hearth_types::limits;
 use hearth_types::names::Scope;
 use hearth_types::tasks::Tasks;
 use hearth_wire::lambda::{self, Operation};
-use hearth_wire::{aws_json, logs, rest_json, route};
+use hearth_wire::{aws_json, logs, route};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderName, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request;
 use hyper::{Request, Response};
 use tokio::sync::{oneshot, watch};
@@ -55,7 +55,7 @@ use crate::server::{Admission, serve_connection};
 use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
     apigateway, apigatewayv2, buses, caller, connections, events, invoke, kinesis,
-    lambda as lambda_operations, logs as log_operations, own, query, scheduler, sns, sqs,
+    lambda as lambda_operations, logs as log_operations, own, query, rest_json, scheduler, sns, sqs,
 };
 
 /// What the front door answers, most of the time.
@@ -252,29 +252,25 @@ impl Front {
         if operation == Operation::InvokeWithResponseStream {
             return invoke_stream::answer(self, arrived, &matched).await;
         }
-        let Arrived { scope, head, body, .. } = arrived;
-        let body = self.read(body, matched.operation.name).await?;
-        let header = |name: &str| {
-            head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-        };
-        let query = uri.query().unwrap_or_default();
-        let input = {
-            let labels = &matched.labels;
-            let request = rest_json::Request { labels, query, header: &header, body: &body.bytes };
-            rest_json::input(matched.operation, &request)?
-        };
-        drop(body);
-        let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-        let call = lambda_operations::Call { front: Arc::clone(self), scope, host };
-        // A change that has begun is finished, also when the client goes away in the middle of it:
-        // half of it would be in the store and half of it not in memory.
+        let asked = rest_json::read_matched(self, &matched, arrived, AwsError::from).await?;
+        let (host, input) = (asked.host(), asked.input);
+        let call = lambda_operations::Call { front: Arc::clone(self), scope: asked.scope, host };
+        let performing = async move { lambda_operations::perform(&call, operation, input).await };
+        let output = self.finished(performing).await.ok_or_else(AwsError::broken)??;
+        Ok(whole(rest_json::answer(matched.operation, output)))
+    }
+
+    /// Finishes what has begun, also when the client goes away in the middle of it: half of a change
+    /// would be in the store and half of it not in memory. Nothing came of it if it panicked.
+    pub(crate) async fn finished<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
         let (sender, done) = oneshot::channel();
         self.tasks.spawn("operation", async move {
-            let _ = sender.send(lambda_operations::perform(&call, operation, input).await);
+            let _ = sender.send(change.await);
         });
-        let output = done.await.map_err(|_panicked| AwsError::broken())??;
-        let answer = rest_json::output(matched.operation, output);
-        Ok(whole(from_wire(answer.status, &answer.headers, answer.body)))
+        done.await.ok()
     }
 
     pub(crate) async fn read(&self, body: Incoming, operation: &str) -> Result<Held, AwsError> {

@@ -39,6 +39,7 @@ pub mod compatibility;
 mod query;
 mod query_error;
 mod parameters;
+mod rest_json;
 mod iam;
 mod sts;
 mod sns;

@@ -16,7 +16,6 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
-use tokio::sync::oneshot;
 
 use crate::body;
 use crate::front::{Answer, Arrived, Front};
@@ -84,13 +83,9 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
         proof,
         request,
     };
-    // As in the other protocols: a change that has begun is finished, also when the client goes.
-    let (sender, done) = oneshot::channel();
-    front.tasks.spawn("operation", async move {
-        let _ = sender.send(perform(service, call).await);
-    });
-    let result = done.await.unwrap_or_else(|_panicked| Err(Refusal::broken()));
-    match result {
+    let performing = async move { perform(service, call).await };
+    let result = front.finished(performing).await;
+    match result.unwrap_or_else(|| Err(Refusal::broken())) {
         Ok(result) => {
             let namespace = service.namespace();
             let body = aws_query::output(&action, namespace, &result, &id.to_string());

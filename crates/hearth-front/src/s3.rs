@@ -55,7 +55,6 @@ use hearth_types::names::Scope;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Response};
-use tokio::sync::oneshot;
 
 use self::answer::Answer;
 pub(crate) use self::answer::ObjectBody;
@@ -198,12 +197,9 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Response<Obj
     let page = target.as_ref().ok().and_then(|it| OfPage::read(&arrived.head, &it.bucket));
     let is_change = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&method);
     let done = if is_change {
-        let (sender, done) = oneshot::channel();
         let of_task = Arc::clone(front);
-        front.tasks.spawn("bucket operation", async move {
-            let _ = sender.send(perform(&of_task, arrived, target).await);
-        });
-        done.await.unwrap_or_else(|_panicked| Err(S3Error::broken()))
+        let performing = async move { perform(&of_task, arrived, target).await };
+        front.finished(performing).await.unwrap_or_else(|| Err(S3Error::broken()))
     } else {
         perform(front, arrived, target).await
     };

@@ -22,7 +22,6 @@ mod messages;
 mod moves;
 mod queues;
 
-use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -40,7 +39,6 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::oneshot;
 
 use self::error::SqsError;
 use crate::body;
@@ -193,7 +191,7 @@ async fn perform(
         | Operation::TagQueue
         | Operation::UntagQueue => {
             let change = async move { perform_change(&call, operation, input).await };
-            finished(front, change).await
+            front.finished(change).await.unwrap_or_else(|| Err(SqsError::broken()))
         }
     }
 }
@@ -229,18 +227,6 @@ async fn perform_change(
         | Operation::ListDeadLetterSourceQueues
         | Operation::ListMessageMoveTasks => Err(SqsError::broken()),
     }
-}
-
-/// Half of a change would be in the store and half of it not in memory, so it is a task of its own.
-async fn finished(
-    front: &Arc<Front>,
-    change: impl Future<Output = Result<Value, SqsError>> + Send + 'static,
-) -> Result<Value, SqsError> {
-    let (sender, done) = oneshot::channel();
-    front.tasks.spawn("operation", async move {
-        let _ = sender.send(change.await);
-    });
-    done.await.unwrap_or_else(|_panicked| Err(SqsError::broken()))
 }
 
 /// Refuses an input that lacks a member which has to be there: of the input itself, of a batch's

@@ -32,15 +32,15 @@ use hearth_http::rest::record::RestApi;
 use hearth_types::names::Scope;
 use hearth_types::time::Timestamp;
 use hearth_wire::apigateway::{Operation, SERVICE, types};
-use hearth_wire::{rest_json, route, validate};
+use hearth_wire::validate;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use crate::error::{AwsError, Protocol};
-use crate::front::{Answer, Arrived, Front, from_wire};
+use crate::front::{Answer, Arrived, Front};
+use crate::rest_json;
 
 /// The first segments of the paths of this service. Tags are those of this service if the ARN is.
 const FIRSTS: [&str; 4] = ["restapis", "apikeys", "usageplans", "account"];
@@ -63,41 +63,21 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
 }
 
 async fn answer_or_refuse(front: &Arc<Front>, arrived: Arrived) -> Result<Answer, AwsError> {
-    let method = arrived.head.method.clone();
-    let uri = arrived.head.uri.clone();
-    let matched = route::find(&SERVICE, method.as_str(), uri.path(), arrived.query());
-    let Ok(matched) = matched else {
-        return Err(AwsError::unknown_path(method.as_str(), uri.path()));
-    };
-    let operation = Operation::of(matched.operation);
-    let Arrived { scope, head, body, .. } = arrived;
-    let body = front.read(body, matched.operation.name).await?;
-    let header = |name: &str| {
-        head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-    };
-    let query = uri.query().unwrap_or_default();
-    let mut input = {
-        let labels = &matched.labels;
-        let request = rest_json::Request { labels, query, header: &header, body: &body.bytes };
-        rest_json::input(matched.operation, &request)
-            .map_err(|error| invalid(format!("Invalid request input: {error}")))?
-    };
+    let unreadable = |error| invalid(format!("Invalid request input: {error}"));
+    let mut asked = rest_json::read(front, &SERVICE, arrived, unreadable).await?;
+    let operation = Operation::of(asked.operation);
     if matches!(operation, Operation::ImportRestApi | Operation::PutRestApi) {
         // Their bodies are documents, and the query has whatever else is asked for.
-        input["body"] = Value::from(STANDARD.encode(&body.bytes));
-        let asked: BTreeMap<String, String> = query_pairs(query).into_iter().collect();
-        input["parameters"] = json!(asked);
+        asked.input["body"] = Value::from(STANDARD.encode(&asked.body.bytes));
+        let query = query_pairs(asked.head.uri.query().unwrap_or_default());
+        let parameters: BTreeMap<String, String> = query.into_iter().collect();
+        asked.input["parameters"] = json!(parameters);
     }
-    drop(body);
-    let call = Call { apis: Arc::clone(&front.rest_apis), scope };
-    // As in the other protocols: a change that has begun is finished, also when the client goes.
-    let (sender, done) = oneshot::channel();
-    front.tasks.spawn("operation", async move {
-        let _ = sender.send(perform(&call, operation, input).await);
-    });
-    let output = done.await.map_err(|_panicked| AwsError::broken())??;
-    let answer = rest_json::output(matched.operation, output);
-    Ok(from_wire(answer.status, &answer.headers, answer.body))
+    let (description, input) = (asked.operation, asked.input);
+    let call = Call { apis: Arc::clone(&front.rest_apis), scope: asked.scope };
+    let performing = async move { perform(&call, operation, input).await };
+    let output = front.finished(performing).await.ok_or_else(AwsError::broken)??;
+    Ok(rest_json::answer(description, output))
 }
 
 /// One call of an operation.

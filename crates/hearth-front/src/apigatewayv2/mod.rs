@@ -24,15 +24,14 @@ use hearth_http::apis::record::Api;
 use hearth_types::names::Scope;
 use hearth_types::time::Timestamp;
 use hearth_wire::apigatewayv2::{Operation, SERVICE};
-use hearth_wire::{rest_json, route, validate};
-use hyper::header::HOST;
+use hearth_wire::validate;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use crate::error::{AwsError, Protocol};
-use crate::front::{Answer, Arrived, Front, from_wire};
+use crate::front::{Answer, Arrived, Front};
+use crate::rest_json;
 
 /// The first segment of all paths of this service.
 const FIRST: &str = "/v2/";
@@ -49,36 +48,13 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
 }
 
 async fn answer_or_refuse(front: &Arc<Front>, arrived: Arrived) -> Result<Answer, AwsError> {
-    let method = arrived.head.method.clone();
-    let uri = arrived.head.uri.clone();
-    let matched = route::find(&SERVICE, method.as_str(), uri.path(), arrived.query());
-    let Ok(matched) = matched else {
-        return Err(AwsError::unknown_path(method.as_str(), uri.path()));
-    };
-    let operation = Operation::of(matched.operation);
-    let Arrived { scope, head, body, .. } = arrived;
-    let body = front.read(body, matched.operation.name).await?;
-    let header = |name: &str| {
-        head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-    };
-    let query = uri.query().unwrap_or_default();
-    let input = {
-        let labels = &matched.labels;
-        let request = rest_json::Request { labels, query, header: &header, body: &body.bytes };
-        rest_json::input(matched.operation, &request)
-            .map_err(|error| invalid(format!("Invalid request input: {error}")))?
-    };
-    drop(body);
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
-    let call = Call { apis: Arc::clone(&front.apis), scope, host };
-    // As in the other protocols: a change that has begun is finished, also when the client goes.
-    let (sender, done) = oneshot::channel();
-    front.tasks.spawn("operation", async move {
-        let _ = sender.send(perform(&call, operation, input).await);
-    });
-    let output = done.await.map_err(|_panicked| AwsError::broken())??;
-    let answer = rest_json::output(matched.operation, output);
-    Ok(from_wire(answer.status, &answer.headers, answer.body))
+    let unreadable = |error| invalid(format!("Invalid request input: {error}"));
+    let asked = rest_json::read(front, &SERVICE, arrived, unreadable).await?;
+    let (host, description, input) = (asked.host(), asked.operation, asked.input);
+    let call = Call { apis: Arc::clone(&front.apis), scope: asked.scope, host };
+    let performing = async move { perform(&call, Operation::of(description), input).await };
+    let output = front.finished(performing).await.ok_or_else(AwsError::broken)??;
+    Ok(rest_json::answer(description, output))
 }
 
 /// One call of an operation.

@@ -18,7 +18,6 @@ use hearth_wire::{aws_json, validate};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use crate::error::AwsError;
 use crate::front::{Answer, Arrived, Front, from_wire};
@@ -42,12 +41,8 @@ pub(crate) async fn answer(
     let input = aws_json::input(operation, &body.bytes)?;
     drop(body);
     let call = Call { buses: Arc::clone(&front.event_buses), scope, trace };
-    // As in the other protocols: a change that has begun is finished, also when the client goes.
-    let (sender, done) = oneshot::channel();
-    front.tasks.spawn("operation", async move {
-        let _ = sender.send(perform(&call, Operation::of(operation), input).await);
-    });
-    let output = done.await.map_err(|_panicked| AwsError::broken())??;
+    let performing = async move { perform(&call, Operation::of(operation), input).await };
+    let output = front.finished(performing).await.ok_or_else(AwsError::broken)??;
     let answer = aws_json::output(&output);
     Ok(from_wire(answer.status, &answer.headers, answer.body))
 }

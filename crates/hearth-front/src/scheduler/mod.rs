@@ -16,15 +16,15 @@ use hearth_types::names::Scope;
 use hearth_types::time::Timestamp;
 use hearth_wire::scheduler::types::Tag;
 use hearth_wire::scheduler::{Operation, SERVICE};
-use hearth_wire::{rest_json, route, validate};
+use hearth_wire::validate;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use crate::error::{AwsError, Protocol};
-use crate::front::{Answer, Arrived, Front, from_wire};
+use crate::front::{Answer, Arrived, Front};
+use crate::rest_json;
 
 /// Stands before the place in a token, so that a token is never empty.
 const START: &str = "after ";
@@ -49,32 +49,12 @@ pub(crate) async fn answer(front: &Arc<Front>, arrived: Arrived) -> Answer {
 }
 
 async fn try_answer(front: &Arc<Front>, arrived: Arrived) -> Result<Answer, AwsError> {
-    let Arrived { scope, head, body, .. } = arrived;
-    let query = head.uri.query().unwrap_or_default();
-    let (method, path) = (head.method.as_str(), head.uri.path());
-    let Ok(matched) = route::find(&SERVICE, method, path, query) else {
-        return Err(AwsError::unknown_path(method, path));
-    };
-    let body = front.read(body, matched.operation.name).await?;
-    let header = |name: &str| {
-        head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-    };
-    let input = {
-        let labels = &matched.labels;
-        let request = rest_json::Request { labels, query, header: &header, body: &body.bytes };
-        rest_json::input(matched.operation, &request).map_err(|error| unreadable(&error))?
-    };
-    drop(body);
-    let operation = matched.operation;
-    let call = Call { schedules: Arc::clone(&front.schedules), scope };
-    // As in the other protocols: a change that has begun is finished, also when the client goes.
-    let (sender, done) = oneshot::channel();
-    front.tasks.spawn("operation", async move {
-        let _ = sender.send(perform(&call, Operation::of(operation), input).await);
-    });
-    let output = done.await.map_err(|_panicked| AwsError::broken())??;
-    let answer = rest_json::output(operation, output);
-    Ok(from_wire(answer.status, &answer.headers, answer.body))
+    let asked = rest_json::read(front, &SERVICE, arrived, |error| unreadable(&error)).await?;
+    let (description, input) = (asked.operation, asked.input);
+    let call = Call { schedules: Arc::clone(&front.schedules), scope: asked.scope };
+    let performing = async move { perform(&call, Operation::of(description), input).await };
+    let output = front.finished(performing).await.ok_or_else(AwsError::broken)??;
+    Ok(rest_json::answer(description, output))
 }
 
 /// One call of an operation.

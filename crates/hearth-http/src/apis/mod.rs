@@ -23,8 +23,6 @@ pub mod record;
 pub mod edit;
 pub mod openapi;
 pub mod route_key;
-pub mod uri;
-pub(crate) mod permitted;
 pub mod identity;
 pub mod serve;
 pub mod error;

@@ -19,39 +19,12 @@ use hearth_types::names::Scope;
 use hearth_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::words::words;
+
 /// The stage that is served without its name in the path.
 pub const DEFAULT_STAGE: &str = "$default";
 /// The key of the route for whatever no other route is for.
 pub const DEFAULT_ROUTE: &str = "$default";
-
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ })+) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
-        }
-
-        impl $name {
-            /// Reads AWS's word.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                match text {
-                    $($word => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-
-            /// AWS's word.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-    )+};
-}
 
 words! {
     /// What the clients of an API speak.

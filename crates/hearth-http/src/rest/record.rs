@@ -20,37 +20,10 @@ use hearth_types::names::Scope;
 use hearth_types::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::words::words;
+
 /// The method of a resource that stands for all others.
 pub const ANY: &str = "ANY";
-
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ })+) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)+
-        }
-
-        impl $name {
-            /// Reads AWS's word.
-            #[must_use]
-            pub fn parse(text: &str) -> Option<Self> {
-                match text {
-                    $($word => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-
-            /// AWS's word.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)+
-                }
-            }
-        }
-    )+};
-}
 
 words! {
     /// Where the key of a client is found.

@@ -11,12 +11,12 @@ use super::said::Said;
 use super::scene::CONNECT;
 use crate::apis::identity::{Identified, IdentitySource};
 use crate::apis::limits::AUTHORIZER_MILLIS_MAX;
-use crate::apis::permitted::{self, Asked};
 use crate::apis::record::{Authorization, Authorizer, Protocol, Route};
 use crate::authorizer::answer::{self, Answer};
 use crate::authorizer::policy::{Question, Verdict};
 use crate::event::query_pairs;
 use crate::functions::{Call, Failure};
+use crate::permitted::{self, Asked};
 use crate::request::Request;
 
 impl Sockets {
@@ -67,7 +67,8 @@ impl Sockets {
         let scene = happening.scene;
         let source = format!("{}/authorizers/{}", scene.api_arn(), authorizer.id);
         let asked = Asked {
-            api: &scene.api,
+            api: &scene.api.id,
+            scope: &scene.api.scope,
             variables: scene.variables(),
             uri: authorizer.uri.as_deref().unwrap_or_default(),
             source: &source,

@@ -14,10 +14,10 @@ use super::id;
 use super::said::Said;
 use super::scene::Scene;
 use crate::answer::v1::{self, Answer};
-use crate::apis::permitted::{self, Asked};
 use crate::apis::record::{DEFAULT_ROUTE, IntegrationKind, Route};
 use crate::event::v1::Maker;
 use crate::functions::Call;
+use crate::permitted::{self, Asked};
 
 impl Sockets {
     /// Does what a message asks for. What is to be said about it waits for the client then.
@@ -75,7 +75,8 @@ impl Sockets {
             IntegrationKind::HttpProxy => return Err(Said::Internal),
         }
         let asked = Asked {
-            api: &scene.api,
+            api: &scene.api.id,
+            scope: &scene.api.scope,
             variables: scene.variables(),
             uri: &integration.uri,
             source: &scene.route_arn(&route.key),

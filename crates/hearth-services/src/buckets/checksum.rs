@@ -7,13 +7,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use crc_fast::{CrcAlgorithm, checksum_combine};
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
-
-use self::cyclic::{CRC32, CRC32C, CRC64_NVME, combine, crc32c, crc64_nvme};
-
-mod cyclic;
 
 /// How a checksum is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +144,12 @@ impl Checksum {
         Self { algorithm, value: STANDARD.encode(bytes) }
     }
 
+    /// Of the last bytes of a number, as many as the algorithm has.
+    fn of_number(algorithm: Algorithm, number: u64) -> Self {
+        let bytes = number.to_be_bytes();
+        Self::of_bytes(algorithm, bytes.split_at(bytes.len() - algorithm.bytes()).1)
+    }
+
     /// As a number. Only that of a cyclic one is asked for.
     fn number(&self) -> u64 {
         let bytes = STANDARD.decode(&self.value).unwrap_or_default();
@@ -170,18 +173,16 @@ impl Checksum {
                 Some(Self { algorithm, value: format!("{value}-{}", parts.len()) })
             }
             ChecksumKind::FullObject => {
-                let polynomial = match algorithm {
-                    Algorithm::Crc32 => CRC32,
-                    Algorithm::Crc32c => CRC32C,
-                    Algorithm::Crc64Nvme => CRC64_NVME,
+                let cyclic = match algorithm {
+                    Algorithm::Crc32 => CrcAlgorithm::Crc32IsoHdlc,
+                    Algorithm::Crc32c => CrcAlgorithm::Crc32Iscsi,
+                    Algorithm::Crc64Nvme => CrcAlgorithm::Crc64Nvme,
                     Algorithm::Sha1 | Algorithm::Sha256 => return None,
                 };
                 let join = |whole, (part, size): &(&Self, u64)| {
-                    combine(polynomial, (whole, part.number()), *size)
+                    checksum_combine(cyclic, whole, part.number(), *size)
                 };
-                let whole = parts.iter().fold(0, join).to_be_bytes();
-                let bytes = whole.get(whole.len() - algorithm.bytes()..)?;
-                Some(Self::of_bytes(algorithm, bytes))
+                Some(Self::of_number(algorithm, parts.iter().fold(0, join)))
             }
         }
     }
@@ -190,19 +191,18 @@ impl Checksum {
 /// A checksum of what has been seen so far.
 #[derive(Debug, Clone)]
 pub(super) enum Running {
-    Crc32(crc32fast::Hasher),
-    Crc32c(u32),
-    Crc64Nvme(u64),
+    Cyclic(Algorithm, crc_fast::Digest),
     Sha1(Sha1),
     Sha256(Sha256),
 }
 
 impl Running {
     pub(super) fn new(algorithm: Algorithm) -> Self {
+        let cyclic = |of| Self::Cyclic(algorithm, crc_fast::Digest::new(of));
         match algorithm {
-            Algorithm::Crc32 => Self::Crc32(crc32fast::Hasher::new()),
-            Algorithm::Crc32c => Self::Crc32c(u32::MAX),
-            Algorithm::Crc64Nvme => Self::Crc64Nvme(u64::MAX),
+            Algorithm::Crc32 => cyclic(CrcAlgorithm::Crc32IsoHdlc),
+            Algorithm::Crc32c => cyclic(CrcAlgorithm::Crc32Iscsi),
+            Algorithm::Crc64Nvme => cyclic(CrcAlgorithm::Crc64Nvme),
             Algorithm::Sha1 => Self::Sha1(Sha1::new()),
             Algorithm::Sha256 => Self::Sha256(<Sha256 as sha2::Digest>::new()),
         }
@@ -210,9 +210,7 @@ impl Running {
 
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
-            Self::Crc32(hasher) => hasher.update(bytes),
-            Self::Crc32c(state) => *state = crc32c(*state, bytes),
-            Self::Crc64Nvme(state) => *state = crc64_nvme(*state, bytes),
+            Self::Cyclic(_algorithm, hasher) => hasher.update(bytes),
             Self::Sha1(hasher) => hasher.update(bytes),
             Self::Sha256(hasher) => sha2::Digest::update(hasher, bytes),
         }
@@ -221,9 +219,7 @@ impl Running {
     pub(super) fn finish(self) -> Checksum {
         let of = Checksum::of_bytes;
         match self {
-            Self::Crc32(hasher) => of(Algorithm::Crc32, &hasher.finalize().to_be_bytes()),
-            Self::Crc32c(state) => of(Algorithm::Crc32c, &(!state).to_be_bytes()),
-            Self::Crc64Nvme(state) => of(Algorithm::Crc64Nvme, &(!state).to_be_bytes()),
+            Self::Cyclic(algorithm, hasher) => Checksum::of_number(algorithm, hasher.finalize()),
             Self::Sha1(hasher) => of(Algorithm::Sha1, &hasher.finalize()),
             Self::Sha256(hasher) => of(Algorithm::Sha256, &sha2::Digest::finalize(hasher)),
         }

@@ -18,7 +18,7 @@ use std::mem;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
@@ -55,7 +55,9 @@ pub(super) enum Keep {
 /// Content that is arriving. Dropped before its end, it leaves nothing behind.
 #[derive(Debug)]
 pub struct Receiving {
-    chunk: Vec<u8>,
+    chunk: BytesMut,
+    /// The chunk before, whose memory is used again when it is done with.
+    before: Bytes,
     digests: Work<Digests>,
     writing: Work<Writing>,
     write_back: WriteBack,
@@ -124,7 +126,8 @@ pub(super) enum Held {
 impl Receiving {
     pub(super) fn new(place: Unkept, expected: Expected, keep: Keep) -> Self {
         Self {
-            chunk: Vec::new(),
+            chunk: BytesMut::new(),
+            before: Bytes::new(),
             digests: Work::Idle(Box::new(Digests::new(expected))),
             writing: Work::Idle(Box::new(Writing { file: None, place })),
             write_back: WriteBack::default(),
@@ -150,8 +153,11 @@ impl Receiving {
         let mut digests = self.digests.settled().await?;
         let writing = self.writing.settled().await?;
         self.write_back.advance(&writing, self.size).await?;
-        let chunk = mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK_BYTES));
-        let chunk = Bytes::from(chunk);
+        let fresh = |_shared| BytesMut::with_capacity(CHUNK_BYTES);
+        let mut next = mem::take(&mut self.before).try_into_mut().unwrap_or_else(fresh);
+        next.clear();
+        let chunk = mem::replace(&mut self.chunk, next).freeze();
+        self.before = chunk.clone();
         let digested = chunk.clone();
         self.digests = Work::begin(move || {
             digests.update(&digested);
@@ -181,7 +187,7 @@ impl Receiving {
         if is_small && keep == Keep::Anywhere {
             digests.update(&chunk);
             let Found { etag, checksum, also } = digests.finish(trailing)?;
-            let held = Held::Memory(Bytes::from(chunk));
+            let held = Held::Memory(chunk.freeze());
             return Ok(NewContent { held, size, etag, checksum: Some(checksum), also });
         }
         let written = blocking(move || {

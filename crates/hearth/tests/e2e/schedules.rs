@@ -28,18 +28,22 @@ for number in range(20):
     )
 "#;
 
-/// Waits until as many messages came as there are schedules, and for one more that must not come.
+/// Waits for the messages of all schedules, and for those that come again. A message that was under way
+/// when a server was killed may be there twice, as everything that is delivered. A schedule that
+/// happened twice would not be among a few: it was due with all others.
 const AFTER: &str = r#"
 import boto3, os, time
+UNDER_WAY_MAX = 8
 there = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"]}
 sqs, scheduler = boto3.client("sqs", **there), boto3.client("scheduler", **there)
 url, found, end = sqs.get_queue_url(QueueName="missed")["QueueUrl"], [], time.monotonic() + 60
-while len(found) < 20 and time.monotonic() < end:
+while len(set(found)) < 20 and time.monotonic() < end:
     answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
     found += [message["Body"] for message in answer.get("Messages", [])]
 more = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=2)
-assert sorted(found) == sorted(f"s{number}" for number in range(20)), found
-assert not more.get("Messages"), more
+found += [message["Body"] for message in more.get("Messages", [])]
+assert set(found) == {f"s{number}" for number in range(20)}, found
+assert len(found) <= 20 + UNDER_WAY_MAX, found
 while scheduler.list_schedules()["Schedules"]:
     assert time.monotonic() < end, "they stay"
     time.sleep(0.1)

@@ -11,12 +11,12 @@ use super::super::record::{
     Api, Authorization, Cors, DEFAULT_ROUTE, DEFAULT_STAGE, IntegrationKind, IpAddressType,
     PayloadFormat, Protocol, Stage,
 };
-use super::super::uri;
 use super::check_tags;
 use super::integration::IntegrationChange;
 use super::route::RouteChange;
 use super::stage::StageChange;
 use crate::sockets::selection::Selection;
+use crate::uri;
 
 /// How AWS writes the route selection expression of every HTTP API.
 const HTTP_SELECTION: &str = "$request.method $request.path";

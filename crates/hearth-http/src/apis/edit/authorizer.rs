@@ -4,8 +4,9 @@ use hearth_services::remote::web::Web;
 
 use super::super::error::ApiError;
 use super::super::record::{Api, Authorizer, AuthorizerKind, Jwt, PayloadFormat, Protocol};
-use super::super::{identity::IdentitySource, limits, new_id, uri};
+use super::super::{identity::IdentitySource, limits, new_id};
 use super::integration::check_credentials;
+use crate::uri;
 
 /// What is to be set of an authorizer. What is absent stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use hearth_services::remote::web::Web;
 
 use super::super::error::ApiError;
 use super::super::record::{Api, Integration, IntegrationKind, PayloadFormat, Protocol};
-use super::super::{limits, new_id, uri};
+use super::super::{limits, new_id};
+use crate::uri;
 
 /// The method with which functions are invoked, as AWS shows it.
 const INVOKED_WITH: &str = "POST";

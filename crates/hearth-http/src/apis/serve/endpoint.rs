@@ -6,12 +6,12 @@ use hearth_services::remote::web::{WebError, WebRequest};
 
 use super::super::limits::RESPONSE_BYTES_MAX;
 use super::super::record::Integration;
-use super::super::uri::with_variables;
 use super::ApiSite;
 use super::passing::Passing;
 use super::said::Said;
 use crate::endpoint::{self, Slashes};
 use crate::response::Response;
+use crate::uri::with_variables;
 
 /// Headers that are not the client's to send to an endpoint.
 const OURS: [&str; 5] = ["host", "content-length", "expect", "forwarded", "via"];

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use hearth_types::ids::RequestId;
 
-use super::super::permitted::{self, Asked};
 use super::super::record::{Integration, PayloadFormat};
-use super::super::uri::Named;
 use super::ApiSite;
 use super::passing::{Caller, Passing};
 use super::said::Said;
 use crate::answer::{v1, v2};
 use crate::event::v1::Maker;
 use crate::functions::{Call, Failure};
+use crate::permitted::{self, Asked};
 use crate::response::{Body, Response};
+use crate::uri::Named;
 
 /// What a response of format 1.0 is that does not say it.
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -70,8 +70,8 @@ impl ApiSite {
         (uri, source): (&str, &str),
         role: Option<&str>,
     ) -> Result<Named, Said> {
-        let (api, variables) = (passing.api, &passing.stage.variables);
-        let asked = Asked { api, variables, uri, source, role };
+        let (api, scope) = (&passing.api.id, &passing.api.scope);
+        let asked = Asked { api, scope, variables: &passing.stage.variables, uri, source, role };
         permitted::function(&self.control, &asked).ok_or(Said::Internal)
     }
 }

@@ -4,8 +4,9 @@ use super::super::error::{AUTHORIZER_MISSING, RestError};
 use super::super::limits;
 use super::super::patch::Patch;
 use super::super::record::{Authorizer, AuthorizerKind, RestApi};
-use crate::apis::{new_id, uri};
+use crate::apis::new_id;
 use crate::rest::serve::authorize::{self, Source};
+use crate::uri;
 
 /// What can be changed by a patch.
 const PATHS: [&str; 8] = [

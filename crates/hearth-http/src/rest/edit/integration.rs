@@ -9,9 +9,9 @@ use super::super::limits;
 use super::super::patch::{self, Op, Patch};
 use super::super::record::{ContentHandling, Integration, IntegrationKind, Passthrough, RestApi};
 use super::method::Place;
-use crate::apis::uri;
 use crate::rest::serve::mapping;
 use crate::rest::serve::mock;
+use crate::uri;
 
 /// What can be changed by a patch.
 const PATHS: [&str; 9] = [

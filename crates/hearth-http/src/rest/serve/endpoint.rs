@@ -11,9 +11,9 @@ use super::RestSite;
 use super::mapping::{Source, Target};
 use super::passing::Told;
 use super::said::Said;
-use crate::apis::uri::with_variables;
 use crate::endpoint::{self, IN_QUERY, Slashes};
 use crate::response::Response;
+use crate::uri::with_variables;
 
 /// Headers that are not the client's to send to an endpoint.
 const OURS: [&str; 4] = ["host", "content-length", "expect", "via"];

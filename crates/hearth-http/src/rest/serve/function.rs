@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use hearth_control::policy::access::{Access, Who};
 use hearth_types::ids::RequestId;
 
 use super::super::record::Integration;
@@ -10,15 +9,12 @@ use super::passing::{Client, Passing};
 use super::said::Said;
 use super::{Ready, RestSite, media};
 use crate::answer::v1;
-use crate::apis::uri::{self, Named};
 use crate::event::v1::Maker;
 use crate::functions::{Call, Failure};
+use crate::permitted::{self, Asked};
 use crate::response::{Body, Response};
+use crate::uri::Named;
 
-/// Who invokes functions for APIs.
-const GATEWAY: &str = "apigateway.amazonaws.com";
-/// What it does.
-const INVOKE: &str = "lambda:InvokeFunction";
 /// Headers of an answer that AWS passes on under another name, because they are its own to say.
 const REMAPPED: [&str; 9] = [
     "authorization",
@@ -82,38 +78,16 @@ impl RestSite {
         Ok(response)
     }
 
-    /// The function that a URI names, if it lets API Gateway run it on behalf of this source. What a
-    /// role may do is not looked at.
+    /// The function that a URI names, if it may be run on behalf of this source.
     pub(super) fn permitted(
         &self,
         passing: &Passing<'_>,
-        (template, source): (&str, &str),
+        (uri, source): (&str, &str),
         role: Option<&str>,
     ) -> Result<Named, Said> {
-        let uri = uri::with_variables(template, &passing.stage.variables);
-        let api = &passing.api.id;
-        let Some((function, qualifier)) = uri::function(&uri) else {
-            tracing::info!(api, uri, "the URI of an API names no function");
-            return Err(Said::Internal);
-        };
-        if role.is_some() {
-            return Ok((function, qualifier));
-        }
-        let account = passing.api.scope.account.as_str();
-        let context = [("aws:SourceArn", source), ("aws:SourceAccount", account)];
-        let access = Access { who: Who::Service(GATEWAY), action: INVOKE, context: &context };
-        let record = self.control.record(&function).ok();
-        if record.is_some_and(|record| record.lets(qualifier.as_ref(), &access)) {
-            return Ok((function, qualifier));
-        }
-        let function = function.to_string();
-        tracing::info!(
-            api,
-            function,
-            source,
-            "a function is not there, or does not let an API run it"
-        );
-        Err(Said::Internal)
+        let (api, scope) = (&passing.api.id, &passing.api.scope);
+        let asked = Asked { api, scope, variables: &passing.stage.variables, uri, source, role };
+        permitted::function(&self.control, &asked).ok_or(Said::Internal)
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use hearth_control::control::Control;
 use hearth_control::policy::access::{Access, Who};
+use hearth_types::names::Scope;
 
-use super::record::Api;
-use super::uri::{self, Named};
+use crate::uri::{self, Named};
 
 /// Who invokes functions for APIs.
 const GATEWAY: &str = "apigateway.amazonaws.com";
@@ -16,8 +16,10 @@ const INVOKE: &str = "lambda:InvokeFunction";
 /// A function that an API wants to run.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
-    /// The API.
-    pub(crate) api: &'a Api,
+    /// The id of the API.
+    pub(crate) api: &'a str,
+    /// Whose it is.
+    pub(crate) scope: &'a Scope,
     /// The variables of the stage.
     pub(crate) variables: &'a BTreeMap<String, String>,
     /// The URI, in which they may stand.
@@ -32,7 +34,7 @@ pub(crate) struct Asked<'a> {
 /// role may do is not looked at. Why there is none is in the server's log.
 pub(crate) fn function(control: &Control, asked: &Asked<'_>) -> Option<Named> {
     let uri = uri::with_variables(asked.uri, asked.variables);
-    let (api, source) = (&asked.api.id, asked.source);
+    let (api, source) = (asked.api, asked.source);
     let Some((function, qualifier)) = uri::function(&uri) else {
         tracing::info!(api, uri, "the URI of an API names no function");
         return None;
@@ -40,7 +42,7 @@ pub(crate) fn function(control: &Control, asked: &Asked<'_>) -> Option<Named> {
     if asked.role.is_some() {
         return Some((function, qualifier));
     }
-    let account = asked.api.scope.account.as_str();
+    let account = asked.scope.account.as_str();
     let context = [("aws:SourceArn", source), ("aws:SourceAccount", account)];
     let access = Access { who: Who::Service(GATEWAY), action: INVOKE, context: &context };
     let record = control.record(&function).ok();
