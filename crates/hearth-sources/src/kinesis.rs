@@ -466,7 +466,7 @@ mod tests {
         let begin = source.cursor("shardId-000000000000", &Position::TrimHorizon).await.unwrap();
         let page = source.read(&begin, WANT).await.unwrap();
         assert_eq!((page.records.len(), page.next), (1, None));
-        streams.delete(&name, hearth_services::streams::WithConsumers::Refuse).await.unwrap();
+        streams.delete(&name, streams::WithConsumers::Refuse).await.unwrap();
         assert!(matches!(source.shards().await, Err(SourceError::Gone(_))));
     }
 }

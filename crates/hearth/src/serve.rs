@@ -145,10 +145,10 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     let gateway = Arc::new(InsideGateway::default());
     let shared = shared(config, (&sandbox, &stores.logs), &gateway, (&clock, &tasks));
     let scheduler = start_scheduler(config, &host, (shared, descriptors));
-    let sources = (&services, queue, time);
-    let readers = Readers::new((config, &trust), sources, &metrics, (&clock, &tasks)).await?;
+    let later = (queue, time, &metrics);
+    let readers = Readers::new((config, &trust), &services, later, (&clock, &tasks)).await?;
     let control = open_control(config, &tasks, (&scheduler, &readers), &stores).await?;
-    let invoker = invoker(config, (&control, &scheduler), (queue, time, &metrics));
+    let invoker = invoker(config, (&control, &scheduler), later);
     let (admission, admitted) = watch::channel(Admission::Open);
     let started = (&control, &invoker);
     let balancers = sites::balancers((&stores.store, &admitted), started, (&clock, &tasks)).await?;
@@ -186,8 +186,7 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Server> {
     gateway.open(Arc::clone(&front));
     front.control.start_provisioned();
     let targets = (targets, &services, stores.objects.taker, trust);
-    let shared = (queue, time, &metrics);
-    let working = Working::start(config, &front, (targets, readers), shared).await?;
+    let working = Working::start(config, &front, (targets, readers), later).await?;
     Ok(Server {
         address,
         http: doors.open(&front),

@@ -42,8 +42,8 @@ impl Readers {
     /// Those for the sources that there are.
     pub(crate) async fn new(
         (config, trust): (&Config, &Trust),
-        (services, queue, time): (&Services, &Arc<dyn Queue>, &Arc<Steady>),
-        metrics: &Arc<dyn Metrics>,
+        services: &Services,
+        (queue, time, metrics): (&Arc<dyn Queue>, &Arc<Steady>, &Arc<dyn Metrics>),
         (clock, tasks): (&Arc<dyn Clock>, &Tasks),
     ) -> anyhow::Result<Self> {
         let source = queue_source(config, trust, &services.queues)?;

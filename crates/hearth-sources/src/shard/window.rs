@@ -67,7 +67,7 @@ pub(super) fn is_over(
 ) -> bool {
     window.is_overgrown
         || is_last
-        || next.map_or(is_at_tip && now >= due(window), |next| next >= window.end)
+        || next.map_or_else(|| is_at_tip && now >= due(window), |next| next >= window.end)
 }
 
 /// When it is finished if nothing comes.
