@@ -387,6 +387,9 @@ pub const DYNAMODB_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const SOURCE_RETRY_MILLIS_MAX: u64 = 5_000;
 /// The first such wait.
 pub const SOURCE_RETRY_MILLIS_MIN: u64 = 200;
+/// How long a broker or a cluster may take to answer, connecting included. Longer is as good as never,
+/// and another connection is tried.
+pub const SOURCE_ANSWER_SECONDS_MAX: u64 = 30;
 
 const _: () = assert!(PAYLOAD_SYNC_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_ASYNC_BYTES_MAX <= PAYLOAD_SYNC_BYTES_MAX);

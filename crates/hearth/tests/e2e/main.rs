@@ -28,6 +28,7 @@ mod api;
 mod sqs;
 mod sources_sqs;
 mod table_streams;
+mod rabbit;
 mod rust_sdk;
 mod operations;
 mod topics;
