@@ -8,6 +8,7 @@
 //!      ├────▶ shard     streams: one task for each shard, batches in the order of their keys
 //!      │        │ dynamodb            the streams of tables
 //!      │        └ checkpoint, lease   where reading has come to, and who reads
+//!      ├────▶ kafka     Kafka: a consumer group for each mapping, one task for each partition
 //!      ├────▶ rabbit    RabbitMQ: one task for each mapping, one batch at a time
 //!      │        └ access   users and passwords, from the configuration
 //!      │
@@ -35,6 +36,7 @@ pub mod reader;
 pub mod queue;
 pub mod shard;
 pub mod dynamodb;
+pub mod kafka;
 pub mod rabbit;
 pub mod access;
 pub mod checkpoint;

@@ -390,6 +390,27 @@ pub const SOURCE_RETRY_MILLIS_MIN: u64 = 200;
 /// How long a broker or a cluster may take to answer, connecting included. Longer is as good as never,
 /// and another connection is tried.
 pub const SOURCE_ANSWER_SECONDS_MAX: u64 = 30;
+/// How long a group of Kafka keeps the partitions of a member that does not say that it is there. With
+/// two heartbeats, they are taken over within 10 seconds. The brokers' usual minimum is 6 seconds.
+pub const KAFKA_SESSION_MILLIS: i32 = 8_000;
+/// How often a member says so.
+pub const KAFKA_HEARTBEAT_MILLIS: u64 = 2_000;
+/// How long a group waits for members that finish their batches before partitions are shared out anew:
+/// AWS's longest run of a function that reads Kafka, and a minute.
+pub const KAFKA_REBALANCE_MILLIS_MAX: i32 = 900_000;
+/// How often the leader of a group looks whether its topic has got more partitions.
+pub const KAFKA_LOOK_SECONDS: u64 = 30;
+/// How long a broker waits for records when there are none. It answers as soon as there are.
+pub const KAFKA_FETCH_WAIT_MILLIS: i32 = 10_000;
+/// Bytes of a partition that are fetched at a time, compressed as they are; one batch is always fetched.
+pub const KAFKA_FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What an answer of a broker may have. A single batch may be as large as its topic allows.
+pub const KAFKA_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// What a batch may be decompressed to.
+pub const KAFKA_BATCH_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// How often a password is hashed at the most because a broker says so: ten times as often as is usual,
+/// and a fraction of a second.
+pub const KAFKA_SCRAM_ITERATIONS_MAX: u32 = 100_000;
 
 const _: () = assert!(PAYLOAD_SYNC_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_ASYNC_BYTES_MAX <= PAYLOAD_SYNC_BYTES_MAX);

@@ -11,6 +11,7 @@ use hearth_services::remote::queues::RemoteQueues;
 use hearth_services::remote::tls::Trust;
 use hearth_sources::access::{Login, Secret, Secrets};
 use hearth_sources::dynamodb::DynamoDb;
+use hearth_sources::kafka::{self, KafkaReader, KnownCluster};
 use hearth_sources::lease::Leases;
 use hearth_sources::progress::Book;
 use hearth_sources::queue::QueueReader;
@@ -59,7 +60,7 @@ impl Readers {
         let brokers =
             RabbitReader::new(brokers(config), secrets, authorities(config)?, Arc::clone(clock));
         let readers: Vec<Arc<dyn Reader>> =
-            vec![Arc::new(queues), Arc::clone(&streams) as _, Arc::new(brokers)];
+            vec![Arc::new(queues), Arc::clone(&streams) as _, Arc::new(brokers), Arc::new(topics)];
         let book = Arc::new(Book::new(Arc::clone(metrics)));
         Ok(Self { board: Board::new(readers), book, streams, tasks: tasks.clone() })
     }
@@ -112,6 +113,22 @@ fn brokers(config: &Config) -> BTreeMap<String, Broker> {
         (name.to_owned(), Broker { endpoint, login: login(values) })
     };
     config.named.of(Kind::Broker).map(broker).collect()
+}
+
+/// The clusters of Kafka that have a name.
+fn clusters(config: &Config) -> BTreeMap<String, KnownCluster> {
+    let cluster = |(name, values): (&str, &BTreeMap<String, String>)| {
+        let servers = values.get("servers").map(String::as_str).unwrap_or_default();
+        let servers = servers.split(',').map(str::trim).filter(|server| !server.is_empty());
+        let known = KnownCluster {
+            servers: servers.map(str::to_owned).collect(),
+            login: login(values),
+            mechanism: values.get("mechanism").cloned(),
+            tls: values.get("tls").map(|text| text == "true"),
+        };
+        (name.to_owned(), known)
+    };
+    config.named.of(Kind::Cluster).map(cluster).collect()
 }
 
 /// The user and the password of something with a name, if it has both.
