@@ -62,11 +62,10 @@ impl Session {
         // Nobody is to wait for a member that has nothing to read.
         cluster::topic(&mut connection, topic).await?;
         let patience = Patience {
-            session_millis: limits::KAFKA_SESSION_MILLIS,
-            rebalance_millis: limits::KAFKA_REBALANCE_MILLIS_MAX,
+            session_millis: limits::KAFKA_SESSION_MILLIS.cast_signed(),
+            rebalance_millis: limits::KAFKA_REBALANCE_MILLIS_MAX.cast_signed(),
         };
-        let millis = u64::try_from(patience.rebalance_millis).unwrap_or_default();
-        let wait = Duration::from_millis(millis);
+        let wait = Duration::from_millis(limits::KAFKA_REBALANCE_MILLIS_MAX.into());
         let newcomer = Member { group: group.to_owned(), generation: -1, id: id.clone() };
         let request = messages::join_request(&newcomer, topic, patience);
         let answer = connection.call(messages::JOIN_GROUP, &request, wait).await?;

@@ -145,7 +145,7 @@ impl KafkaReader {
         let configuration = &mapping.configuration;
         refuse(configuration)?;
         let access = &configuration.source_access;
-        let security = security(access, &known, (&self.parts.secrets, &self.parts.trust))
+        let security = security(access, &known, (self.parts.secrets.as_ref(), &self.parts.trust))
             .map_err(|error| error.to_string())?;
         let filters = Filters::parse(&configuration.filters).map_err(|error| error.to_string())?;
         let joined = servers.join(",");
@@ -302,7 +302,8 @@ impl Group {
         let stop = &common.work.stop;
         let group = group_id(&common.work.mapping);
         while !stop.is_stopped() {
-            let joining = Session::join(&common.cluster, (&group, &common.topic), &mut self.id);
+            let names = (group.as_str(), common.topic.as_str());
+            let joining = Session::join(&common.cluster, names, &mut self.id);
             let joined = tokio::select! {
                 () = stop.stopped() => return,
                 joined = Box::pin(joining) => joined,
@@ -351,8 +352,8 @@ impl Group {
         let beat = Duration::from_millis(limits::KAFKA_HEARTBEAT_MILLIS);
         let mut look_at = Instant::now() + Duration::from_secs(limits::KAFKA_LOOK_SECONDS);
         loop {
-            let found = tokio::select! {
-                () = common.work.stop.stopped(), if why.is_none() => Some(Why::Stopped),
+            let mut found = tokio::select! {
+                () = common.work.stop.stopped(), if why != Some(Why::Stopped) => Some(Why::Stopped),
                 _none = ended.recv(), if alive.is_none() => break,
                 () = tokio::time::sleep(beat) => match session.pulse(&common.cluster).await {
                     Pulse::Steady => None,
@@ -361,7 +362,6 @@ impl Group {
                 },
                 () = session.lost(), if why != Some(Why::Lost) => Some(Why::Lost),
             };
-            let mut found = found;
             if found.is_none() && why.is_none() && Instant::now() >= look_at {
                 look_at = Instant::now() + Duration::from_secs(limits::KAFKA_LOOK_SECONDS);
                 found = session.is_outgrown(&common.topic).await.then_some(Why::Rebalance);

@@ -265,7 +265,9 @@ impl PartitionReader {
             }
             if is_stopping && self.running == 0 && saving.is_none() {
                 let save = self.core.leave();
-                self.keep(save).await;
+                if let Some(kept) = self.keep(save).await {
+                    self.kept(kept);
+                }
                 return End::Left;
             }
             if is_stopping {
@@ -393,7 +395,7 @@ impl PartitionReader {
         let at = (self.partition, self.next);
         let appetite = Appetite {
             bytes: room.bytes.min(limits::KAFKA_FETCH_BYTES_MAX),
-            wait_millis: limits::KAFKA_FETCH_WAIT_MILLIS,
+            wait_millis: limits::KAFKA_FETCH_WAIT_MILLIS.cast_signed(),
         };
         Some(Box::pin(async move {
             if let Some(pause) = pause {

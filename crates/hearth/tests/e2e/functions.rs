@@ -47,6 +47,11 @@ pub(crate) fn consumes() -> Code {
     python(include_str!("../functions/consumes.py"))
 }
 
+/// Writes down what it gets of a topic of Kafka.
+pub(crate) fn consumes_kafka() -> Code {
+    python(include_str!("../functions/consumes_kafka.py"))
+}
+
 /// Writes down what it gets of a queue of RabbitMQ.
 pub(crate) fn consumes_rabbit() -> Code {
     python(include_str!("../functions/consumes_rabbit.py"))

@@ -29,6 +29,7 @@ mod sqs;
 mod sources_sqs;
 mod table_streams;
 mod rabbit;
+mod kafka;
 mod rust_sdk;
 mod operations;
 mod topics;
