@@ -57,6 +57,14 @@ impl Readers {
         });
         let queues = QueueReader::new(source, Arc::clone(clock), tasks.clone());
         let secrets = Arc::new(secrets(config));
+        let topics = KafkaReader::new(kafka::Parts {
+            clusters: clusters(config),
+            secrets: Arc::clone(&secrets),
+            trust: trust.clone(),
+            queue: Arc::clone(queue),
+            time: Arc::clone(time),
+            tasks: tasks.clone(),
+        });
         let brokers =
             RabbitReader::new(brokers(config), secrets, authorities(config)?, Arc::clone(clock));
         let readers: Vec<Arc<dyn Reader>> =
