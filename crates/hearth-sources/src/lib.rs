@@ -8,6 +8,9 @@
 //!      ├────▶ shard     streams: one task for each shard, batches in the order of their keys
 //!      │        │ dynamodb            the streams of tables
 //!      │        └ checkpoint, lease   where reading has come to, and who reads
+//!      ├────▶ kafka     Kafka: a consumer group for each mapping, one task for each partition
+//!      ├────▶ rabbit    RabbitMQ: one task for each mapping, one batch at a time
+//!      │        └ access   users and passwords, from the configuration
 //!      │
 //!      ├─ filter, batch       which records, and how many of them together
 //!      ├─ function            runs the function for a batch
@@ -34,6 +37,9 @@ pub mod queue;
 pub mod shard;
 pub mod dynamodb;
 pub mod kinesis;
+pub mod kafka;
+pub mod rabbit;
+pub mod access;
 pub mod checkpoint;
 pub mod lease;
 pub mod filter;

@@ -450,6 +450,30 @@ pub const DYNAMODB_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const SOURCE_RETRY_MILLIS_MAX: u64 = 5_000;
 /// The first such wait.
 pub const SOURCE_RETRY_MILLIS_MIN: u64 = 200;
+/// How long a broker or a cluster may take to answer, connecting included. Longer is as good as never,
+/// and another connection is tried.
+pub const SOURCE_ANSWER_SECONDS_MAX: u64 = 30;
+/// How long a group of Kafka keeps the partitions of a member that does not say that it is there. With
+/// two heartbeats, they are taken over within 10 seconds. The brokers' usual minimum is 6 seconds.
+pub const KAFKA_SESSION_MILLIS: u32 = 8_000;
+/// How often a member says so.
+pub const KAFKA_HEARTBEAT_MILLIS: u64 = 2_000;
+/// How long a group waits for members that finish their batches before partitions are shared out anew:
+/// AWS's longest run of a function that reads Kafka, and a minute.
+pub const KAFKA_REBALANCE_MILLIS_MAX: u32 = 900_000;
+/// How often the leader of a group looks whether its topic has got more partitions.
+pub const KAFKA_LOOK_SECONDS: u64 = 30;
+/// How long a broker waits for records when there are none. It answers as soon as there are.
+pub const KAFKA_FETCH_WAIT_MILLIS: u32 = 10_000;
+/// Bytes of a partition that are fetched at a time, compressed as they are; one batch is always fetched.
+pub const KAFKA_FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What an answer of a broker may have. A single batch may be as large as its topic allows.
+pub const KAFKA_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// What a batch may be decompressed to.
+pub const KAFKA_BATCH_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// How often a password is hashed at the most because a broker says so: ten times as often as is usual,
+/// and a fraction of a second.
+pub const KAFKA_SCRAM_ITERATIONS_MAX: u32 = 100_000;
 
 const _: () = assert!(PAYLOAD_SYNC_BYTES_MAX < RESPONSE_BYTES_MAX);
 const _: () = assert!(PAYLOAD_ASYNC_BYTES_MAX <= PAYLOAD_SYNC_BYTES_MAX);
@@ -472,6 +496,9 @@ const _: () = assert!(TELEMETRY_TIMEOUT_MILLIS_MIN < TELEMETRY_TIMEOUT_MILLIS_DE
 const _: () = assert!(SHARD_LEASE_MILLIS + SHARD_LOOK_MILLIS < 10_000);
 // A lease is extended in time also if one look is missed.
 const _: () = assert!(3 * SHARD_LOOK_MILLIS < SHARD_LEASE_MILLIS);
+// The same for partitions of Kafka, also if one heartbeat is missed.
+const _: () = assert!(KAFKA_SESSION_MILLIS as u64 + KAFKA_HEARTBEAT_MILLIS <= 10_000);
+const _: () = assert!(3 * KAFKA_HEARTBEAT_MILLIS < KAFKA_SESSION_MILLIS as u64);
 // A flooding environment must be able to hand over at least one event.
 const _: () = assert!(LOG_PENDING_BYTES_MAX > LOG_EVENT_BYTES_MAX);
 const _: () = assert!(TRAFFIC_REQUEST_SECONDS_MAX > TIMEOUT_SECONDS_MAX as u64);

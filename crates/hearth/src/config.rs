@@ -19,6 +19,7 @@
 //! No global: the struct is passed down, in parts. No reload: a change needs a restart.
 
 mod settings;
+mod named;
 mod s3_events;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use hearth_types::limits;
 use hearth_types::names::{AccountId, Region};
 use tracing::level_filters::LevelFilter;
 
+pub(crate) use self::named::{Kind, Named};
 pub(crate) use self::s3_events::S3Events;
 pub(crate) use self::settings::{SETTINGS, Setting};
 
@@ -158,6 +160,8 @@ pub(crate) struct Config {
     pub(crate) sources_dynamodb_access_key_id: String,
     /// Its secret.
     pub(crate) sources_dynamodb_secret_access_key: Secret,
+    /// Brokers, clusters and secrets, which have names of their own.
+    pub(crate) named: Named,
     /// Certificates of authorities that are trusted beside those of the machine; empty for none.
     pub(crate) tls_ca_file: String,
     /// The PostgreSQL database that keeps the durable queue; empty for the data directory. It has a
@@ -474,6 +478,7 @@ impl Loading {
             sources_dynamodb_endpoint: String::new(),
             sources_dynamodb_access_key_id: String::new(),
             sources_dynamodb_secret_access_key: Secret::default(),
+            named: Named::default(),
             tls_ca_file: String::new(),
             queue: Secret::default(),
         };
@@ -503,6 +508,9 @@ impl Loading {
                     bail!("`{key}` in `{shown}` must be a text, a whole number, `true` or `false`")
                 }
             };
+            if self.set_named(&key, &text, &format!("in `{shown}`"))? {
+                continue;
+            }
             let origin = Origin::File(path.to_owned());
             let unknown = || unknown_key(&key, &format!("in `{shown}`"));
             self.set(settings::find(&key).ok_or_else(unknown)?, &text, origin)?;
@@ -543,6 +551,9 @@ impl Loading {
             let (key, text) = pair
                 .split_once('=')
                 .ok_or_else(|| anyhow!("`--set {pair}` must have the form `--set KEY=VALUE`"))?;
+            if self.set_named(key, text, "after `--set`")? {
+                continue;
+            }
             let setting = settings::find(key).ok_or_else(|| unknown_key(key, "after `--set`"))?;
             self.set(setting, text, Origin::Flag("--set".to_owned()))?;
         }
@@ -560,6 +571,12 @@ impl Loading {
         })?;
         self.origins.0.insert(key, origin);
         Ok(())
+    }
+
+    /// Sets what has a name of its own. Says whether the key is of that kind.
+    fn set_named(&mut self, key: &str, text: &str, place: &str) -> anyhow::Result<bool> {
+        let set = self.config.named.set(key, text);
+        set.map_err(|why| anyhow!("`{key}` {place}: {why}"))
     }
 
     fn finish(mut self) -> anyhow::Result<(Config, Origins)> {
@@ -629,7 +646,8 @@ fn faults(config: &Config) -> [(&'static str, Option<&'static str>); 15] {
 }
 
 /// The settings of a file under the names that they have elsewhere: `endpoint` in the table
-/// `[sources.dynamodb]` is `sources_dynamodb_endpoint`.
+/// `[sources.dynamodb]` is `sources_dynamodb_endpoint`, and in `[sources.mq.orders]` it is
+/// `sources.mq.orders.endpoint`.
 fn flat(table: toml::Table) -> Vec<(String, toml::Value)> {
     let mut settings = Vec::new();
     let mut tables = vec![(String::new(), table)];
@@ -638,6 +656,9 @@ fn flat(table: toml::Table) -> Vec<(String, toml::Value)> {
             let key = format!("{prefix}{key}");
             match value {
                 // Only what begins with a name of tables is one; others are refused as values.
+                toml::Value::Table(inner) if named::prefix(&key).is_some() => {
+                    tables.push((named::prefix(&key).unwrap_or_default(), inner));
+                }
                 toml::Value::Table(inner) if key.starts_with("sources") => {
                     tables.push((format!("{key}_"), inner));
                 }

@@ -1,5 +1,6 @@
 //! Puts together what reads event sources.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -8,12 +9,15 @@ use hearth_invoke::Invoker;
 use hearth_services::queues::Queues;
 use hearth_services::remote::queues::RemoteQueues;
 use hearth_services::remote::tls::Trust;
+use hearth_sources::access::{Login, Secret, Secrets};
 use hearth_sources::dynamodb::DynamoDb;
+use hearth_sources::kafka::{self, KafkaReader, KnownCluster};
 use hearth_sources::kinesis::Kinesis;
 use hearth_sources::lease::Leases;
 use hearth_sources::progress::Book;
 use hearth_sources::queue::QueueReader;
 use hearth_sources::queue::source::{EmbeddedQueues, QueueSource, RemoteSource};
+use hearth_sources::rabbit::{Broker, RabbitReader};
 use hearth_sources::reader::Reader;
 use hearth_sources::shard::streams::{self, OpenStream, Streams};
 use hearth_sources::{Board, Parts, Sources};
@@ -23,7 +27,7 @@ use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::Clock;
 
-use crate::config::Config;
+use crate::config::{Config, Kind};
 use crate::services::Services;
 
 /// What reads event sources, before anything is read.
@@ -58,7 +62,19 @@ impl Readers {
             tasks: tasks.clone(),
         });
         let queues = QueueReader::new(source, Arc::clone(clock), tasks.clone());
-        let readers: Vec<Arc<dyn Reader>> = vec![Arc::new(queues), Arc::clone(&streams) as _];
+        let secrets = Arc::new(secrets(config));
+        let topics = KafkaReader::new(kafka::Parts {
+            clusters: clusters(config),
+            secrets: Arc::clone(&secrets),
+            trust: trust.clone(),
+            queue: Arc::clone(queue),
+            time: Arc::clone(time),
+            tasks: tasks.clone(),
+        });
+        let brokers =
+            RabbitReader::new(brokers(config), secrets, authorities(config)?, Arc::clone(clock));
+        let readers: Vec<Arc<dyn Reader>> =
+            vec![Arc::new(queues), Arc::clone(&streams) as _, Arc::new(brokers), Arc::new(topics)];
         let book = Arc::new(Book::new(Arc::clone(metrics)));
         Ok(Self { board: Board::new(readers), book, streams, kinesis, tasks: tasks.clone() })
     }
@@ -97,6 +113,52 @@ fn tables(config: &Config, trust: &Trust) -> anyhow::Result<Vec<Arc<dyn OpenStre
     let tables = DynamoDb::new(endpoint, keys, trust);
     let tables = tables.context("`sources_dynamodb_endpoint` cannot be used")?;
     Ok(vec![Arc::new(tables)])
+}
+
+/// What the configuration has in place of AWS Secrets Manager.
+fn secrets(config: &Config) -> Secrets {
+    let all = config.named.of(Kind::Secret);
+    Secrets(all.map(|(name, values)| (name.to_owned(), Secret(values.clone()))).collect())
+}
+
+/// The brokers of RabbitMQ that there are.
+fn brokers(config: &Config) -> BTreeMap<String, Broker> {
+    let broker = |(name, values): (&str, &BTreeMap<String, String>)| {
+        let endpoint = values.get("endpoint").cloned().unwrap_or_default();
+        (name.to_owned(), Broker { endpoint, login: login(values) })
+    };
+    config.named.of(Kind::Broker).map(broker).collect()
+}
+
+/// The clusters of Kafka that have a name.
+fn clusters(config: &Config) -> BTreeMap<String, KnownCluster> {
+    let cluster = |(name, values): (&str, &BTreeMap<String, String>)| {
+        let servers = values.get("servers").map(String::as_str).unwrap_or_default();
+        let servers = servers.split(',').map(str::trim).filter(|server| !server.is_empty());
+        let known = KnownCluster {
+            servers: servers.map(str::to_owned).collect(),
+            login: login(values),
+            mechanism: values.get("mechanism").cloned(),
+            tls: values.get("tls").map(|text| text == "true"),
+        };
+        (name.to_owned(), known)
+    };
+    config.named.of(Kind::Cluster).map(cluster).collect()
+}
+
+/// The user and the password of something with a name, if it has both.
+fn login(values: &BTreeMap<String, String>) -> Option<Login> {
+    let (user, password) = (values.get("user")?.clone(), values.get("password")?.clone());
+    Some(Login { user, password })
+}
+
+/// The certificates of `tls_ca_file`, as text.
+fn authorities(config: &Config) -> anyhow::Result<Option<String>> {
+    if config.tls_ca_file.is_empty() {
+        return Ok(None);
+    }
+    let read = std::fs::read_to_string(&config.tls_ca_file);
+    read.map(Some).context("`tls_ca_file` cannot be used")
 }
 
 /// Our own queues, or those that the configuration names in their place. Whoever reads them has

@@ -361,8 +361,9 @@ fn check_records(configuration: &Configuration, kind: SourceKind) -> Result<(), 
     }
     let Some(destination) = &configuration.on_failure else { return Ok(()) };
     let service = destination.split(':').nth(2);
-    let fits = if destination.starts_with("kafka://") {
-        kind.is_kafka()
+    let fits = if let Some(topic) = destination.strip_prefix("kafka://") {
+        // AWS: what is given up must not come again.
+        kind.is_kafka() && !configuration.topics.iter().any(|source| source == topic)
     } else {
         matches!(service, Some("sqs" | "sns" | "s3"))
     };

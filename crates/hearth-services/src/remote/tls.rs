@@ -40,6 +40,12 @@ pub enum TrustError {
         /// The file.
         file: PathBuf,
     },
+    /// A text cannot be read.
+    #[error("certificates could not be read from a text")]
+    NotUnderstood(#[source] pem::Error),
+    /// There is none in it.
+    #[error("there is no certificate in a text")]
+    NoneInText,
 }
 
 /// Whom connections with TLS may lead to. Its clones are the same.
@@ -77,12 +83,27 @@ impl Trust {
         Ok(Self(Arc::new(Roots { more, connector: OnceLock::new() })))
     }
 
+    /// The same, and whoever has a certificate from an authority in a text of the form of such a file.
+    ///
+    /// # Errors
+    ///
+    /// If there is no certificate in the text.
+    pub fn and_text(&self, text: &str) -> Result<Self, TrustError> {
+        let read = CertificateDer::pem_slice_iter(text.as_bytes());
+        let read = read.collect::<Result<Vec<_>, _>>().map_err(TrustError::NotUnderstood)?;
+        if read.is_empty() {
+            return Err(TrustError::NoneInText);
+        }
+        let more = self.0.more.iter().cloned().chain(read).collect();
+        Ok(Self(Arc::new(Roots { more, connector: OnceLock::new() })))
+    }
+
     /// Speaks TLS on a connection to a host.
-    pub(super) async fn connect(
-        &self,
-        host: &str,
-        stream: TcpStream,
-    ) -> io::Result<TlsStream<TcpStream>> {
+    ///
+    /// # Errors
+    ///
+    /// If the other end does not, or is not the host.
+    pub async fn connect(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let connector = self.0.connector.get_or_init(|| self.0.connector());
@@ -122,6 +143,7 @@ mod tests {
         assert!(matches!(Trust::with_file(&file), Err(TrustError::NotRead { .. })));
         fs::write(&file, "nothing").unwrap();
         assert!(matches!(Trust::with_file(&file), Err(TrustError::Empty { .. })));
+        assert!(matches!(Trust::default().and_text("nothing"), Err(TrustError::NoneInText)));
         fs::write(&file, "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n").unwrap();
         assert!(matches!(Trust::with_file(&file), Err(TrustError::NotRead { .. })));
     }

@@ -398,7 +398,7 @@ fn start(mapping: &Mapping) -> Start {
 }
 
 /// What a mapping's options mean for each of its shards.
-fn rules(configuration: &Configuration) -> Rules {
+pub(crate) fn rules(configuration: &Configuration) -> Rules {
     // AWS: -1 is for ever.
     let bound = |given: Option<i32>| given.and_then(|number| u32::try_from(number).ok());
     let seconds = bound(configuration.tumbling_window_seconds).filter(|seconds| *seconds > 0);

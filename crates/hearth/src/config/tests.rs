@@ -117,6 +117,37 @@ fn sources_may_stand_in_tables_of_the_file() {
 }
 
 #[test]
+fn brokers_clusters_and_secrets_stand_in_tables_with_their_names() {
+    let text = "[sources.mq.orders]\nendpoint = \"amqp://a:5672\"\nuser = \"u\"\n\
+        [sources.kafka.main]\nservers = \"a:9092\"\ntls = false\n\
+        [secrets.\"prod/broker\"]\npassword = \"hidden\"\n";
+    let (_directory, path) = file(text);
+    let more = "sources.mq.orders.password=hidden".to_owned();
+    let flags = Flags { config: Some(path), settings: vec![more], ..Flags::default() };
+    let (config, _) = Config::load_in(&surroundings(&[]), &flags).unwrap();
+    let broker = config.named.of(Kind::Broker).next().unwrap();
+    assert_eq!((broker.0, broker.1["endpoint"].as_str()), ("orders", "amqp://a:5672"));
+    assert_eq!(broker.1["password"], "hidden");
+    let secret = config.named.of(Kind::Secret).next().unwrap();
+    assert_eq!((secret.0, secret.1["password"].as_str()), ("prod/broker", "hidden"));
+    assert_eq!(config.named.of(Kind::Cluster).next().unwrap().1["tls"], "false");
+    assert!(!format!("{config:?}").contains("hidden"));
+    #[rustfmt::skip]
+    let rows = [
+        ("[sources.mq.orders]\nendpoin = \"amqp://a\"\n",   "is one of"),
+        ("[sources.mq.orders]\nendpoint = \"http://a\"\n",  "amqp"),
+        ("[sources.kafka.main]\ntls = \"perhaps\"\n",       "true"),
+        ("[sources.kafka.main]\nmechanism = \"MD5\"\n",     "SCRAM-SHA-256"),
+    ];
+    for (text, expected) in rows {
+        let (_directory, path) = file(text);
+        let flags = Flags { config: Some(path), ..Flags::default() };
+        let refused = refusal(&surroundings(&[]), &flags);
+        assert!(refused.contains(expected), "{refused}");
+    }
+}
+
+#[test]
 fn the_file_is_the_one_of_the_flag_then_of_the_variable_then_of_the_system() {
     let mut around = surroundings(&[("HEARTH_CONFIG", "/b")]);
     around.system_file = Some(PathBuf::from("/c"));

@@ -52,6 +52,16 @@ pub(crate) fn reads() -> Code {
     python(include_str!("../functions/reads.py"))
 }
 
+/// Writes down what it gets of a topic of Kafka.
+pub(crate) fn consumes_kafka() -> Code {
+    python(include_str!("../functions/consumes_kafka.py"))
+}
+
+/// Writes down what it gets of a queue of RabbitMQ.
+pub(crate) fn consumes_rabbit() -> Code {
+    python(include_str!("../functions/consumes_rabbit.py"))
+}
+
 /// Says what is in each batch of messages.
 pub(crate) fn batches() -> Code {
     python(include_str!("../functions/batches.py"))

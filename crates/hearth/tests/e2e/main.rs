@@ -31,6 +31,8 @@ mod sqs;
 mod sources_sqs;
 mod table_streams;
 mod sources_kinesis;
+mod rabbit;
+mod kafka;
 mod rust_sdk;
 mod operations;
 mod topics;

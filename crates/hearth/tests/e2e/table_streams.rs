@@ -108,7 +108,7 @@ impl Dynamo {
 }
 
 /// Makes a mapping and waits until it is enabled. Returns the mapping.
-fn map(server: &Server, function: &str, settings: Value) -> Value {
+pub(crate) fn map(server: &Server, function: &str, settings: Value) -> Value {
     let mut body = json!({ "FunctionName": function });
     let (Value::Object(settings), Some(all)) = (settings, body.as_object_mut()) else {
         panic!("settings are an object");
@@ -126,7 +126,7 @@ fn map(server: &Server, function: &str, settings: Value) -> Value {
 }
 
 /// The records that a function has written down.
-fn got(server: &Server, function: &str) -> Vec<Value> {
+pub(crate) fn got(server: &Server, function: &str) -> Vec<Value> {
     let lines = server.logs(function);
     let records = lines.iter().filter_map(|line| line.trim_end().strip_prefix("GOT "));
     records.map(|record| serde_json::from_str(record).expect("it is JSON")).collect()

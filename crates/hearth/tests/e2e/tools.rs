@@ -269,9 +269,19 @@ pub(crate) fn java_echo() -> Result<PathBuf, String> {
 
 /// Amazon's DynamoDB Local with all that it needs, from Maven Central.
 pub(crate) fn dynamodb_local() -> Result<PathBuf, String> {
-    let file = source("clients/dynamodb_local/pom.xml");
+    archives("dynamodb-local", "clients/dynamodb_local/pom.xml")
+}
+
+/// Apache Kafka with all that it needs, from Maven Central.
+pub(crate) fn kafka() -> Result<PathBuf, String> {
+    archives("kafka", "clients/kafka_broker/pom.xml")
+}
+
+/// The archives of a project of Maven, in `lib`.
+fn archives(name: &str, project: &str) -> Result<PathBuf, String> {
+    let file = source(project);
     let key = fs::read(&file).unwrap_or_default();
-    made("dynamodb-local", &key, |building| {
+    made(name, &key, |building| {
         fs::copy(&file, building.join("pom.xml")).map_err(|error| error.to_string())?;
         let mut command = Command::new("mvn");
         command.current_dir(building).args(["--quiet", "--batch-mode", COPY_DEPENDENCIES]);

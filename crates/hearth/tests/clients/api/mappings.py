@@ -22,7 +22,7 @@ UNGATHERED = (
 NO_DESTINATION = "The Destination field is required for an OnFailure configuration."
 NO_POLLER = "Hearth has no poller for this event source yet"
 # The kinds of which the source is read, or would be if there were something in it.
-READ = ("queue", "fifo", "provisioned")
+READ = ("queue", "fifo", "provisioned", "kafka")
 CHANGING = ("State", "StateTransitionReason", "LastModified")
 OWN = "404040404040"
 FUNCTION = "mapped"
@@ -157,6 +157,16 @@ def rested(uuid):
         assert time.monotonic() < end, f"it does not come to rest: {found}"
 
 
+def told_of_a_problem(uuid):
+    """The mapping, once something is wrong with reading its source."""
+    end = time.monotonic() + 60
+    while True:
+        found = get(uuid)
+        if found["LastProcessingResult"].startswith("PROBLEM"):
+            return found
+        assert time.monotonic() < end, f"nothing is wrong: {found}"
+
+
 def changed(uuid, **more):
     update(uuid, **more)
     return rested(uuid)
@@ -220,6 +230,10 @@ def each_kind_shows_its_own_members():
 
         # If nothing reads it, it says so.
         found = rested(uuid)
+        if kind == "kafka":
+            # It is read at once, and there is no such secret.
+            found = told_of_a_problem(uuid)
+            made["LastProcessingResult"] = found["LastProcessingResult"]
         assert found["LastModified"] >= made["LastModified"]
         state, reason = ("Enabled", made["StateTransitionReason"])
         if kind not in READ:

@@ -1,0 +1,131 @@
+//! A cluster: who leads a partition, who coordinates a group, and what is asked of them.
+
+use std::time::Duration;
+
+use super::connection::{Connection, Fault, Security};
+use super::messages::{self, Appetite, Part, Topic};
+use super::records::{self, Portion, Record};
+use super::wire::Writer;
+
+/// The beginning of a partition, where a time is asked for.
+pub(super) const EARLIEST: i64 = -2;
+/// Its end.
+pub(super) const LATEST: i64 = -1;
+const UNKNOWN_TOPIC: i16 = 3;
+const LEADER_NOT_AVAILABLE: i16 = 5;
+/// How long a broker waits for its replicas.
+const PRODUCE_MILLIS: i32 = 10_000;
+
+/// A cluster.
+#[derive(Debug, Clone)]
+pub(super) struct Cluster {
+    /// Where it is asked first: `host:port`.
+    pub(super) servers: Vec<String>,
+    pub(super) security: Security,
+}
+
+/// What was read of a partition.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) portion: Portion,
+    /// The offset behind the last record that may be read.
+    pub(super) end: i64,
+}
+
+impl Cluster {
+    /// A connection to the broker that coordinates a group.
+    pub(super) async fn coordinator(&self, group: &str) -> Result<Connection, Fault> {
+        let mut any = self.any().await?;
+        let request = messages::find_coordinator_request(group);
+        let answer = any.call(messages::FIND_COORDINATOR, &request, Duration::ZERO).await?;
+        self.open(&messages::coordinator(&answer)?).await
+    }
+
+    /// A connection to the broker that leads a partition.
+    pub(super) async fn leader(&self, part: Part<'_>) -> Result<Connection, Fault> {
+        let mut any = self.any().await?;
+        let topic = topic(&mut any, part.topic).await?;
+        let found = topic.partitions.into_iter().find(|(id, _)| *id == part.id);
+        let (_id, leader) = found.ok_or(Fault::Code(UNKNOWN_TOPIC))?;
+        self.open(&leader.ok_or(Fault::Code(LEADER_NOT_AVAILABLE))?).await
+    }
+
+    /// Writes records to a topic, into the partition whose number a number gives.
+    pub(super) async fn produce(
+        &self,
+        topic_name: &str,
+        number: i32,
+        records: &[Record],
+    ) -> Result<(), Fault> {
+        let mut any = self.any().await?;
+        let topic = topic(&mut any, topic_name).await?;
+        let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX).max(1);
+        let part = Part { topic: topic_name, id: number.rem_euclid(count) };
+        let mut leader = self.leader(part).await?;
+        let batch = records::written(records);
+        let request = messages::produce_request(part, &batch, PRODUCE_MILLIS);
+        messages::produced(&leader.call(messages::PRODUCE, &request, Duration::ZERO).await?)
+    }
+
+    /// A connection to the first of the servers that answers.
+    async fn any(&self) -> Result<Connection, Fault> {
+        let mut last = Fault::Broken("there are no servers".to_owned());
+        for server in &self.servers {
+            match self.open(server).await {
+                Ok(connection) => return Ok(connection),
+                Err(fault) => last = fault,
+            }
+        }
+        Err(last)
+    }
+
+    async fn open(&self, address: &str) -> Result<Connection, Fault> {
+        Connection::open(address, &self.security).await
+    }
+}
+
+/// The topics that there are, of some.
+pub(super) async fn topics(
+    connection: &mut Connection,
+    names: &[String],
+) -> Result<Vec<Topic>, Fault> {
+    let request = messages::metadata_request(names);
+    messages::metadata(&connection.call(messages::METADATA, &request, Duration::ZERO).await?)
+}
+
+/// One topic, which has to be there.
+pub(super) async fn topic(connection: &mut Connection, name: &str) -> Result<Topic, Fault> {
+    let found = topics(connection, &[name.to_owned()]).await?;
+    found.into_iter().next().ok_or(Fault::Code(UNKNOWN_TOPIC))
+}
+
+/// The first offset of a partition at a time, or its end.
+pub(super) async fn offset(
+    leader: &mut Connection,
+    part: Part<'_>,
+    timestamp: i64,
+) -> Result<i64, Fault> {
+    for timestamp in [timestamp, LATEST] {
+        let request = messages::offset_request(part, timestamp);
+        let answer = leader.call(messages::LIST_OFFSETS, &request, Duration::ZERO).await?;
+        if let Some(offset) = messages::offset(&answer)? {
+            return Ok(offset);
+        }
+    }
+    Err(Fault::Broken("a partition has no end".to_owned()))
+}
+
+/// Reads from an offset on. Waits a while if there is nothing.
+pub(super) async fn read(
+    leader: &mut Connection,
+    (part, offset): (Part<'_>, i64),
+    appetite: Appetite,
+) -> Result<Read, Fault> {
+    let request: Writer = messages::fetch_request(part, offset, appetite);
+    let millis = u64::try_from(appetite.wait_millis).unwrap_or_default();
+    let answer = leader.call(messages::FETCH, &request, Duration::from_millis(millis)).await?;
+    let fetched = messages::fetched(&answer)?;
+    let portion = records::read(fetched.records, offset, &fetched.aborted)
+        .map_err(|error| Fault::Unreadable(format!("at offset {offset}: {error}")))?;
+    Ok(Read { portion, end: fetched.end })
+}

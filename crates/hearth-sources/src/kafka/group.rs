@@ -1,0 +1,178 @@
+//! A member of a consumer group: joins it, learns which partitions are its, and stays.
+//!
+//! ```text
+//!  join ──▶ share out, if it is the leader ──▶ sync ──▶ a session: heartbeats, commits
+//!    ▲                                                      │ others come or go, or it was away
+//!    └──────────────────────────────────────────────────────┘
+//! ```
+//!
+//! # Promises
+//!
+//! 1. What is committed is committed as this member in this generation: the coordinator refuses it if
+//!    somebody else has the partition by then.
+
+use std::time::Duration;
+
+use hearth_types::limits;
+use tokio::sync::Mutex;
+
+use super::cluster::{self, Cluster};
+use super::connection::{Connection, Fault};
+use super::messages::{self, Assignment, Member, Part, Patience};
+use crate::reader::{Stop, Stopper};
+
+const ILLEGAL_GENERATION: i16 = 22;
+const UNKNOWN_MEMBER: i16 = 25;
+const REBALANCING: i16 = 27;
+const FENCED: i16 = 82;
+
+/// How somebody is in a group.
+#[derive(Debug)]
+pub(super) struct Session {
+    member: Member,
+    connection: Mutex<Connection>,
+    /// The partitions that are its, and up to where the group has come in each.
+    pub(super) partitions: Vec<(i32, Option<i64>)>,
+    /// How many partitions its topic had when they were shared out by it; `None` if another member
+    /// has shared them out.
+    shared_out: Option<usize>,
+    lost: (Stopper, Stop),
+}
+
+/// What a heartbeat has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pulse {
+    /// All is as it was.
+    Steady,
+    /// The partitions are to be shared out anew: what is begun may be finished before.
+    Rebalance,
+    /// It is not a member any more.
+    Lost,
+}
+
+impl Session {
+    /// Joins a group, under the id that it had in it before, if it had one. `id` becomes the one that
+    /// it has now.
+    pub(super) async fn join(
+        cluster: &Cluster,
+        (group, topic): (&str, &str),
+        id: &mut String,
+    ) -> Result<Self, Fault> {
+        let mut connection = cluster.coordinator(group).await?;
+        // Nobody is to wait for a member that has nothing to read.
+        cluster::topic(&mut connection, topic).await?;
+        let patience = Patience {
+            session_millis: limits::KAFKA_SESSION_MILLIS.cast_signed(),
+            rebalance_millis: limits::KAFKA_REBALANCE_MILLIS_MAX.cast_signed(),
+        };
+        let wait = Duration::from_millis(limits::KAFKA_REBALANCE_MILLIS_MAX.into());
+        let newcomer = Member { group: group.to_owned(), generation: -1, id: id.clone() };
+        let request = messages::join_request(&newcomer, topic, patience);
+        let answer = connection.call(messages::JOIN_GROUP, &request, wait).await?;
+        let joined = messages::joined(&answer).inspect_err(|fault| {
+            if *fault == Fault::Code(UNKNOWN_MEMBER) {
+                id.clear();
+            }
+        })?;
+        id.clone_from(&joined.member);
+        let member = Member { generation: joined.generation, id: joined.member, ..newcomer };
+        let (shares, shared_out) = shares(&mut connection, &joined.members, topic).await?;
+        let request = messages::sync_request(&member, &shares);
+        let answer = connection.call(messages::SYNC_GROUP, &request, wait).await?;
+        let assigned = messages::synced(&answer)?;
+        let ours = assigned.into_iter().filter(|(name, _)| name == topic);
+        let ours: Vec<i32> = ours.flat_map(|(_, partitions)| partitions).collect();
+        let partitions = if ours.is_empty() {
+            Vec::new()
+        } else {
+            let request = messages::committed_request(group, topic, &ours);
+            let answer = connection.call(messages::OFFSET_FETCH, &request, Duration::ZERO).await?;
+            messages::committed(&answer)?
+        };
+        let connection = Mutex::new(connection);
+        Ok(Self { member, connection, partitions, shared_out, lost: Stopper::new() })
+    }
+
+    /// Ends when it is known not to be a member any more.
+    pub(super) async fn lost(&self) {
+        self.lost.1.stopped().await;
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.1.is_stopped()
+    }
+
+    /// Says that it is there. Connects again if that is needed.
+    pub(super) async fn pulse(&self, cluster: &Cluster) -> Pulse {
+        let request = messages::heartbeat_request(&self.member);
+        let mut connection = self.connection.lock().await;
+        let beat = connection.call(messages::HEARTBEAT, &request, Duration::ZERO).await;
+        let fault = match beat.and_then(|answer| messages::done(&answer)) {
+            Ok(()) => return Pulse::Steady,
+            Err(fault) => fault,
+        };
+        match fault {
+            Fault::Code(REBALANCING) => Pulse::Rebalance,
+            Fault::Code(ILLEGAL_GENERATION | UNKNOWN_MEMBER | FENCED) | Fault::Refused(_) => {
+                self.lost.0.stop();
+                Pulse::Lost
+            }
+            Fault::Broken(_) | Fault::Code(_) | Fault::Unreadable(_) => {
+                tracing::info!(group = self.member.group, %fault, "a coordinator is looked for again");
+                if let Ok(other) = cluster.coordinator(&self.member.group).await {
+                    *connection = other;
+                }
+                Pulse::Steady
+            }
+        }
+    }
+
+    /// Says up to where a partition is dealt with: what is behind that offset is not.
+    pub(super) async fn commit(&self, part: Part<'_>, offset: i64) -> Result<(), Fault> {
+        let request = messages::commit_request(&self.member, part, offset);
+        let mut connection = self.connection.lock().await;
+        let answer = connection.call(messages::OFFSET_COMMIT, &request, Duration::ZERO).await?;
+        let done = messages::commit_done(&answer);
+        if let Err(Fault::Code(ILLEGAL_GENERATION | UNKNOWN_MEMBER | FENCED)) = done {
+            self.lost.0.stop();
+        }
+        done
+    }
+
+    /// Whether its topic has other partitions than those that it has shared out.
+    pub(super) async fn is_outgrown(&self, topic: &str) -> bool {
+        let Some(shared_out) = self.shared_out else { return false };
+        let mut connection = self.connection.lock().await;
+        let found = cluster::topic(&mut connection, topic).await;
+        found.is_ok_and(|found| found.partitions.len() != shared_out)
+    }
+
+    /// Leaves, so that nobody waits for it.
+    pub(super) async fn leave(&self) {
+        let request = messages::leave_request(&self.member);
+        let mut connection = self.connection.lock().await;
+        let left = connection.call(messages::LEAVE_GROUP, &request, Duration::ZERO).await;
+        if let Err(fault) = left.and_then(|answer| messages::done(&answer)) {
+            // The coordinator finds out when no heartbeat comes.
+            tracing::debug!(group = self.member.group, %fault, "a group was not left in order");
+        }
+    }
+}
+
+/// Shares the partitions out, if this is the leader: it alone is told the members.
+async fn shares(
+    connection: &mut Connection,
+    members: &[(String, Vec<String>)],
+    topic: &str,
+) -> Result<(Vec<(String, Assignment)>, Option<usize>), Fault> {
+    if members.is_empty() {
+        return Ok((Vec::new(), None));
+    }
+    let mut names: Vec<String> = members.iter().flat_map(|(_, topics)| topics.clone()).collect();
+    names.sort();
+    names.dedup();
+    let topics = cluster::topics(connection, &names).await?;
+    let ours = topics.iter().find(|one| one.name == topic);
+    let count = ours.map_or(0, |one| one.partitions.len());
+    Ok((messages::range(members, &topics), Some(count)))
+}

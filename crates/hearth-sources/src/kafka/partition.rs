@@ -1,0 +1,543 @@
+//! Reads one partition: performs what [`crate::shard::core`] decides, as [`crate::shard`] has it done
+//! for shards, but with its place in the consumer group instead of a checkpoint.
+//!
+//! ```text
+//!              ┌─ fetching   records from the leader, or nothing for a while
+//!  the task ───┼─ saving     what is given up is told of, then the offset is committed
+//!              └─ running    one batch, in a task of its own
+//! ```
+//!
+//! # Promises
+//!
+//! 1. An offset is committed only when everything before it is dealt with, and nothing is run before
+//!    what went before it is committed: a kill repeats at most the batch that was with the function.
+//! 2. When it is told to stop, a batch that runs is waited for, and its offset committed.
+//! 3. A cluster that fails is asked again, with pauses that grow up to a bound.
+
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hearth_control::mapping::settings::StartingPosition;
+use hearth_store::queue::{Batch as Entries, Queue};
+use hearth_types::ids::RequestId;
+use hearth_types::limits;
+use hearth_types::steady::Steady;
+use hearth_types::tasks::Tasks;
+use hearth_types::time::Timestamp;
+use tokio::sync::mpsc;
+
+use super::cluster::{self, Cluster, EARLIEST, LATEST, Read};
+use super::connection::{Connection, Fault};
+use super::event::{self, Place, TOPIC};
+use super::group::Session;
+use super::messages::{Appetite, Part};
+use super::records::Record;
+use crate::checkpoint::{Checkpoint, Layout, Start};
+use crate::filter::Filters;
+use crate::function::{Call, NotRun, Ran, reason};
+use crate::progress::{Count, FUNCTION_FAILED, FUNCTION_THROTTLED, Processed};
+use crate::reader::{Stop, Work};
+use crate::shard::core::{Core, Outcome, Save, Sieve, Start as Batch};
+use crate::shard::lane::{LastRun, Reporting, Rules};
+use crate::shard::source::{SequenceNumber, ShardRecord};
+
+/// What AWS calls every failure of a function.
+const UNHANDLED: &str = "Unhandled";
+const OFFSET_OUT_OF_RANGE: i16 = 1;
+
+/// What all partitions of one mapping share.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) work: Work,
+    pub(super) cluster: Cluster,
+    pub(super) topic: String,
+    pub(super) servers: String,
+    pub(super) rules: Arc<Rules>,
+    pub(super) filters: Filters,
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) time: Arc<Steady>,
+    pub(super) tasks: Tasks,
+}
+
+impl Sieve for Common {
+    fn admits(&self, record: &ShardRecord) -> bool {
+        self.filters.is_empty() || self.filters.admit(&event::seen(&record.event))
+    }
+}
+
+impl Common {
+    fn place<'a>(&'a self, name: &'a str) -> Place<'a> {
+        Place { arn: self.work.mapping.source.arn(), servers: &self.servers, part: name }
+    }
+
+    fn problem(&self, result: &str, why: &str) {
+        self.work.progress.went_wrong(result, why, self.time.of_day());
+    }
+}
+
+/// Something that is being waited for.
+type Doing<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+async fn done<T>(doing: &mut Doing<T>) -> T {
+    match doing {
+        Some(future) => future.await,
+        None => pending().await,
+    }
+}
+
+/// What came of a read, and the connection if it is of use.
+type Fetched = (Option<Connection>, Result<Read, Fault>);
+
+/// What came of keeping something: how many records were given up, and of how many somebody hears.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    dropped: usize,
+    told: usize,
+}
+
+/// Why reading has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The partition is another member's, or nobody's.
+    Left,
+    /// What was to be read is not there any more: it is begun anew.
+    OutOfRange,
+}
+
+/// One partition, being read.
+pub(super) struct PartitionReader {
+    common: Arc<Common>,
+    session: Arc<Session>,
+    stop: Stop,
+    partition: i32,
+    /// The topic, and the number of the partition behind a hyphen.
+    name: String,
+    core: Core,
+    /// Where to read on.
+    next: i64,
+    /// The offset behind the last record that there was.
+    end: i64,
+    connection: Option<Connection>,
+    running: usize,
+    setbacks: u32,
+}
+
+impl PartitionReader {
+    pub(super) fn new(
+        (common, session): (&Arc<Common>, &Arc<Session>),
+        partition: i32,
+        stop: Stop,
+    ) -> Self {
+        let name = format!("{}-{partition}", common.topic);
+        Self {
+            core: core(common, &name, 0),
+            common: Arc::clone(common),
+            session: Arc::clone(session),
+            stop,
+            partition,
+            name,
+            next: 0,
+            end: 0,
+            connection: None,
+            running: 0,
+            setbacks: 0,
+        }
+    }
+
+    /// Reads until it is told to stop, or the partition is lost. `committed` is where the group has
+    /// come to, if it has begun.
+    pub(super) async fn read(mut self, mut committed: Option<i64>) {
+        let mut start = self.start();
+        loop {
+            let Some(from) = self.find(committed, start).await else { break };
+            self.next = from;
+            self.core = core(&self.common, &self.name, from);
+            if self.read_on().await == End::Left {
+                break;
+            }
+            tracing::warn!(
+                mapping = %self.common.work.mapping.id, partition = self.name, offset = self.next,
+                "records were lost that the topic does not keep any more, or it is another one"
+            );
+            (committed, start) = (None, EARLIEST);
+        }
+        self.common.work.progress.reached(&self.name, None);
+    }
+
+    /// Where a partition is begun that nobody has read: a time, or what stands for one.
+    fn start(&self) -> i64 {
+        let mapping = &self.common.work.mapping;
+        let at = |time: Timestamp| i64::try_from(time.0).unwrap_or(i64::MAX);
+        match mapping.configuration.starting_position {
+            // A partition that is new while the others are read is not to lose what came first.
+            Some(StartingPosition::Latest) if self.is_newcomer() => at(mapping.modified),
+            Some(StartingPosition::Latest) => LATEST,
+            Some(StartingPosition::AtTimestamp(time)) => at(time),
+            Some(StartingPosition::TrimHorizon) | None => EARLIEST,
+        }
+    }
+
+    /// Whether the group has begun with other partitions.
+    fn is_newcomer(&self) -> bool {
+        self.session.partitions.iter().any(|(_, committed)| committed.is_some())
+    }
+
+    /// Where to begin; `None` if it is to be left. It is committed, so that a kill does not move it.
+    async fn find(&mut self, committed: Option<i64>, start: i64) -> Option<i64> {
+        if let Some(committed) = committed {
+            return Some(committed);
+        }
+        loop {
+            let (stop, session) = (self.stop.clone(), Arc::clone(&self.session));
+            let found = tokio::select! {
+                () = stop.stopped() => return None,
+                () = session.lost() => return None,
+                found = self.find_once(start) => found,
+            };
+            match found {
+                Ok(offset) => return Some(offset),
+                Err(fault) => self.common.problem(super::NOT_CONNECTED, &fault.to_string()),
+            }
+            let pause = self.setback();
+            tokio::select! {
+                () = stop.stopped() => return None,
+                () = session.lost() => return None,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    async fn find_once(&mut self, start: i64) -> Result<i64, Fault> {
+        let part = Part { topic: &self.common.topic, id: self.partition };
+        let mut leader = self.common.cluster.leader(part).await?;
+        let offset = cluster::offset(&mut leader, part, start).await?;
+        self.session.commit(part, offset).await?;
+        self.connection = Some(leader);
+        self.setbacks = 0;
+        Ok(offset)
+    }
+
+    /// How long to wait after something went wrong.
+    fn setback(&mut self) -> Duration {
+        let doubled = limits::SOURCE_RETRY_MILLIS_MIN << self.setbacks.min(16);
+        self.setbacks = self.setbacks.saturating_add(1);
+        Duration::from_millis(doubled.min(limits::SOURCE_RETRY_MILLIS_MAX))
+    }
+}
+
+/// What decides about a partition that is read from an offset on.
+fn core(common: &Common, name: &str, from: i64) -> Core {
+    let mut checkpoint = Checkpoint::new(name, Start::TrimHorizon);
+    if from > 0 {
+        checkpoint.advance(Layout(vec![Some(SequenceNumber::new((from - 1).to_string()))]));
+    }
+    Core::new(Arc::clone(&common.rules), checkpoint)
+}
+
+/// The offset behind everything that is dealt with, if there is something.
+fn dealt_with(checkpoint: &Checkpoint) -> Option<i64> {
+    let last = checkpoint.layouts.first()?.0.first()?.as_ref()?;
+    last.as_str().parse::<i64>().ok().map(|last| last.saturating_add(1))
+}
+
+impl PartitionReader {
+    async fn read_on(&mut self) -> End {
+        let (sender, mut outcomes) = mpsc::channel::<(usize, Outcome)>(1);
+        let mut fetching: Doing<Fetched> = None;
+        let mut saving: Doing<Option<Kept>> = None;
+        let (stop, session) = (self.stop.clone(), Arc::clone(&self.session));
+        let mut is_stopping = stop.is_stopped();
+        self.show();
+        loop {
+            let now = self.common.time.now();
+            if !is_stopping {
+                while let Some(batch) = self.core.next(now) {
+                    self.run(batch, sender.clone());
+                }
+            }
+            if saving.is_none() {
+                if self.core.is_ended() {
+                    return End::OutOfRange;
+                }
+                saving = self.core.save(now).map(|save| self.keep(save));
+            }
+            if is_stopping && self.running == 0 && saving.is_none() {
+                let save = self.core.leave();
+                if let Some(kept) = self.keep(save).await {
+                    self.kept(kept);
+                }
+                return End::Left;
+            }
+            if is_stopping {
+                fetching = None;
+            } else if fetching.is_none() {
+                fetching = self.fetch();
+            }
+            let wake = self.wake(now);
+            tokio::select! {
+                () = session.lost() => return End::Left,
+                () = stop.stopped(), if !is_stopping => is_stopping = true,
+                Some((records, outcome)) = outcomes.recv() => self.ran(records, &outcome),
+                kept = done(&mut saving) => {
+                    saving = None;
+                    let Some(kept) = kept else { return End::Left };
+                    self.kept(kept);
+                }
+                fetched = done(&mut fetching) => {
+                    fetching = None;
+                    self.fetched(fetched);
+                }
+                () = tokio::time::sleep(wake) => {}
+            }
+        }
+    }
+
+    fn show(&self) {
+        let offset = dealt_with(self.core.checkpoint()).unwrap_or_default();
+        let shown = format!("{offset} of {}", self.end.max(offset));
+        self.common.work.progress.reached(&self.name, Some(shown));
+    }
+
+    /// How long there is nothing to do unless somebody tells.
+    fn wake(&self, now: Timestamp) -> Duration {
+        let longest = limits::SHARD_RETRY_MILLIS_MAX;
+        let millis = self.core.wake_at().map_or(longest, |at| at.millis_since(now).max(1));
+        Duration::from_millis(millis)
+    }
+
+    /// Runs a batch in a task of its own.
+    fn run(&mut self, batch: Batch, sender: mpsc::Sender<(usize, Outcome)>) {
+        self.running += 1;
+        let (common, name) = (Arc::clone(&self.common), self.name.clone());
+        let payload = event::event(&batch.events, common.place(&name));
+        let records = batch.events.len();
+        drop(batch);
+        common.work.progress.add(Count::Invoked, records);
+        self.common.tasks.spawn("run a batch of a partition", async move {
+            let running = common.work.progress.run();
+            let id = RequestId::random();
+            let call = Call { id, payload, trace: None };
+            let ran = common.work.functions.run(&common.work.mapping, call).await;
+            let outcome = outcome(&common, &name, (id, ran));
+            drop(running);
+            // Nobody waits for it if the partition was lost meanwhile.
+            let _ = sender.send((records, outcome)).await;
+        });
+    }
+
+    fn ran(&mut self, records: usize, outcome: &Outcome) {
+        self.running -= 1;
+        let came = self.core.ran(0, outcome, self.common.time.now());
+        let (progress, at) = (&self.common.work.progress, self.common.time.of_day());
+        progress.add(Count::FailedInvoke, came.failed);
+        match (outcome, came.problem) {
+            (_, Some(problem)) => progress.went_wrong(FUNCTION_FAILED, &problem, at),
+            (Outcome::Answered { .. }, None) => progress.processed(Processed::Fine, at),
+            (Outcome::NotRun(NotRun::Throttled), None) => {
+                progress.processed(Processed::Problem(FUNCTION_THROTTLED.to_owned()), at);
+            }
+            // It was said with the reason; and that the server is going away is nobody's problem.
+            (Outcome::Failed { .. } | Outcome::NotRun(_), None) => {}
+        }
+        let partition = self.name.as_str();
+        tracing::trace!(partition, records, succeeded = came.succeeded, "a batch");
+    }
+}
+
+fn outcome(common: &Common, name: &str, (id, ran): (RequestId, Ran)) -> Outcome {
+    let run = |version: String, function_error: Option<&str>| LastRun {
+        request_id: id.to_string(),
+        version: Some(version),
+        function_error: function_error.map(str::to_owned),
+    };
+    match ran {
+        Ran::Answered { answer, version } => {
+            let answer = match common.rules.reporting {
+                Reporting::Items => event::translated(&answer, name),
+                Reporting::WholeBatches => answer,
+            };
+            Outcome::Answered { answer, run: run(version, None) }
+        }
+        Ran::Failed { error, version } => {
+            common.problem(FUNCTION_FAILED, &reason(&error));
+            Outcome::Failed { run: run(version, Some(UNHANDLED)) }
+        }
+        Ran::NotRun(why) => Outcome::NotRun(why),
+    }
+}
+
+impl PartitionReader {
+    /// Keeps what is to be kept. `None` if the partition is lost.
+    fn keep(&self, save: Save) -> Pin<Box<dyn Future<Output = Option<Kept>> + Send>> {
+        let (common, session) = (Arc::clone(&self.common), Arc::clone(&self.session));
+        let keeping =
+            Keeping { common, session, partition: self.partition, name: self.name.clone() };
+        Box::pin(async move { keeping.keep(save).await })
+    }
+
+    fn kept(&mut self, kept: Kept) {
+        self.core.saved();
+        self.common.work.progress.add(Count::Dropped, kept.dropped);
+        self.common.work.progress.add(Count::Delivered, kept.told);
+        self.show();
+    }
+
+    /// Begins to read, if there is room.
+    fn fetch(&mut self) -> Doing<Fetched> {
+        let room = self.core.room()?;
+        let pause = (self.setbacks > 0).then(|| {
+            let doubled = limits::SOURCE_RETRY_MILLIS_MIN << (self.setbacks - 1).min(16);
+            Duration::from_millis(doubled.min(limits::SOURCE_RETRY_MILLIS_MAX))
+        });
+        let (common, connection) = (Arc::clone(&self.common), self.connection.take());
+        let at = (self.partition, self.next);
+        let appetite = Appetite {
+            bytes: room.bytes.min(limits::KAFKA_FETCH_BYTES_MAX),
+            wait_millis: limits::KAFKA_FETCH_WAIT_MILLIS.cast_signed(),
+        };
+        Some(Box::pin(async move {
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
+            }
+            fetch(&common, connection, at, appetite).await
+        }))
+    }
+
+    fn fetched(&mut self, (connection, read): Fetched) {
+        self.connection = connection;
+        let Read { portion, end } = match read {
+            Ok(read) => read,
+            Err(Fault::Code(OFFSET_OUT_OF_RANGE)) => {
+                // What was read is dealt with first.
+                self.core.end();
+                return;
+            }
+            Err(fault) => {
+                self.core.lose_sight();
+                self.setbacks = self.setbacks.saturating_add(1);
+                self.common.problem(super::NOT_CONNECTED, &fault.to_string());
+                return;
+            }
+        };
+        self.setbacks = 0;
+        (self.next, self.end) = (portion.next.unwrap_or(self.next).max(self.next), end);
+        let (progress, common) = (&self.common.work.progress, self.common.as_ref());
+        let (now, of_day) = (common.time.now(), common.time.of_day());
+        let at = (common.topic.as_str(), self.partition);
+        let records: Vec<ShardRecord> =
+            portion.records.iter().map(|record| shard_record(record, at, of_day)).collect();
+        let newest = records.last().map(|record| record.arrived);
+        let behind = u64::from(self.next < end);
+        let sorted = self.core.read(records, common, (Some(behind), now));
+        progress.add(Count::Polled, sorted.taken + sorted.filtered_out);
+        progress.add(Count::FilteredOut, sorted.filtered_out);
+        if let Some(newest) = newest {
+            progress.read_at_age(of_day.millis_since(newest));
+            self.show();
+        }
+    }
+}
+
+fn shard_record(record: &Record, at: (&str, i32), of_day: Timestamp) -> ShardRecord {
+    ShardRecord {
+        sequence_number: SequenceNumber::new(record.offset.to_string()),
+        // One lane has the whole partition.
+        partition_key: String::new(),
+        arrived: u64::try_from(record.timestamp).map_or(of_day, Timestamp),
+        event: event::shown(record, at),
+    }
+}
+
+async fn fetch(
+    common: &Common,
+    connection: Option<Connection>,
+    (partition, offset): (i32, i64),
+    appetite: Appetite,
+) -> Fetched {
+    let part = Part { topic: &common.topic, id: partition };
+    let mut leader = match connection {
+        Some(connection) => connection,
+        None => match common.cluster.leader(part).await {
+            Ok(leader) => leader,
+            Err(fault) => return (None, Err(fault)),
+        },
+    };
+    match cluster::read(&mut leader, (part, offset), appetite).await {
+        Ok(read) => (Some(leader), Ok(read)),
+        // Another broker may lead it by now.
+        Err(fault) => (None, Err(fault)),
+    }
+}
+
+/// What is kept, and for whom.
+struct Keeping {
+    common: Arc<Common>,
+    session: Arc<Session>,
+    partition: i32,
+    name: String,
+}
+
+impl Keeping {
+    /// Tells of what is given up, and commits. Tries again until it is done, or the partition lost.
+    async fn keep(&self, save: Save) -> Option<Kept> {
+        let mut kept =
+            Kept { dropped: save.dropped.iter().map(|one| one.records.len()).sum(), told: 0 };
+        let mut pause = Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN);
+        let mut is_told = save.dropped.is_empty();
+        while !self.session.is_lost() {
+            let done = if is_told { self.commit(&save).await } else { self.tell(&save).await };
+            match done {
+                Ok(told) if !is_told => (is_told, kept.told) = (true, told),
+                Ok(_) => return Some(kept),
+                Err(why) => {
+                    self.common.problem("Offsets could not be committed", &why);
+                    tokio::select! {
+                        () = self.session.lost() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MAX));
+                }
+            }
+        }
+        None
+    }
+
+    async fn commit(&self, save: &Save) -> Result<usize, String> {
+        let Some(offset) = dealt_with(&save.checkpoint) else { return Ok(0) };
+        let part = Part { topic: &self.common.topic, id: self.partition };
+        let committed = self.session.commit(part, offset).await;
+        committed.map(|()| 0).map_err(|fault| fault.to_string())
+    }
+
+    /// Tells the mapping's destination, if there is one, and says of how many records.
+    async fn tell(&self, save: &Save) -> Result<usize, String> {
+        let mapping = &self.common.work.mapping;
+        let (place, now) = (self.common.place(&self.name), self.common.time.of_day());
+        let destination = mapping.configuration.on_failure.as_deref().unwrap_or_default();
+        let mut told = 0;
+        if let Some(topic) = destination.strip_prefix(TOPIC) {
+            for one in &save.dropped {
+                let copies = event::copied(mapping, place, (one, now));
+                let produced = self.common.cluster.produce(topic, self.partition, &copies).await;
+                produced.map_err(|fault| format!("{destination}: {fault}"))?;
+                told += copies.len();
+            }
+            return Ok(told);
+        }
+        let mut puts = Vec::new();
+        for one in &save.dropped {
+            if let Some(entry) = event::told(mapping, place, (one, now)) {
+                told += one.records.len();
+                puts.push(entry);
+            }
+        }
+        if !puts.is_empty() {
+            let batch = Entries { puts, ..Entries::default() };
+            let applied = self.common.queue.apply(batch, self.common.time.now()).await;
+            applied.map_err(|error| error.to_string())?;
+        }
+        Ok(told)
+    }
+}
