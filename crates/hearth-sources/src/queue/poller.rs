@@ -33,6 +33,11 @@ use crate::reader::Ended;
 
 /// Messages that are taken at a time at the most.
 const TAKEN_MAX: usize = 500;
+/// AWS: messages that a queue elsewhere hands out at a time.
+const TOGETHER: usize = 10;
+/// Half of what a queue hands out at a time in bytes, which is as much as one message may have: what
+/// is more was probably cut off there.
+const TOGETHER_BYTES: usize = 512 * 1_024;
 /// How long nothing is tried after the queue could not be reached, at first.
 const TROUBLE_PAUSE_MIN: Duration = Duration::from_millis(200);
 /// And in the end.
@@ -103,7 +108,7 @@ impl Poller<'_> {
         };
         let received = self.common.queue.take(asked, longest).await?;
         let found = self.common.now();
-        if received.len() >= asked {
+        if is_plenty(&received, asked) {
             self.common.scale().found_enough(found);
         } else {
             self.common.scale().found_less(found);
@@ -242,4 +247,10 @@ impl Poller<'_> {
             tracing::info!(%trouble, "messages could not be given back");
         }
     }
+}
+
+/// Whether as much came as comes at a time, so that there may be more.
+fn is_plenty(received: &[Received], asked: usize) -> bool {
+    let bytes: usize = received.iter().map(|one| one.body.len()).sum();
+    received.len() >= asked.min(TOGETHER) || bytes >= TOGETHER_BYTES
 }

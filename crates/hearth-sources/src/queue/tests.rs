@@ -149,6 +149,21 @@ async fn a_queue_that_is_full_gets_more_batches_as_time_goes_by() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_that_is_full_of_large_messages_gets_more_batches_as_well() {
+    let world = World::new("q", &[("VisibilityTimeout", "60")]).await;
+    let played = Played { takes: Duration::from_secs(10), ..Played::default() };
+    let reading = world.read(configuration(10, 0), played);
+    let large = "x".repeat(300_000);
+    for _ in 0..60 {
+        world.send_all(&[&large]).await;
+    }
+    pass(6).await;
+    let most = reading.function.most.load(Ordering::Relaxed);
+    assert!(most > 10, "a receive has no more than a megabyte of them: {most}");
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_of_a_group_come_in_order_and_one_batch_at_a_time() {
     let world = World::new("q.fifo", &[("FifoQueue", "true")]).await;
     let played = Played { takes: Duration::from_millis(700), ..Played::default() };
