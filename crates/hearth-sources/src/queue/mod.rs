@@ -40,7 +40,6 @@ use hearth_control::mapping::source::{Source, SourceKind};
 use hearth_services::queues::QueueName;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, Moment, Timestamp};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::scale::Scale;
@@ -91,7 +90,6 @@ impl QueueReader {
             queue,
             // With none at all there would be nothing to keep a message for.
             visibility: Duration::from_secs(u64::from(visibility_seconds.max(1))),
-            freed: Notify::new(),
             clock: Arc::clone(&self.clock),
             began: Instant::now(),
             tasks: self.tasks.clone(),
@@ -140,8 +138,6 @@ struct Common {
     /// How long messages stay with whoever takes them.
     visibility: Duration,
     scale: Mutex<Scale>,
-    /// A batch has ended.
-    freed: Notify,
     clock: Arc<dyn Clock>,
     /// What moments are counted from.
     began: Instant,

@@ -177,7 +177,7 @@ impl Poller<'_> {
         let growth = common.scale().next_growth_millis(common.now());
         let longest = Duration::from_millis(growth).min(self.until_hold());
         tokio::select! {
-            () = common.freed.notified() => {}
+            () = common.work.progress.freed() => {}
             () = tokio::time::sleep(longest) => {}
             () = common.work.stop.stopped() => {}
         }

@@ -48,7 +48,6 @@ pub(super) fn begin(common: &Arc<Common>, messages: Vec<Message>) {
     tasks.spawn("a batch of messages", async move {
         work(&common, &messages).await;
         drop(running);
-        common.freed.notify_one();
     });
 }
 
