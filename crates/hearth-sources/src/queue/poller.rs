@@ -17,6 +17,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hearth_control::mapping::source::SourceKind;
@@ -88,6 +89,7 @@ impl Poller<'_> {
     async fn step(&mut self) -> Result<(), Trouble> {
         let now = self.common.now();
         self.gather(now);
+        self.hold().await?;
         let free = self.common.scale().free(self.common.work.progress.running(), now);
         if !self.pending.is_empty() || self.gathering.is_ready(now) {
             if free > 0 {
@@ -101,6 +103,7 @@ impl Poller<'_> {
             return self.wait_for_place().await;
         }
         let asked = self.asked(free);
+        self.heed_visibility();
         // What is gathered does not wait for more than its window.
         let longest = match self.gathering.due() {
             Some(due) => Duration::from_millis(due.millis_since(now)).min(self.until_hold()),
@@ -172,7 +175,6 @@ impl Poller<'_> {
     }
 
     async fn wait_for_place(&mut self) -> Result<(), Trouble> {
-        self.hold().await?;
         let common = self.common;
         let growth = common.scale().next_growth_millis(common.now());
         let longest = Duration::from_millis(growth).min(self.until_hold());
@@ -185,7 +187,6 @@ impl Poller<'_> {
     }
 
     async fn wait_for_arrival(&mut self) -> Result<(), Trouble> {
-        self.hold().await?;
         let common = self.common;
         let Some(due) = self.gathering.due() else {
             return tokio::select! {
@@ -202,22 +203,44 @@ impl Poller<'_> {
         }
     }
 
+    /// Goes by the visibility timeout that the queue has now. What waits may have been taken for a
+    /// shorter time.
+    fn heed_visibility(&self) {
+        let Some(seconds) = self.common.queue.visibility_seconds() else { return };
+        let known = &self.common.visibility_seconds;
+        if self.oldest().is_none() || seconds < known.load(Ordering::Relaxed) {
+            known.store(seconds, Ordering::Relaxed);
+        }
+    }
+
+    /// When the first of what waits was taken.
+    fn oldest(&self) -> Option<Moment> {
+        self.gathering.records().iter().chain(&self.pending).map(|message| message.taken).next()
+    }
+
     /// How long until what was gathered has to be kept from others for longer.
     fn until_hold(&self) -> Duration {
         let Some(since) = self.held_since else { return Duration::MAX };
-        let passed = Duration::from_millis(self.common.now().millis_since(since));
-        (self.common.visibility / 2).saturating_sub(passed)
+        (self.common.visibility() / 2).saturating_sub(self.common.since(since))
     }
 
     /// Keeps what was gathered from others for longer, if that is needed: a window may be longer
-    /// than the visibility timeout of the queue.
+    /// than the visibility timeout of the queue, and a place long in coming. But nobody may have a
+    /// message for ever.
     async fn hold(&mut self) -> Result<(), Trouble> {
+        let Some(oldest) = self.oldest() else { return Ok(()) };
+        if self.common.is_kept_too_long(oldest) {
+            self.give_back().await;
+            return Ok(());
+        }
         if !self.until_hold().is_zero() {
             return Ok(());
         }
-        self.held_since = Some(self.common.now());
-        let handles = self.handles();
-        self.common.queue.keep(&handles, self.common.visibility_seconds()).await
+        let now = self.common.now();
+        let seconds = self.common.seconds_to_keep(oldest);
+        self.common.queue.keep(&self.handles(), seconds).await?;
+        self.held_since = Some(now);
+        Ok(())
     }
 
     fn handles(&self) -> Vec<String> {
@@ -238,14 +261,10 @@ impl Poller<'_> {
     }
 
     async fn give_back(&mut self) {
-        let handles = self.handles();
-        if handles.is_empty() {
-            return;
-        }
-        if let Err(trouble) = self.common.queue.keep(&handles, 0).await {
-            // They are there again when their visibility timeout ends.
-            tracing::info!(%trouble, "messages could not be given back");
-        }
+        let waiting: Vec<Message> =
+            self.gathering.take().into_iter().chain(self.pending.drain(..)).collect();
+        self.held_since = None;
+        worker::give_back(self.common, &waiting).await;
     }
 }
 

@@ -23,6 +23,9 @@ pub trait QueueSource: Send + Sync + Debug {
 /// A queue that is being read.
 #[async_trait]
 pub trait OpenQueue: Send + Sync + Debug {
+    /// For how many seconds a message stays with whoever takes it now; `None` where that takes a call.
+    fn visibility_seconds(&self) -> Option<u32>;
+
     /// Ends when it may pay to take. May be dropped at any moment.
     async fn arrival(&self) -> Result<(), Trouble>;
 
@@ -86,6 +89,11 @@ impl QueueSource for EmbeddedQueues {
 
 #[async_trait]
 impl OpenQueue for Embedded {
+    fn visibility_seconds(&self) -> Option<u32> {
+        // If it is gone, whoever takes hears of it.
+        self.queues.visibility_seconds(&self.name).ok()
+    }
+
     async fn arrival(&self) -> Result<(), Trouble> {
         self.poll.arrival().await.map_err(trouble)
     }
@@ -144,6 +152,10 @@ impl QueueSource for RemoteSource {
 
 #[async_trait]
 impl OpenQueue for Remote {
+    fn visibility_seconds(&self) -> Option<u32> {
+        None
+    }
+
     async fn arrival(&self) -> Result<(), Trouble> {
         tokio::time::sleep(PAUSE).await;
         Ok(())

@@ -1,6 +1,7 @@
 //! Mappings of queues as a whole: our own queues on an engine in memory, a function that answers as
 //! it is told, and a clock that stands still while anybody has something to do.
 
+mod kept;
 mod weather;
 
 use std::collections::{BTreeMap, VecDeque};
