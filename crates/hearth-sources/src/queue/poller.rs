@@ -13,7 +13,8 @@
 //! # Promises
 //!
 //! 1. Nothing is taken for which there is no place.
-//! 2. What was gathered and not begun when it is to stop is given back.
+//! 2. What was gathered and not begun when it is to stop is given back; so is what does not fit into
+//!    a batch that has messages of its group.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -93,8 +94,12 @@ impl Poller<'_> {
         let free = self.common.scale().free(self.common.work.progress.running(), now);
         if !self.pending.is_empty() || self.gathering.is_ready(now) {
             if free > 0 {
+                let batch = self.gathering.take();
+                if self.is_fifo() {
+                    self.leave_groups_of(&batch).await;
+                }
                 self.held_since = self.pending.front().map(|message| message.taken);
-                worker::begin(self.common, self.gathering.take());
+                worker::begin(self.common, batch);
                 return Ok(());
             }
             return self.wait_for_place().await;
@@ -172,6 +177,16 @@ impl Poller<'_> {
                 return;
             }
         }
+    }
+
+    /// Gives back what waits and is of the groups of a batch, into which it did not fit: it must not
+    /// be in another batch beside it, nor before it if the batch fails.
+    async fn leave_groups_of(&mut self, batch: &[Message]) {
+        let is_behind = |message: &Message| batch.iter().any(|one| one.group == message.group);
+        let (behind, rest): (Vec<Message>, Vec<Message>) =
+            self.pending.drain(..).partition(is_behind);
+        self.pending = rest.into();
+        worker::give_back(self.common, &behind).await;
     }
 
     async fn wait_for_place(&mut self) -> Result<(), Trouble> {

@@ -130,6 +130,9 @@ fn trouble(error: QueueError) -> Trouble {
 #[derive(Debug, Clone)]
 pub struct RemoteSource(pub Arc<RemoteQueues>);
 
+/// AWS's name of the error, also with what older clients have in front of it.
+const OVER_LIMIT: &str = "OverLimit";
+
 /// How long a queue elsewhere is left alone when it had nothing: it has been waited for in the call.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -180,7 +183,37 @@ fn remote_trouble(why: NotTaken) -> Trouble {
         return Trouble::Missing;
     }
     match why {
+        // Too many messages are in flight, of which some will come back.
+        NotTaken::Refused { code, message } if code.ends_with(OVER_LIMIT) => {
+            Trouble::Failed(format!("{code}: {message}"))
+        }
         NotTaken::Refused { code, message } => Trouble::Refused { code, message },
         NotTaken::Failed { message } => Trouble::Failed(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_is_full_elsewhere_is_tried_again() {
+        #[rustfmt::skip]
+        let rows = [
+            ("OverLimit",                                   "failed"),
+            ("AWS.SimpleQueueService.OverLimit",            "failed"),
+            ("AccessDenied",                                "refused"),
+            ("QueueDoesNotExist",                           "missing"),
+            ("AWS.SimpleQueueService.NonExistentQueue",     "missing"),
+        ];
+        for (code, expected) in rows {
+            let why = NotTaken::Refused { code: code.to_owned(), message: "no".to_owned() };
+            let found = match remote_trouble(why) {
+                Trouble::Missing => "missing",
+                Trouble::Refused { .. } => "refused",
+                Trouble::Failed(_) => "failed",
+            };
+            assert_eq!(found, expected, "{code}");
+        }
     }
 }

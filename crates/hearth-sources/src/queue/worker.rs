@@ -28,6 +28,8 @@ const THROTTLE_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a batch keeps its place when its function cannot be run, so that not the whole queue is
 /// received in vain.
 const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
+/// How long it takes at the most until everybody has heard that the server is going away.
+const CLOSING_PAUSE: Duration = Duration::from_secs(1);
 /// How often deleting is tried. A message that is not deleted comes again.
 const DELETES_MAX: u32 = 4;
 /// The first wait between those.
@@ -66,7 +68,11 @@ async fn work(common: &Common, messages: &[Message]) {
                 return failed(common, messages.len(), &reason(&error));
             }
             Ran::NotRun(NotRun::Throttled) => {}
-            Ran::NotRun(NotRun::Closing) => return give_back(common, messages).await,
+            Ran::NotRun(NotRun::Closing) => {
+                // The poller is told to stop in a moment, and must not take them again before.
+                rest(common, CLOSING_PAUSE).await;
+                return give_back(common, messages).await;
+            }
             Ran::NotRun(NotRun::Refused(why)) => return failed(common, messages.len(), &why),
             Ran::NotRun(NotRun::Unavailable(why)) => {
                 common.scale().throttled(common.now());

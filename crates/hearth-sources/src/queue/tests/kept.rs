@@ -1,5 +1,7 @@
 //! How long messages are kept from others, and what becomes of those that do not fit into a batch.
 
+use hearth_services::queues::GivenAttribute;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -46,5 +48,36 @@ async fn a_visibility_timeout_that_changes_is_heeded() {
     pass(70).await;
     assert_eq!(reading.function.receives(), [["1"]]);
     assert_eq!(reading.seen().deleted, 1);
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_into_a_batch_with_its_group_stays_behind_it() {
+    let world = World::new("q.fifo", &[("FifoQueue", "true"), ("VisibilityTimeout", "30")]).await;
+    let large = GivenAttribute {
+        data_type: "String".to_owned(),
+        text: Some("x".repeat(900_000)),
+        ..GivenAttribute::default()
+    };
+    let bodies: Vec<String> = (0..10).map(|number| format!("x{number}")).collect();
+    for body in &bodies {
+        world
+            .send(NewMessage {
+                body: body.clone(),
+                attributes: BTreeMap::from([("large".to_owned(), large.clone())]),
+                group: Some("x".to_owned()),
+                deduplication: Some(body.clone()),
+                ..NewMessage::default()
+            })
+            .await;
+    }
+    // The first batch fails.
+    let script = [Ran::Failed { error: Bytes::new(), version: "$LATEST".to_owned() }];
+    let played = Played { takes: Duration::from_secs(1), ..Played::of(script) };
+    let reading = world.read(configuration(10, 0), played);
+    pass(120).await;
+    assert_eq!(reading.function.answered_bodies(), bodies);
+    assert_eq!(reading.function.overlapped.load(Ordering::Relaxed), 0);
+    assert_eq!(reading.seen().deleted, 10);
     reading.stop().await;
 }
