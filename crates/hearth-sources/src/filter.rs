@@ -12,7 +12,8 @@
 //! | `{"numeric": […]}` | a number in the range |
 //! | `{"anything-but": …}` | something else |
 //!
-//! AWS compares numbers by their text outside `numeric`: 300, 300.0 and 3.0e2 are three.
+//! AWS compares numbers by their text outside `numeric`: 300, 300.0 and 3.0e2 are three. And it keeps
+//! back plain text if a pattern is for parts of it, whatever the pattern says about them.
 //!
 //! # Promises
 //!
@@ -54,8 +55,21 @@ impl Filters {
     /// [`Json::of_data`] has it.
     #[must_use]
     pub fn admit(&self, record: &Json) -> bool {
-        self.is_empty() || self.0.iter().any(|pattern| matches(pattern, Some(record)))
+        self.is_empty() || self.0.iter().any(|pattern| matches_record(pattern, record))
     }
+}
+
+/// Where in a record fields are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// They are its own: one of them is its data.
+    Record,
+    /// They are below.
+    Part,
+}
+
+fn matches_record(pattern: &Json, record: &Json) -> bool {
+    matches!(pattern, Json::Object(fields) if matches_object(fields, Some(record), Level::Record))
 }
 
 /// Whether what is in a place, if anything is, matches a pattern.
@@ -66,7 +80,7 @@ fn matches(pattern: &Json, found: Option<&Json>) -> bool {
             Some(Json::List(items)) if items.iter().any(|item| matches!(item, Json::Object(_))) => {
                 items.iter().any(|item| matches(pattern, Some(item)))
             }
-            other => matches_object(fields, other),
+            other => matches_object(fields, other, Level::Part),
         },
         Json::List(wanted) => wanted.iter().any(|one| leaf_matches(one, found)),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) => false,
@@ -75,14 +89,27 @@ fn matches(pattern: &Json, found: Option<&Json>) -> bool {
 
 /// Every field has to match. What is not an object has no fields, of which some may be wanted not
 /// to be there.
-fn matches_object(fields: &[(String, Json)], found: Option<&Json>) -> bool {
-    fields.iter().all(|(name, pattern)| match (name.as_str(), pattern) {
-        ("$or", Json::List(choices))
-            if choices.iter().all(|one| matches!(one, Json::Object(_))) =>
-        {
-            choices.iter().any(|choice| matches(choice, found))
+fn matches_object(fields: &[(String, Json)], found: Option<&Json>, level: Level) -> bool {
+    let is_chosen = |choice: &Json| match choice {
+        Json::Object(fields) => matches_object(fields, found, level),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::List(_) => false,
+    };
+    fields.iter().all(|(name, pattern)| {
+        let part = found.and_then(|found| found.field(name));
+        match (name.as_str(), pattern) {
+            ("$or", Json::List(choices))
+                if choices.iter().all(|one| matches!(one, Json::Object(_))) =>
+            {
+                choices.iter().any(is_chosen)
+            }
+            // Plain text has no parts, not even such as are wanted not to be there.
+            (_, Json::Object(_))
+                if level == Level::Record && matches!(part, Some(Json::Text(_))) =>
+            {
+                false
+            }
+            _ => matches(pattern, part),
         }
-        _ => matches(pattern, found.and_then(|found| found.field(name))),
     })
 }
 
@@ -258,6 +285,11 @@ mod tests {
             (r#"{"body": {"a": ["hello"]}}"#,   "hello",           false),
             (r#"{"body": {"a": ["hello"]}}"#,   r#"{"a": "hello"}"#, true),
             (r#"{"body": ["17"]}"#,             "17",              true),
+            // Also what is wanted not to be there is not looked for in text.
+            (r#"{"body": {"a": [{"exists": false}]}}"#, "hello",    false),
+            (r#"{"body": {"a": [{"exists": false}]}}"#, r#"{"b": 1}"#, true),
+            (r#"{"$or": [{"body": {"a": [{"exists": false}]}}, {"b": ["x"]}]}"#, "hello", false),
+            (r#"{"body": {"$or": [{"a": [{"exists": false}]}, {"b": ["x"]}]}}"#, "hello", false),
         ];
         for (pattern, body, expected) in rows {
             assert_eq!(check(pattern, body), expected, "{pattern} on {body}");

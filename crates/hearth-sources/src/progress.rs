@@ -16,6 +16,7 @@ use hearth_control::mapping::MappingId;
 use hearth_types::metrics::{Metric, Metrics};
 use hearth_types::time::Timestamp;
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// How long a last error may be that is remembered.
@@ -86,11 +87,12 @@ pub const FUNCTION_THROTTLED: &str = "Function call throttled";
 #[derive(Debug)]
 pub struct Progress {
     mapping: MappingId,
-    function: String,
     metrics: Arc<dyn Metrics>,
     counts: [AtomicU64; Count::ALL.len()],
-    /// Batches that the function has now.
+    /// Batches that the function has now, also those of a reader that has ended.
     running: AtomicU64,
+    /// One of them has ended.
+    freed: Notify,
     /// What seconds are counted from.
     began: Instant,
     rest: Mutex<Rest>,
@@ -98,6 +100,8 @@ pub struct Progress {
 
 #[derive(Debug, Default)]
 struct Rest {
+    /// The function's name, which a change of the mapping may change.
+    function: String,
     result: Option<Processed>,
     result_at: Option<Timestamp>,
     error: Option<(Timestamp, String)>,
@@ -144,13 +148,13 @@ pub struct Seen {
 }
 
 impl Progress {
-    fn new(mapping: MappingId, function: String, metrics: Arc<dyn Metrics>) -> Self {
+    fn new(mapping: MappingId, metrics: Arc<dyn Metrics>) -> Self {
         Self {
             mapping,
-            function,
             metrics,
             counts: Default::default(),
             running: AtomicU64::new(0),
+            freed: Notify::new(),
             began: Instant::now(),
             rest: Mutex::default(),
         }
@@ -190,8 +194,9 @@ impl Progress {
 
     /// Says how old the newest record of a batch was when it was read.
     pub fn read_at_age(&self, millis: u64) {
-        self.metrics.observe(Metric::IteratorAge, &self.function, millis);
-        self.lock().age_millis = Some(millis);
+        let mut rest = self.lock();
+        self.metrics.observe(Metric::IteratorAge, &rest.function, millis);
+        rest.age_millis = Some(millis);
     }
 
     /// Says up to where a shard or a partition was read; `None` if it is not read any more.
@@ -214,6 +219,12 @@ impl Progress {
     #[must_use]
     pub fn running(&self) -> u64 {
         self.running.load(Ordering::Acquire)
+    }
+
+    /// Ends when a batch has ended since the last time, whoever has begun it. For one who waits; may
+    /// be dropped at any moment.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
     }
 
     /// What has been done so far.
@@ -279,6 +290,7 @@ pub struct Running(Arc<Progress>);
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::AcqRel);
+        self.0.freed.notify_one();
     }
 }
 
@@ -302,8 +314,9 @@ impl Book {
         let mut pages = self.lock();
         let page = pages.entry(mapping.clone()).or_insert_with(|| {
             let metrics = Arc::clone(&self.metrics);
-            Arc::new(Progress::new(mapping.clone(), function.to_owned(), metrics))
+            Arc::new(Progress::new(mapping.clone(), metrics))
         });
+        function.clone_into(&mut page.lock().function);
         Arc::clone(page)
     }
 
@@ -341,6 +354,19 @@ mod tests {
         assert!((rest.per_second(60) - 0.5).abs() < 1e-9);
         assert!(rest.per_second(119).abs() < 1e-9);
         assert_eq!(rest.recent.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_batch_is_heard_of_whoever_has_begun_it() {
+        let book = Book::new(Arc::new(NoMetrics));
+        let id = MappingId::random();
+        let running = book.of(&id, "before").run();
+        // The mapping is changed, and has another reader.
+        let progress = book.of(&id, "behind");
+        drop(running);
+        progress.freed().await;
+        assert_eq!(progress.running(), 0);
+        assert_eq!(progress.lock().function, "behind");
     }
 
     #[test]

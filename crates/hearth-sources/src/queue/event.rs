@@ -22,6 +22,8 @@ pub(super) struct Message {
     pub(super) handle: String,
     /// Its header of a trace.
     pub(super) trace: Option<String>,
+    /// Within which it keeps its order, in a FIFO queue.
+    pub(super) group: Option<String>,
     /// When it was taken.
     pub(super) taken: Moment,
     /// Its record, as it stands in the event.
@@ -114,7 +116,7 @@ impl Message {
         };
         let record = serde_json::to_string(&record).expect("a record can be written as JSON");
         let (handle, trace) = (received.handle.clone(), received.trace.clone());
-        Self { id, handle, trace, taken, record }
+        Self { id, handle, trace, group: received.group.clone(), taken, record }
     }
 
     /// Whether the filters let it through.

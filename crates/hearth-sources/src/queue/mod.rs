@@ -15,7 +15,8 @@
 //!    back. Otherwise it is in the queue again when its visibility timeout ends, and the queue's own
 //!    policy decides how often.
 //! 2. Of a FIFO queue, one batch at a time has messages of a group, and they are in order.
-//! 3. A function that is throttled costs no message a receive: the batch is kept, and tried again.
+//! 3. A function that is throttled costs no message a receive for eleven hours: the batch is kept,
+//!    and tried again, each time with its whole visibility timeout before it.
 //! 4. A poller whose queue is empty waits to be woken.
 //!
 //! # Deliberately absent
@@ -32,6 +33,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -40,7 +42,6 @@ use hearth_control::mapping::source::{Source, SourceKind};
 use hearth_services::queues::QueueName;
 use hearth_types::tasks::Tasks;
 use hearth_types::time::{Clock, Moment, Timestamp};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::scale::Scale;
@@ -50,6 +51,12 @@ use crate::reader::{Ended, Reader, Work};
 
 /// AWS's word for answers that name single messages.
 const REPORT_ITEMS: &str = "ReportBatchItemFailures";
+/// AWS: how long anybody may have a message from its receive on, less what clocks may differ by.
+const HAD_MAX: Duration = Duration::from_secs(12 * 60 * 60 - 60);
+/// How long messages are kept that the function has no room for. The last attempt has an hour.
+const KEPT_MAX: Duration = Duration::from_secs(11 * 60 * 60);
+/// Messages that have been here for less need not be kept for longer before the function gets them.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Reads queues.
 #[derive(Debug)]
@@ -89,9 +96,7 @@ impl QueueReader {
             name,
             filters,
             queue,
-            // With none at all there would be nothing to keep a message for.
-            visibility: Duration::from_secs(u64::from(visibility_seconds.max(1))),
-            freed: Notify::new(),
+            visibility_seconds: AtomicU32::new(visibility_seconds),
             clock: Arc::clone(&self.clock),
             began: Instant::now(),
             tasks: self.tasks.clone(),
@@ -137,11 +142,9 @@ struct Common {
     queue: Box<dyn OpenQueue>,
     filters: Filters,
     reports: Reports,
-    /// How long messages stay with whoever takes them.
-    visibility: Duration,
+    /// How long messages stay with whoever takes them; the queue may be told otherwise meanwhile.
+    visibility_seconds: AtomicU32,
     scale: Mutex<Scale>,
-    /// A batch has ended.
-    freed: Notify,
     clock: Arc<dyn Clock>,
     /// What moments are counted from.
     began: Instant,
@@ -170,14 +173,32 @@ impl Common {
         self.scale.lock().expect("no code panics while it holds the scale")
     }
 
-    /// How long messages are still kept from others that were taken, or kept for longer, then.
-    fn left_of(&self, kept_since: Moment) -> Duration {
-        let passed = Duration::from_millis(self.now().millis_since(kept_since));
-        self.visibility.saturating_sub(passed)
+    /// How long messages stay with whoever takes them, at the least.
+    fn visibility(&self) -> Duration {
+        let seconds = self.visibility_seconds.load(Ordering::Relaxed);
+        // With none at all there would be nothing to keep a message for.
+        Duration::from_secs(u64::from(seconds.max(1)))
     }
 
-    fn visibility_seconds(&self) -> u32 {
-        u32::try_from(self.visibility.as_secs()).unwrap_or(u32::MAX)
+    /// For how many seconds from now on a message may be kept that was taken then.
+    fn seconds_to_keep(&self, taken: Moment) -> u32 {
+        let seconds = self.visibility().min(HAD_MAX.saturating_sub(self.since(taken))).as_secs();
+        // None at all would give it back.
+        u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Whether a message that was taken then has lost some of the time that the function has for it.
+    fn is_stale(&self, taken: Moment) -> bool {
+        self.since(taken) >= FRESH.min(self.visibility() / 4)
+    }
+
+    /// Whether a message that was taken then is not to be kept any longer.
+    fn is_kept_too_long(&self, taken: Moment) -> bool {
+        self.since(taken) >= KEPT_MAX
+    }
+
+    fn since(&self, moment: Moment) -> Duration {
+        Duration::from_millis(self.now().millis_since(moment))
     }
 }
 

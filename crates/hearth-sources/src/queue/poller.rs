@@ -13,10 +13,12 @@
 //! # Promises
 //!
 //! 1. Nothing is taken for which there is no place.
-//! 2. What was gathered and not begun when it is to stop is given back.
+//! 2. What was gathered and not begun when it is to stop is given back; so is what does not fit into
+//!    a batch that has messages of its group.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hearth_control::mapping::source::SourceKind;
@@ -33,6 +35,11 @@ use crate::reader::Ended;
 
 /// Messages that are taken at a time at the most.
 const TAKEN_MAX: usize = 500;
+/// AWS: messages that a queue elsewhere hands out at a time.
+const TOGETHER: usize = 10;
+/// Half of what a queue hands out at a time in bytes, which is as much as one message may have: what
+/// is more was probably cut off there.
+const TOGETHER_BYTES: usize = 512 * 1_024;
 /// How long nothing is tried after the queue could not be reached, at first.
 const TROUBLE_PAUSE_MIN: Duration = Duration::from_millis(200);
 /// And in the end.
@@ -83,11 +90,16 @@ impl Poller<'_> {
     async fn step(&mut self) -> Result<(), Trouble> {
         let now = self.common.now();
         self.gather(now);
+        self.hold().await?;
         let free = self.common.scale().free(self.common.work.progress.running(), now);
         if !self.pending.is_empty() || self.gathering.is_ready(now) {
             if free > 0 {
+                let batch = self.gathering.take();
+                if self.is_fifo() {
+                    self.leave_groups_of(&batch).await;
+                }
                 self.held_since = self.pending.front().map(|message| message.taken);
-                worker::begin(self.common, self.gathering.take());
+                worker::begin(self.common, batch);
                 return Ok(());
             }
             return self.wait_for_place().await;
@@ -96,6 +108,7 @@ impl Poller<'_> {
             return self.wait_for_place().await;
         }
         let asked = self.asked(free);
+        self.heed_visibility();
         // What is gathered does not wait for more than its window.
         let longest = match self.gathering.due() {
             Some(due) => Duration::from_millis(due.millis_since(now)).min(self.until_hold()),
@@ -103,7 +116,7 @@ impl Poller<'_> {
         };
         let received = self.common.queue.take(asked, longest).await?;
         let found = self.common.now();
-        if received.len() >= asked {
+        if is_plenty(&received, asked) {
             self.common.scale().found_enough(found);
         } else {
             self.common.scale().found_less(found);
@@ -166,13 +179,22 @@ impl Poller<'_> {
         }
     }
 
+    /// Gives back what waits and is of the groups of a batch, into which it did not fit: it must not
+    /// be in another batch beside it, nor before it if the batch fails.
+    async fn leave_groups_of(&mut self, batch: &[Message]) {
+        let is_behind = |message: &Message| batch.iter().any(|one| one.group == message.group);
+        let (behind, rest): (Vec<Message>, Vec<Message>) =
+            self.pending.drain(..).partition(is_behind);
+        self.pending = rest.into();
+        worker::give_back(self.common, &behind).await;
+    }
+
     async fn wait_for_place(&mut self) -> Result<(), Trouble> {
-        self.hold().await?;
         let common = self.common;
         let growth = common.scale().next_growth_millis(common.now());
         let longest = Duration::from_millis(growth).min(self.until_hold());
         tokio::select! {
-            () = common.freed.notified() => {}
+            () = common.work.progress.freed() => {}
             () = tokio::time::sleep(longest) => {}
             () = common.work.stop.stopped() => {}
         }
@@ -180,7 +202,6 @@ impl Poller<'_> {
     }
 
     async fn wait_for_arrival(&mut self) -> Result<(), Trouble> {
-        self.hold().await?;
         let common = self.common;
         let Some(due) = self.gathering.due() else {
             return tokio::select! {
@@ -197,22 +218,44 @@ impl Poller<'_> {
         }
     }
 
+    /// Goes by the visibility timeout that the queue has now. What waits may have been taken for a
+    /// shorter time.
+    fn heed_visibility(&self) {
+        let Some(seconds) = self.common.queue.visibility_seconds() else { return };
+        let known = &self.common.visibility_seconds;
+        if self.oldest().is_none() || seconds < known.load(Ordering::Relaxed) {
+            known.store(seconds, Ordering::Relaxed);
+        }
+    }
+
+    /// When the first of what waits was taken.
+    fn oldest(&self) -> Option<Moment> {
+        self.gathering.records().iter().chain(&self.pending).map(|message| message.taken).next()
+    }
+
     /// How long until what was gathered has to be kept from others for longer.
     fn until_hold(&self) -> Duration {
         let Some(since) = self.held_since else { return Duration::MAX };
-        let passed = Duration::from_millis(self.common.now().millis_since(since));
-        (self.common.visibility / 2).saturating_sub(passed)
+        (self.common.visibility() / 2).saturating_sub(self.common.since(since))
     }
 
     /// Keeps what was gathered from others for longer, if that is needed: a window may be longer
-    /// than the visibility timeout of the queue.
+    /// than the visibility timeout of the queue, and a place long in coming. But nobody may have a
+    /// message for ever.
     async fn hold(&mut self) -> Result<(), Trouble> {
+        let Some(oldest) = self.oldest() else { return Ok(()) };
+        if self.common.is_kept_too_long(oldest) {
+            self.give_back().await;
+            return Ok(());
+        }
         if !self.until_hold().is_zero() {
             return Ok(());
         }
-        self.held_since = Some(self.common.now());
-        let handles = self.handles();
-        self.common.queue.keep(&handles, self.common.visibility_seconds()).await
+        let now = self.common.now();
+        let seconds = self.common.seconds_to_keep(oldest);
+        self.common.queue.keep(&self.handles(), seconds).await?;
+        self.held_since = Some(now);
+        Ok(())
     }
 
     fn handles(&self) -> Vec<String> {
@@ -233,13 +276,15 @@ impl Poller<'_> {
     }
 
     async fn give_back(&mut self) {
-        let handles = self.handles();
-        if handles.is_empty() {
-            return;
-        }
-        if let Err(trouble) = self.common.queue.keep(&handles, 0).await {
-            // They are there again when their visibility timeout ends.
-            tracing::info!(%trouble, "messages could not be given back");
-        }
+        let waiting: Vec<Message> =
+            self.gathering.take().into_iter().chain(self.pending.drain(..)).collect();
+        self.held_since = None;
+        worker::give_back(self.common, &waiting).await;
     }
+}
+
+/// Whether as much came as comes at a time, so that there may be more.
+fn is_plenty(received: &[Received], asked: usize) -> bool {
+    let bytes: usize = received.iter().map(|one| one.body.len()).sum();
+    received.len() >= asked.min(TOGETHER) || bytes >= TOGETHER_BYTES
 }

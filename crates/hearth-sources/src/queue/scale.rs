@@ -3,7 +3,8 @@
 //! ```text
 //!  begins with 5 ──▶ grows by 300 in a minute while the queue has more than is taken, up to 1,250
 //!        ▲                │ nothing to take for a minute
-//!        └── grows ◀──── 2 ◀── a throttle halves it, and it rests; a failure takes one away
+//!        └── grows ◀──── 2 ◀── a throttle halves it, to 1 at the least, and it rests;
+//!                              a failure takes one away
 //! ```
 //!
 //! Provisioned pollers have other numbers: each is good for ten batches, all that are asked for at
@@ -76,7 +77,17 @@ impl Scale {
 
     /// How many more batches may begin while so many run.
     pub(super) fn free(&mut self, running: u64, now: Moment) -> usize {
-        if let Some(since) = self.wanting.filter(|_| now >= self.rests_until) {
+        if now >= self.rests_until {
+            // What throttles have taken below it; nothing else goes there.
+            self.allowed = self.allowed.max(self.least);
+            self.grow(now);
+        }
+        let free = u64::from(self.allowed).saturating_sub(running);
+        usize::try_from(free).unwrap_or(usize::MAX)
+    }
+
+    fn grow(&mut self, now: Moment) {
+        if let Some(since) = self.wanting {
             let grown = now.millis_since(since) * self.growth_per_minute / MINUTE_MILLIS;
             if grown > 0 {
                 let grown = grown.min(u64::from(self.most));
@@ -91,8 +102,6 @@ impl Scale {
                 );
             }
         }
-        let free = u64::from(self.allowed).saturating_sub(running);
-        usize::try_from(free).unwrap_or(usize::MAX)
     }
 
     /// How long until one more may begin by growth alone.
@@ -102,7 +111,7 @@ impl Scale {
         if self.allowed >= self.most { MINUTE_MILLIS } else { rest.max(step) }
     }
 
-    /// There were as many messages as could be taken.
+    /// There were as many messages as can be taken at a time.
     pub(super) fn found_enough(&mut self, now: Moment) {
         self.content = None;
         self.wanting.get_or_insert(now);
@@ -181,6 +190,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_throttle_took_comes_back_also_when_there_is_little() {
+        let mut scale = on_demand(None);
+        for _ in 0..5 {
+            scale.throttled(Moment(0));
+        }
+        scale.found_less(Moment(5_000));
+        assert_eq!(scale.free(0, Moment(9_999)), 1);
+        assert_eq!(scale.free(0, Moment(10_000)), 2);
+    }
+
+    #[test]
+    fn provisioned_pollers_grow_by_a_thousand_in_a_minute() {
+        let pollers = ProvisionedPollers { least: Some(2), most: Some(200), group: None };
+        let mut scale =
+            Scale::of(&Configuration { pollers: Some(pollers), ..Configuration::default() });
+        scale.found_enough(Moment(0));
+        let free: Vec<usize> =
+            [0, 59, 60, 30_000, 60_000].map(|at| scale.free(0, Moment(at))).to_vec();
+        assert_eq!(free, [20, 20, 21, 520, 1_020]);
+        scale.found_less(Moment(60_000));
+        scale.found_less(Moment(120_000));
+        assert_eq!(scale.free(0, Moment(120_000)), 20, "and shrink to the fewest");
+    }
+
+    #[test]
     fn it_shrinks_when_there_was_little_for_a_minute() {
         let mut scale = on_demand(None);
         scale.found_less(Moment(0));
@@ -198,8 +232,9 @@ mod tests {
         assert_eq!(scale.free(0, Moment(5_000)), 2);
         scale.throttled(Moment(5_000));
         scale.throttled(Moment(5_000));
-        assert_eq!(scale.free(0, Moment(15_000)), 1, "one always tries");
-        assert_eq!(scale.free(0, Moment(15_400)), 3, "and then it grows again");
+        assert_eq!(scale.free(0, Moment(14_999)), 1, "one always tries");
+        assert_eq!(scale.free(0, Moment(15_000)), 2, "when it has rested, it has the fewest");
+        assert_eq!(scale.free(0, Moment(15_400)), 4, "and then it grows again");
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub trait QueueSource: Send + Sync + Debug {
 /// A queue that is being read.
 #[async_trait]
 pub trait OpenQueue: Send + Sync + Debug {
+    /// For how many seconds a message stays with whoever takes it now; `None` where that takes a call.
+    fn visibility_seconds(&self) -> Option<u32>;
+
     /// Ends when it may pay to take. May be dropped at any moment.
     async fn arrival(&self) -> Result<(), Trouble>;
 
@@ -86,6 +89,11 @@ impl QueueSource for EmbeddedQueues {
 
 #[async_trait]
 impl OpenQueue for Embedded {
+    fn visibility_seconds(&self) -> Option<u32> {
+        // If it is gone, whoever takes hears of it.
+        self.queues.visibility_seconds(&self.name).ok()
+    }
+
     async fn arrival(&self) -> Result<(), Trouble> {
         self.poll.arrival().await.map_err(trouble)
     }
@@ -122,6 +130,9 @@ fn trouble(error: QueueError) -> Trouble {
 #[derive(Debug, Clone)]
 pub struct RemoteSource(pub Arc<RemoteQueues>);
 
+/// AWS's name of the error, also with what older clients have in front of it.
+const OVER_LIMIT: &str = "OverLimit";
+
 /// How long a queue elsewhere is left alone when it had nothing: it has been waited for in the call.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -144,6 +155,10 @@ impl QueueSource for RemoteSource {
 
 #[async_trait]
 impl OpenQueue for Remote {
+    fn visibility_seconds(&self) -> Option<u32> {
+        None
+    }
+
     async fn arrival(&self) -> Result<(), Trouble> {
         tokio::time::sleep(PAUSE).await;
         Ok(())
@@ -168,7 +183,37 @@ fn remote_trouble(why: NotTaken) -> Trouble {
         return Trouble::Missing;
     }
     match why {
+        // Too many messages are in flight, of which some will come back.
+        NotTaken::Refused { code, message } if code.ends_with(OVER_LIMIT) => {
+            Trouble::Failed(format!("{code}: {message}"))
+        }
         NotTaken::Refused { code, message } => Trouble::Refused { code, message },
         NotTaken::Failed { message } => Trouble::Failed(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_is_full_elsewhere_is_tried_again() {
+        #[rustfmt::skip]
+        let rows = [
+            ("OverLimit",                                   "failed"),
+            ("AWS.SimpleQueueService.OverLimit",            "failed"),
+            ("AccessDenied",                                "refused"),
+            ("QueueDoesNotExist",                           "missing"),
+            ("AWS.SimpleQueueService.NonExistentQueue",     "missing"),
+        ];
+        for (code, expected) in rows {
+            let why = NotTaken::Refused { code: code.to_owned(), message: "no".to_owned() };
+            let found = match remote_trouble(why) {
+                Trouble::Missing => "missing",
+                Trouble::Refused { .. } => "refused",
+                Trouble::Failed(_) => "failed",
+            };
+            assert_eq!(found, expected, "{code}");
+        }
     }
 }

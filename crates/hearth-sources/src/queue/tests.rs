@@ -1,6 +1,7 @@
 //! Mappings of queues as a whole: our own queues on an engine in memory, a function that answers as
 //! it is told, and a clock that stands still while anybody has something to do.
 
+mod kept;
 mod weather;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -145,6 +146,21 @@ async fn a_queue_that_is_full_gets_more_batches_as_time_goes_by() {
     pass(5).await;
     let later = reading.function.most.load(Ordering::Relaxed);
     assert!((25..=36).contains(&later), "five more in each second: {later}");
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_is_full_of_large_messages_gets_more_batches_as_well() {
+    let world = World::new("q", &[("VisibilityTimeout", "60")]).await;
+    let played = Played { takes: Duration::from_secs(10), ..Played::default() };
+    let reading = world.read(configuration(10, 0), played);
+    let large = "x".repeat(300_000);
+    for _ in 0..60 {
+        world.send_all(&[&large]).await;
+    }
+    pass(6).await;
+    let most = reading.function.most.load(Ordering::Relaxed);
+    assert!(most > 10, "a receive has no more than a megabyte of them: {most}");
     reading.stop().await;
 }
 

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use hearth_types::ids::RequestId;
 use hearth_types::time::Moment;
-use tokio::time::Instant;
 
 use super::event::{Message, event, trace};
 use super::{Common, Reports};
@@ -26,12 +25,11 @@ use crate::response::Report;
 const THROTTLE_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest one.
 const THROTTLE_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long a batch is kept that is throttled: less than the twelve hours that SQS lets anybody have
-/// a message.
-const KEPT_MAX: Duration = Duration::from_secs(11 * 60 * 60);
 /// How long a batch keeps its place when its function cannot be run, so that not the whole queue is
 /// received in vain.
 const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
+/// How long it takes at the most until everybody has heard that the server is going away.
+const CLOSING_PAUSE: Duration = Duration::from_secs(1);
 /// How often deleting is tried. A message that is not deleted comes again.
 const DELETES_MAX: u32 = 4;
 /// The first wait between those.
@@ -48,15 +46,18 @@ pub(super) fn begin(common: &Arc<Common>, messages: Vec<Message>) {
     tasks.spawn("a batch of messages", async move {
         work(&common, &messages).await;
         drop(running);
-        common.freed.notify_one();
     });
 }
 
 async fn work(common: &Common, messages: &[Message]) {
-    let mut kept_since = messages.iter().map(|one| one.taken).min().unwrap_or_default();
+    let taken = messages.iter().map(|one| one.taken).min().unwrap_or_default();
     let mut pause = THROTTLE_PAUSE_MIN;
-    let given_up = Instant::now() + KEPT_MAX;
     loop {
+        // The function may take as long as the visibility timeout is, and others of a group must not
+        // be handed out meanwhile.
+        if common.is_stale(taken) {
+            keep(common, messages, taken).await;
+        }
         let call =
             Call { id: RequestId::random(), payload: event(messages), trace: trace(messages) };
         match common.work.functions.run(&common.work.mapping, call).await {
@@ -67,7 +68,11 @@ async fn work(common: &Common, messages: &[Message]) {
                 return failed(common, messages.len(), &reason(&error));
             }
             Ran::NotRun(NotRun::Throttled) => {}
-            Ran::NotRun(NotRun::Closing) => return give_back(common, messages).await,
+            Ran::NotRun(NotRun::Closing) => {
+                // The poller is told to stop in a moment, and must not take them again before.
+                rest(common, CLOSING_PAUSE).await;
+                return give_back(common, messages).await;
+            }
             Ran::NotRun(NotRun::Refused(why)) => return failed(common, messages.len(), &why),
             Ran::NotRun(NotRun::Unavailable(why)) => {
                 common.scale().throttled(common.now());
@@ -78,15 +83,15 @@ async fn work(common: &Common, messages: &[Message]) {
         common.scale().throttled(common.now());
         common.work.progress.went_wrong(FUNCTION_THROTTLED, "", common.time_of_day());
         // Several times before the messages would be seen by others.
-        rest(common, pause.min(common.visibility / 4)).await;
+        rest(common, pause.min(common.visibility() / 4)).await;
         pause = (pause * 2).min(THROTTLE_PAUSE_MAX);
         if common.work.stop.is_stopped() {
             return give_back(common, messages).await;
         }
-        if Instant::now() >= given_up {
+        if common.is_kept_too_long(taken) {
+            // They are there again when their visibility timeout ends.
             return;
         }
-        keep(common, messages, &mut kept_since).await;
     }
 }
 
@@ -98,19 +103,19 @@ async fn rest(common: &Common, longest: Duration) {
     }
 }
 
-/// Keeps the messages from others for longer, if half of their time is over.
-async fn keep(common: &Common, messages: &[Message], since: &mut Moment) {
-    if common.left_of(*since) > common.visibility / 2 {
-        return;
-    }
-    let now = common.now();
-    match common.queue.keep(&handles(messages), common.visibility_seconds()).await {
-        Ok(()) => *since = now,
-        Err(trouble) => tracing::info!(%trouble, "messages could not be kept for longer"),
+/// Keeps the messages from others for longer, of which the first was taken then.
+async fn keep(common: &Common, messages: &[Message], taken: Moment) {
+    let seconds = common.seconds_to_keep(taken);
+    if let Err(trouble) = common.queue.keep(&handles(messages), seconds).await {
+        tracing::info!(%trouble, "messages could not be kept for longer");
     }
 }
 
-async fn give_back(common: &Common, messages: &[Message]) {
+/// Has the messages be there again at once.
+pub(super) async fn give_back(common: &Common, messages: &[Message]) {
+    if messages.is_empty() {
+        return;
+    }
     if let Err(trouble) = common.queue.keep(&handles(messages), 0).await {
         // They are there again when their visibility timeout ends.
         tracing::info!(%trouble, "messages could not be given back");
