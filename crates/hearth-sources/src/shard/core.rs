@@ -174,7 +174,7 @@ impl Core {
                 sorted.passed += 1;
                 continue;
             }
-            self.read = Some(record.sequence_number.clone());
+            let before = self.read.replace(record.sequence_number.clone());
             let is_early = self.rules.since.is_some_and(|since| record.arrived < since);
             if is_early || self.checkpoint.is_done(&record) {
                 sorted.passed += 1;
@@ -182,7 +182,7 @@ impl Core {
             } else if sieve.admits(&record) {
                 sorted.taken += 1;
                 let lane = crate::checkpoint::lane_of(&record.partition_key, self.lanes.len());
-                self.lanes[lane].push(record, now);
+                self.lanes[lane].push(record, before, now);
             } else {
                 sorted.filtered_out += 1;
                 self.lags_since.get_or_insert(now);

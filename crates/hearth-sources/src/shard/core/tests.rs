@@ -216,6 +216,34 @@ fn what_is_filtered_out_or_was_done_moves_the_checkpoint_on() {
 }
 
 #[test]
+fn a_checkpoint_never_goes_back() {
+    let mut core = core(rules());
+    read(&mut core, 1..=1, 0);
+    step(&mut core, 0, &answered(Value::Null));
+    core.read(vec![record(2, "-k", 0)], &NoMinus, (Some(0), Timestamp(0)));
+    assert_eq!(core.leave().checkpoint.shown(), "2");
+    core.saved();
+    read(&mut core, 3..=3, 0);
+    assert_eq!(core.leave().checkpoint.shown(), "2", "what was filtered out stays dealt with");
+}
+
+#[test]
+fn a_lane_that_is_ahead_stays_ahead_while_the_others_are_read_again() {
+    let of_lane = |lane: usize| {
+        let mut keys = (0..64).map(|number| format!("key {number}"));
+        keys.find(|key| crate::checkpoint::lane_of(key, 2) == lane).unwrap()
+    };
+    let (behind, ahead) = (of_lane(0), of_lane(1));
+    let mut checkpoint = Checkpoint::new("s", Beginning::TrimHorizon);
+    let number = |number: &str| Some(SequenceNumber::new(number));
+    checkpoint.advance(Layout(vec![number("2"), number("9")]));
+    let mut core = Core::new(Arc::new(Rules { lanes: 2, ..rules() }), checkpoint);
+    core.read(vec![record(3, &behind, 0)], &NoMinus, (Some(6), Timestamp(0)));
+    assert_eq!(step(&mut core, 0, &answered(Value::Null)).0, [3]);
+    assert!(core.checkpoint().is_done(&record(9, &ahead, 0)), "{:?}", core.checkpoint());
+}
+
+#[test]
 fn windows_carry_their_state_and_are_finished_once() {
     let state = |number: u64| answered(json!({ "state": { "sum": number } }));
     let mut core = core(Rules { window_millis: Some(10_000), lanes: 4, ..rules() });
@@ -397,6 +425,9 @@ impl World {
     fn save(&mut self) {
         if let Some(save) = self.core.save(Timestamp(self.now)) {
             self.dropped.extend(given_up(&save).into_iter().map(|(numbers, ..)| numbers));
+            for record in self.records.iter().filter(|record| self.saved.is_done(record)) {
+                assert!(save.checkpoint.is_done(record), "{record:?} was dealt with");
+            }
             self.saved = save.checkpoint;
             self.core.saved();
         }
