@@ -263,16 +263,17 @@ impl Core {
         }
     }
 
-    /// When there may be something to be done that nobody tells; `None` if never.
+    /// When there may be something to be done that nobody tells, later than now; `None` if never. What
+    /// could have been done by now and was not waits for something that is told.
     #[must_use]
-    pub fn wake_at(&self) -> Option<Timestamp> {
+    pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
         let of_lanes = self.lanes.iter().filter(|lane| lane.is_free()).filter_map(|lane| {
             let due = if lane.has_begun() { Some(lane.not_before()) } else { self.due_of(lane) };
             due.map(|due| due.max(lane.not_before()))
         });
         let lags =
             self.lags_since.map(|since| since.plus_millis(limits::CHECKPOINT_LAG_MILLIS_MAX));
-        of_lanes.chain(lags).min()
+        of_lanes.chain(lags).filter(|at| *at > now).min()
     }
 
     /// Whether the shard was read to its end and everything is dealt with.
@@ -387,8 +388,10 @@ impl Core {
     }
 
     fn due_of(&self, lane: &Lane) -> Option<Timestamp> {
-        // What has come is not known while the shard is not read to its tip.
-        let of_window = self.checkpoint.window.as_ref().filter(|_| self.is_at_tip).map(window::due);
+        // What has come is not known while the shard is not read to its tip, and a record that waits is
+        // of this window, or has finished it.
+        let is_awaited = self.is_at_tip && lane.is_empty();
+        let of_window = self.checkpoint.window.as_ref().filter(|_| is_awaited).map(window::due);
         let of_batch = lane.due(&self.rules.batch);
         match (of_batch, of_window) {
             (Some(batch), Some(window)) => Some(batch.min(window)),

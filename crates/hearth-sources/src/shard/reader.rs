@@ -222,9 +222,10 @@ impl ShardReader {
 
     /// How long there is nothing to do unless somebody tells.
     fn wake(&self, now: Timestamp) -> Duration {
-        let core = self.core.wake_at();
+        let core = self.core.wake_at(now);
         let lease = self.common.leases.is_shared().then(|| self.extension_due());
-        let wake = [core, lease].into_iter().flatten().min();
+        // While something is saved, a lease that is due waits for that.
+        let wake = [core, lease.filter(|due| *due > now)].into_iter().flatten().min();
         // Without anything, at some time.
         let millis = wake.map_or(limits::SHARD_RETRY_MILLIS_MAX, |at| at.millis_since(now).max(1));
         Duration::from_millis(millis)
