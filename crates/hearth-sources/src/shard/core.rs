@@ -196,6 +196,13 @@ impl Core {
         self.tail = Tail::Closed;
     }
 
+    /// From now on, records that came before are not wanted.
+    pub fn leave_out_before(&mut self, since: Option<Timestamp>) {
+        if self.rules.since != since {
+            Arc::make_mut(&mut self.rules).since = since;
+        }
+    }
+
     /// Takes that it could not be read: what is behind the last record is not known.
     pub fn lose_sight(&mut self) {
         self.is_at_tip = false;

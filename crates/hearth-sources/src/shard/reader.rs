@@ -383,12 +383,13 @@ impl ShardReader {
 
     fn fail(&mut self, error: SourceError) {
         self.core.lose_sight();
-        let again = || self.core.read_to().map_or_else(|| self.start.clone(), Position::After);
+        let again = self.again();
         match &error {
             SourceError::Expired => {
-                self.at = At::Position(again());
-                // At once, unless it is the second time.
-                self.setbacks = u32::from(self.setbacks > 0);
+                // At once, unless the cursor was new.
+                let was_new = matches!(self.at, At::Position(_));
+                self.setbacks = if was_new { self.setbacks.saturating_add(1) } else { 0 };
+                self.at = At::Position(again);
             }
             SourceError::Trimmed(_) => {
                 tracing::warn!(
@@ -403,13 +404,25 @@ impl ShardReader {
             | SourceError::Refused { .. }
             | SourceError::Failed(_) => {
                 // What a cursor was good for before a failure, it need not be after it.
-                self.at = At::Position(again());
+                self.at = At::Position(again);
                 self.setbacks = self.setbacks.saturating_add(1);
             }
         }
         if error != SourceError::Expired {
             self.common.problem(error.to_string());
         }
+    }
+
+    /// Where to read on if a cursor is of no use any more.
+    fn again(&mut self) -> Position {
+        let read = self.core.read_to().map(Position::After);
+        if let Some(behind) = read.or_else(|| self.core.checkpoint().position()) {
+            return behind;
+        }
+        // The newest record is another one by now, so what was there before is known by its time.
+        let start = self.held.checkpoint.start;
+        self.core.leave_out_before(since(start, self.common.source.family()));
+        self.start.clone()
     }
 }
 

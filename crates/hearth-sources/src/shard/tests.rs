@@ -1,6 +1,8 @@
 //! Mappings of streams as a whole: a stream in memory, a function that answers as it is told, and a
 //! clock that stands still while anybody has something to do.
 
+mod starts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use hearth_control::mapping::source::{Source, SourceKind};
 use hearth_control::mapping::state::State;
 use hearth_control::mapping::{Mapping, MappingId};
 use hearth_services::delivery::{Delivery, Parcel};
+use hearth_store::queue::Queue;
 use hearth_store::queue::memory::MemoryQueue;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, FunctionArn, FunctionName, Region, Scope};
@@ -205,12 +208,23 @@ struct World {
 
 impl World {
     fn new(shards: &[&str]) -> Self {
+        Self::of(shards, Family::Kinesis)
+    }
+
+    /// One with a stream of a family.
+    fn of(shards: &[&str], family: Family) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(PausedClock(Instant::now()));
-        let time = Arc::new(Steady::new(Arc::clone(&clock)));
+        let stream = Arc::new(Stream::new((shards, family), clock));
         let queue = Arc::new(MemoryQueue::default());
-        let stream = Arc::new(Stream::new(shards, Arc::clone(&clock)));
+        Self::server(stream, Arc::clone(&queue), queue)
+    }
+
+    /// A server that reaches the queue as `store`.
+    fn server(stream: Arc<Stream>, queue: Arc<MemoryQueue>, store: Arc<dyn Queue>) -> Self {
+        let clock = Arc::clone(&stream.clock);
+        let time = Arc::new(Steady::new(Arc::clone(&clock)));
         let tasks = Tasks::default();
-        let leases = Leases::over(Arc::clone(&queue) as _, Arc::clone(&time));
+        let leases = Leases::over(store, Arc::clone(&time));
         let streams = Streams::new(Parts {
             streams: vec![Arc::new(Opened(Arc::clone(&stream)))],
             leases: Arc::new(leases),
@@ -325,6 +339,7 @@ impl Clock for PausedClock {
 /// A stream in memory.
 #[derive(Debug)]
 struct Stream {
+    family: Family,
     clock: Arc<dyn Clock>,
     kept: Mutex<Kept>,
     arrived: Notify,
@@ -338,14 +353,27 @@ struct Kept {
     fault: Option<SourceError>,
     /// Cursors of earlier generations have expired.
     generation: u32,
+    cursors: Cursors,
+    /// How many cursors were made.
+    cursors_made: u32,
+}
+
+/// What a cursor is good for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Cursors {
+    #[default]
+    Good,
+    /// It has expired when it is made.
+    Expired,
 }
 
 impl Stream {
-    fn new(shards: &[&str], clock: Arc<dyn Clock>) -> Self {
+    fn new((shards, family): (&[&str], Family), clock: Arc<dyn Clock>) -> Self {
         let shard =
             |id: &&str| Shard { id: (*id).to_owned(), parents: Vec::new(), is_closed: false };
         let kept = Kept { shards: shards.iter().map(shard).collect(), ..Kept::default() };
-        Self { clock, kept: Mutex::new(kept), arrived: Notify::new(), reshaped: Notify::new() }
+        let (arrived, reshaped) = (Notify::new(), Notify::new());
+        Self { family, clock, kept: Mutex::new(kept), arrived, reshaped }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -392,10 +420,15 @@ impl Stream {
         self.lock().generation += 1;
     }
 
+    fn make(&self, cursors: Cursors) {
+        self.lock().cursors = cursors;
+        self.arrived.notify_waiters();
+    }
+
     /// The place of a cursor that is still good.
     fn place(kept: &Kept, cursor: &Cursor) -> Result<usize, SourceError> {
         let (generation, place) = cursor.token.split_once('/').unwrap();
-        if generation != kept.generation.to_string() {
+        if generation != kept.generation.to_string() || kept.cursors == Cursors::Expired {
             return Err(SourceError::Expired);
         }
         Ok(place.parse().unwrap())
@@ -405,7 +438,7 @@ impl Stream {
 #[async_trait]
 impl ShardSource for Stream {
     fn family(&self) -> Family {
-        Family::Kinesis
+        self.family
     }
 
     fn stream_arn(&self) -> &str {
@@ -425,7 +458,8 @@ impl ShardSource for Stream {
     }
 
     async fn cursor(&self, shard: &str, from: &Position) -> Result<Cursor, SourceError> {
-        let kept = self.lock();
+        let mut kept = self.lock();
+        kept.cursors_made += 1;
         if let Some(fault) = &kept.fault {
             return Err(fault.clone());
         }
@@ -433,6 +467,8 @@ impl ShardSource for Stream {
         let place = match from {
             Position::TrimHorizon => 0,
             Position::Latest => records.len(),
+            // A table's stream cannot be asked for a time.
+            Position::AtTimestamp(_) if self.family == Family::DynamoDb => 0,
             Position::AtTimestamp(at) => records.iter().take_while(|one| one.arrived < *at).count(),
             Position::After(number) => {
                 records.iter().take_while(|one| one.sequence_number <= *number).count()
