@@ -49,8 +49,6 @@ const UNHANDLED: &str = "Unhandled";
 /// How far the times of a stream of a table may be behind ours: DynamoDB Local says the minute, and AWS
 /// the second, and their clocks are not ours.
 const CLOCKS_DIFFER_MILLIS_MAX: u64 = 65_000;
-/// How often it is tried to let go of a shard.
-const LET_GO_ATTEMPTS_MAX: u32 = 5;
 
 /// What all readers of one mapping share.
 #[derive(Debug)]
@@ -318,17 +316,20 @@ impl ShardReader {
         hold
     }
 
-    /// Lets another reader go on at once.
+    /// Lets another reader go on at once. Tries again until the store says something: where this server
+    /// is alone, nobody could take the shard before it is started again.
     async fn let_go(&mut self) {
         let Save { checkpoint, dropped } = self.core.leave();
         let shard = self.shard().to_owned();
-        for _attempt in 0..LET_GO_ATTEMPTS_MAX {
+        let mut pause = Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN);
+        loop {
             let (puts, _told) = told(&self.common, &shard, &dropped);
             match self.common.leases.let_go(&self.held, &checkpoint, puts).await {
                 Ok(_ours_or_lost) => return,
                 Err(error) => tracing::warn!(shard, %error, "a shard could not be let go of"),
             }
-            tokio::time::sleep(Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MAX));
         }
     }
 }

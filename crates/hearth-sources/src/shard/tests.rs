@@ -30,7 +30,7 @@ use super::source::{
     SourceError,
 };
 use super::streams::{OpenStream, Parts, Streams};
-use crate::function::{Call, Ran, RunFunction};
+use crate::function::{Call, NotRun, Ran, RunFunction};
 use crate::json::Json;
 use crate::lease::Leases;
 use crate::progress::{Book, Seen};
@@ -167,6 +167,41 @@ async fn keys_are_read_beside_each_other_and_each_in_order() {
     }
     let most = world.function.lock().most;
     assert!((2..=4).contains(&most), "{most}");
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_is_read_on_also_if_it_was_left_while_the_store_was_broken() {
+    let world = World::new(&["a"]);
+    world.stream.put("a", 1..=3);
+    let reading = world.read(configuration());
+    pass(1).await;
+    world.queue.break_down();
+    reading.stop().await;
+    pass(60).await;
+    world.queue.mend();
+    world.stream.put("a", 4..=4);
+    let reading = world.read(configuration());
+    pass(10).await;
+    assert_eq!(world.function.numbers(), [1, 2, 3, 4]);
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_is_throttled_for_ten_minutes_misses_nothing() {
+    let world = World::new(&["a"]);
+    world.function.throttle(Throttle::On);
+    world.stream.put("a", 1..=3);
+    let configuration =
+        Configuration { retry_attempts_max: Some(0), bisect_batch: Some(true), ..configuration() };
+    let reading = world.read(configuration);
+    pass(600).await;
+    assert_eq!(world.function.good(), [] as [u64; 0]);
+    assert!(reading.seen().error.is_some());
+    world.function.throttle(Throttle::Off);
+    pass(31).await;
+    assert_eq!(world.function.good(), [1, 2, 3]);
+    assert_eq!(reading.seen().dropped, 0);
     reading.stop().await;
 }
 
@@ -544,12 +579,21 @@ struct Played(Mutex<Script>);
 #[derive(Debug, Default)]
 struct Script {
     takes: Duration,
+    throttle: Throttle,
     poison: Vec<u64>,
     /// In the order in which they came.
     numbers: Vec<u64>,
     good: Vec<u64>,
     running: usize,
     most: usize,
+}
+
+/// Whether it may be run.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Throttle {
+    On,
+    #[default]
+    Off,
 }
 
 impl Played {
@@ -559,6 +603,10 @@ impl Played {
 
     fn takes(&self, takes: Duration) {
         self.lock().takes = takes;
+    }
+
+    fn throttle(&self, throttle: Throttle) {
+        self.lock().throttle = throttle;
     }
 
     fn poison(&self, numbers: &[u64]) {
@@ -582,6 +630,9 @@ impl RunFunction for Played {
         let numbers: Vec<u64> = records.iter().map(|one| one["number"].as_u64().unwrap()).collect();
         let takes = {
             let mut script = self.lock();
+            if script.throttle == Throttle::On {
+                return Ran::NotRun(NotRun::Throttled);
+            }
             script.numbers.extend(&numbers);
             script.running += 1;
             script.most = script.most.max(script.running);
