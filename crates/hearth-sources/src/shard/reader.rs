@@ -11,6 +11,7 @@
 //! 1. It ends when the shard has ended, is lost to another reader, or is to be left; then batches that
 //!    run are waited for first, so that whoever comes next does not come before them.
 //! 2. A stream or a store that fails is asked again, with pauses that grow up to a bound.
+//! 3. Where others read as well, no batch is begun behind the end of the lease.
 //!
 //! # Deliberately absent
 //!
@@ -131,7 +132,10 @@ pub(super) struct ShardReader {
     start: Position,
     running: usize,
     setbacks: u32,
+    /// When it was last tried to extend the lease, by a checkpoint or without.
     extended_at: Timestamp,
+    /// When that was last begun and has succeeded: the lease is counted from there.
+    leased_at: Timestamp,
 }
 
 impl ShardReader {
@@ -153,7 +157,8 @@ impl ShardReader {
         let core = Core::new(Arc::new(rules), held.checkpoint.clone());
         let extended_at = common.time.now();
         let at = At::Position(first);
-        Self { common, held, core, at, start, running: 0, setbacks: 0, extended_at }
+        let (running, setbacks, leased_at) = (0, 0, extended_at);
+        Self { common, held, core, at, start, running, setbacks, extended_at, leased_at }
     }
 
     /// Reads until the shard has ended, is lost, or is to be left.
@@ -167,10 +172,11 @@ impl ShardReader {
         self.show();
         loop {
             let now = self.common.time.now();
-            if !is_stopping {
-                while let Some(batch) = self.core.next(now) {
-                    self.run(batch, sender.clone());
-                }
+            while !is_stopping
+                && self.is_leased(now)
+                && let Some(batch) = self.core.next(now)
+            {
+                self.run(batch, sender.clone());
             }
             if saving.is_none() {
                 if self.core.is_ended() {
@@ -227,6 +233,13 @@ impl ShardReader {
         // Without anything, at some time.
         let millis = wake.map_or(limits::SHARD_RETRY_MILLIS_MAX, |at| at.millis_since(now).max(1));
         Duration::from_millis(millis)
+    }
+
+    /// Whether nobody else can have taken the shard by now. If somebody may have, what is run could come
+    /// behind what they have run.
+    fn is_leased(&self, now: Timestamp) -> bool {
+        let is_short = self.common.leases.is_shared();
+        !is_short || now < self.leased_at.plus_millis(limits::SHARD_LEASE_MILLIS)
     }
 
     fn extension_due(&self) -> Timestamp {
@@ -307,10 +320,12 @@ impl ShardReader {
             Err(error) => {
                 // What was to be saved is tried again where it is; this is a lease.
                 self.common.problem(format!("a shard could not be kept: {error}"));
-                Hold::Ours
+                return Hold::Ours;
             }
         };
-        if hold == Hold::Lost {
+        if hold == Hold::Ours {
+            self.leased_at = self.extended_at;
+        } else {
             tracing::info!(mapping = %self.common.mapping.id, shard = self.shard(), "somebody else reads it");
         }
         hold

@@ -2,6 +2,7 @@
 //! clock that stands still while anybody has something to do.
 
 mod starts;
+mod servers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
