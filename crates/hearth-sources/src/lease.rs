@@ -136,7 +136,8 @@ impl Leases {
     ///
     /// # Errors
     ///
-    /// If the queue failed.
+    /// If the queue failed, or if one cannot be understood: a newer version of this program may have
+    /// written it, and its shard is not to be begun anew.
     pub async fn checkpoints(&self, lane: &Lane) -> Result<Vec<Checkpoint>, StoreError> {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
@@ -144,7 +145,9 @@ impl Leases {
             let seen = self.queue.page(page, self.time.now()).await?;
             let Some(last) = seen.last() else { return Ok(all) };
             after = Some(last.id);
-            all.extend(seen.iter().filter_map(|entry| read(&entry.head)));
+            for entry in &seen {
+                all.push(read(&entry.head)?);
+            }
         }
     }
 
@@ -187,9 +190,9 @@ impl Leases {
         let mut all = Vec::with_capacity(leased.len());
         for entry in leased {
             match read(&entry.head) {
-                Some(checkpoint) => all.push(Held { receipt: entry.receipt, checkpoint }),
+                Ok(checkpoint) => all.push(Held { receipt: entry.receipt, checkpoint }),
                 // Of a newer version of this program, which may be back. It stays leased.
-                None => tracing::error!(lane = lane.name, "a checkpoint cannot be understood"),
+                Err(error) => tracing::error!(lane = lane.name, %error, "it is no checkpoint"),
             }
         }
         Ok(all)
@@ -302,8 +305,8 @@ fn written(checkpoint: &Checkpoint) -> String {
     serde_json::to_string(checkpoint).expect("a checkpoint can be written as JSON")
 }
 
-fn read(head: &str) -> Option<Checkpoint> {
-    serde_json::from_str(head).ok()
+fn read(head: &str) -> Result<Checkpoint, StoreError> {
+    serde_json::from_str(head).map_err(|source| StoreError::Document { kind: LANE_KIND, source })
 }
 
 #[cfg(test)]
@@ -380,6 +383,24 @@ mod tests {
         assert!(looks * limits::SHARD_LOOK_MILLIS <= 10_000, "after {looks} looks");
         assert_eq!(leases.keep(&dead, &at("5"), Vec::new()).await.unwrap(), Hold::Lost);
         assert_eq!(leases.keep(&heir, &at("5"), Vec::new()).await.unwrap(), Hold::Ours);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_checkpoint_that_cannot_be_understood_is_not_passed_over() {
+        let (leases, lane) = leases(Sharing::Alone).await;
+        let entry = NewEntry {
+            lane: lane.clone(),
+            group: None,
+            put_at: Timestamp(0),
+            due: Timestamp(0),
+            sameness: None,
+            head: r#"{"shard": "s-1", "phase": "Unheard"}"#.to_owned(),
+            body: Bytes::new(),
+        };
+        let batch = Batch { puts: vec![entry], ..Batch::default() };
+        leases.queue.apply(batch, Timestamp(1)).await.unwrap();
+        let read = leases.checkpoints(&lane).await;
+        assert!(matches!(read, Err(StoreError::Document { kind: LANE_KIND, .. })), "{read:?}");
     }
 
     #[tokio::test(start_paused = true)]

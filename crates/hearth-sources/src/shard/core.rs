@@ -174,7 +174,7 @@ impl Core {
                 sorted.passed += 1;
                 continue;
             }
-            self.read = Some(record.sequence_number.clone());
+            let before = self.read.replace(record.sequence_number.clone());
             let is_early = self.rules.since.is_some_and(|since| record.arrived < since);
             if is_early || self.checkpoint.is_done(&record) {
                 sorted.passed += 1;
@@ -182,7 +182,7 @@ impl Core {
             } else if sieve.admits(&record) {
                 sorted.taken += 1;
                 let lane = crate::checkpoint::lane_of(&record.partition_key, self.lanes.len());
-                self.lanes[lane].push(record, now);
+                self.lanes[lane].push(record, before, now);
             } else {
                 sorted.filtered_out += 1;
                 self.lags_since.get_or_insert(now);
@@ -194,6 +194,13 @@ impl Core {
     /// Takes that the shard was read to its end.
     pub fn end(&mut self) {
         self.tail = Tail::Closed;
+    }
+
+    /// From now on, records that came before are not wanted.
+    pub fn leave_out_before(&mut self, since: Option<Timestamp>) {
+        if self.rules.since != since {
+            Arc::make_mut(&mut self.rules).since = since;
+        }
     }
 
     /// Takes that it could not be read: what is behind the last record is not known.
@@ -263,16 +270,17 @@ impl Core {
         }
     }
 
-    /// When there may be something to be done that nobody tells; `None` if never.
+    /// When there may be something to be done that nobody tells, later than now; `None` if never. What
+    /// could have been done by now and was not waits for something that is told.
     #[must_use]
-    pub fn wake_at(&self) -> Option<Timestamp> {
+    pub fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
         let of_lanes = self.lanes.iter().filter(|lane| lane.is_free()).filter_map(|lane| {
             let due = if lane.has_begun() { Some(lane.not_before()) } else { self.due_of(lane) };
             due.map(|due| due.max(lane.not_before()))
         });
         let lags =
             self.lags_since.map(|since| since.plus_millis(limits::CHECKPOINT_LAG_MILLIS_MAX));
-        of_lanes.chain(lags).min()
+        of_lanes.chain(lags).filter(|at| *at > now).min()
     }
 
     /// Whether the shard was read to its end and everything is dealt with.
@@ -387,8 +395,10 @@ impl Core {
     }
 
     fn due_of(&self, lane: &Lane) -> Option<Timestamp> {
-        // What has come is not known while the shard is not read to its tip.
-        let of_window = self.checkpoint.window.as_ref().filter(|_| self.is_at_tip).map(window::due);
+        // What has come is not known while the shard is not read to its tip, and a record that waits is
+        // of this window, or has finished it.
+        let is_awaited = self.is_at_tip && lane.is_empty();
+        let of_window = self.checkpoint.window.as_ref().filter(|_| is_awaited).map(window::due);
         let of_batch = lane.due(&self.rules.batch);
         match (of_batch, of_window) {
             (Some(batch), Some(window)) => Some(batch.min(window)),

@@ -187,7 +187,17 @@ impl Lane {
         }
     }
 
-    pub(super) fn push(&mut self, record: ShardRecord, now: Timestamp) {
+    /// Takes a record; `before` is the one that was read before it, of whatever lane.
+    pub(super) fn push(
+        &mut self,
+        record: ShardRecord,
+        before: Option<SequenceNumber>,
+        now: Timestamp,
+    ) {
+        if self.is_empty() {
+            // What has passed since the last one of this lane is dealt with.
+            self.done = self.done.take().max(before);
+        }
         self.bytes = self.bytes.saturating_add(record.event.len());
         self.waiting.push_back(Held { record, read_at: now });
     }
@@ -227,8 +237,9 @@ impl Lane {
 
     /// Up to where everything of it is dealt with, given up to where the shard was read.
     pub(super) fn done(&self, read: Option<&SequenceNumber>) -> Option<SequenceNumber> {
-        let done = if self.is_empty() { read.or(self.done.as_ref()) } else { self.done.as_ref() };
-        done.cloned()
+        let done = self.done.as_ref();
+        // This lane may have been ahead of what was read again.
+        if self.is_empty() { done.max(read).cloned() } else { done.cloned() }
     }
 
     /// Gives up the records in front that are too old. Whether there were any.

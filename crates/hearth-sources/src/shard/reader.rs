@@ -11,6 +11,7 @@
 //! 1. It ends when the shard has ended, is lost to another reader, or is to be left; then batches that
 //!    run are waited for first, so that whoever comes next does not come before them.
 //! 2. A stream or a store that fails is asked again, with pauses that grow up to a bound.
+//! 3. Where others read as well, no batch is begun behind the end of the lease.
 //!
 //! # Deliberately absent
 //!
@@ -49,8 +50,6 @@ const UNHANDLED: &str = "Unhandled";
 /// How far the times of a stream of a table may be behind ours: DynamoDB Local says the minute, and AWS
 /// the second, and their clocks are not ours.
 const CLOCKS_DIFFER_MILLIS_MAX: u64 = 65_000;
-/// How often it is tried to let go of a shard.
-const LET_GO_ATTEMPTS_MAX: u32 = 5;
 
 /// What all readers of one mapping share.
 #[derive(Debug)]
@@ -133,7 +132,10 @@ pub(super) struct ShardReader {
     start: Position,
     running: usize,
     setbacks: u32,
+    /// When it was last tried to extend the lease, by a checkpoint or without.
     extended_at: Timestamp,
+    /// When that was last begun and has succeeded: the lease is counted from there.
+    leased_at: Timestamp,
 }
 
 impl ShardReader {
@@ -155,7 +157,8 @@ impl ShardReader {
         let core = Core::new(Arc::new(rules), held.checkpoint.clone());
         let extended_at = common.time.now();
         let at = At::Position(first);
-        Self { common, held, core, at, start, running: 0, setbacks: 0, extended_at }
+        let (running, setbacks, leased_at) = (0, 0, extended_at);
+        Self { common, held, core, at, start, running, setbacks, extended_at, leased_at }
     }
 
     /// Reads until the shard has ended, is lost, or is to be left.
@@ -169,10 +172,11 @@ impl ShardReader {
         self.show();
         loop {
             let now = self.common.time.now();
-            if !is_stopping {
-                while let Some(batch) = self.core.next(now) {
-                    self.run(batch, sender.clone());
-                }
+            while !is_stopping
+                && self.is_leased(now)
+                && let Some(batch) = self.core.next(now)
+            {
+                self.run(batch, sender.clone());
             }
             if saving.is_none() {
                 if self.core.is_ended() {
@@ -222,12 +226,20 @@ impl ShardReader {
 
     /// How long there is nothing to do unless somebody tells.
     fn wake(&self, now: Timestamp) -> Duration {
-        let core = self.core.wake_at();
+        let core = self.core.wake_at(now);
         let lease = self.common.leases.is_shared().then(|| self.extension_due());
-        let wake = [core, lease].into_iter().flatten().min();
+        // While something is saved, a lease that is due waits for that.
+        let wake = [core, lease.filter(|due| *due > now)].into_iter().flatten().min();
         // Without anything, at some time.
         let millis = wake.map_or(limits::SHARD_RETRY_MILLIS_MAX, |at| at.millis_since(now).max(1));
         Duration::from_millis(millis)
+    }
+
+    /// Whether nobody else can have taken the shard by now. If somebody may have, what is run could come
+    /// behind what they have run.
+    fn is_leased(&self, now: Timestamp) -> bool {
+        let is_short = self.common.leases.is_shared();
+        !is_short || now < self.leased_at.plus_millis(limits::SHARD_LEASE_MILLIS)
     }
 
     fn extension_due(&self) -> Timestamp {
@@ -308,26 +320,31 @@ impl ShardReader {
             Err(error) => {
                 // What was to be saved is tried again where it is; this is a lease.
                 self.common.problem(format!("a shard could not be kept: {error}"));
-                Hold::Ours
+                return Hold::Ours;
             }
         };
-        if hold == Hold::Lost {
+        if hold == Hold::Ours {
+            self.leased_at = self.extended_at;
+        } else {
             tracing::info!(mapping = %self.common.mapping.id, shard = self.shard(), "somebody else reads it");
         }
         hold
     }
 
-    /// Lets another reader go on at once.
+    /// Lets another reader go on at once. Tries again until the store says something: where this server
+    /// is alone, nobody could take the shard before it is started again.
     async fn let_go(&mut self) {
         let Save { checkpoint, dropped } = self.core.leave();
         let shard = self.shard().to_owned();
-        for _attempt in 0..LET_GO_ATTEMPTS_MAX {
+        let mut pause = Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN);
+        loop {
             let (puts, _told) = told(&self.common, &shard, &dropped);
             match self.common.leases.let_go(&self.held, &checkpoint, puts).await {
                 Ok(_ours_or_lost) => return,
                 Err(error) => tracing::warn!(shard, %error, "a shard could not be let go of"),
             }
-            tokio::time::sleep(Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MAX));
         }
     }
 }
@@ -382,12 +399,13 @@ impl ShardReader {
 
     fn fail(&mut self, error: SourceError) {
         self.core.lose_sight();
-        let again = || self.core.read_to().map_or_else(|| self.start.clone(), Position::After);
+        let again = self.again();
         match &error {
             SourceError::Expired => {
-                self.at = At::Position(again());
-                // At once, unless it is the second time.
-                self.setbacks = u32::from(self.setbacks > 0);
+                // At once, unless the cursor was new.
+                let was_new = matches!(self.at, At::Position(_));
+                self.setbacks = if was_new { self.setbacks.saturating_add(1) } else { 0 };
+                self.at = At::Position(again);
             }
             SourceError::Trimmed(_) => {
                 tracing::warn!(
@@ -402,13 +420,25 @@ impl ShardReader {
             | SourceError::Refused { .. }
             | SourceError::Failed(_) => {
                 // What a cursor was good for before a failure, it need not be after it.
-                self.at = At::Position(again());
+                self.at = At::Position(again);
                 self.setbacks = self.setbacks.saturating_add(1);
             }
         }
         if error != SourceError::Expired {
             self.common.problem(error.to_string());
         }
+    }
+
+    /// Where to read on if a cursor is of no use any more.
+    fn again(&mut self) -> Position {
+        let read = self.core.read_to().map(Position::After);
+        if let Some(behind) = read.or_else(|| self.core.checkpoint().position()) {
+            return behind;
+        }
+        // The newest record is another one by now, so what was there before is known by its time.
+        let start = self.held.checkpoint.start;
+        self.core.leave_out_before(since(start, self.common.source.family()));
+        self.start.clone()
     }
 }
 

@@ -290,14 +290,10 @@ struct Stream {
 impl Stream {
     async fn read(mut self) -> Left {
         let stop = self.common.stop.clone();
-        loop {
+        while !stop.is_stopped() {
             // Made before the look, so that nothing is missed that becomes free behind it.
             let free = self.common.leases.waiting(&self.lane);
-            let looked = tokio::select! {
-                () = stop.stopped() => return Left::Told,
-                looked = self.look() => looked,
-            };
-            match looked {
+            match self.look().await {
                 Ok(()) => self.setbacks = 0,
                 Err(NotLooked::Source(SourceError::Gone(why))) => return Left::Gone(why),
                 Err(NotLooked::Source(SourceError::Refused { code, message })) => {
@@ -319,6 +315,7 @@ impl Stream {
                 () = tokio::time::sleep(self.pause()) => {}
             }
         }
+        Left::Told
     }
 
     /// When to look again if nobody tells.
@@ -334,9 +331,13 @@ impl Stream {
         Duration::from_millis(millis)
     }
 
-    /// Lists the shards, adds those whose turn it is, and takes what is free.
+    /// Lists the shards, adds those whose turn it is, and takes what is free. When it is time to stop,
+    /// only the list is given up: what the store has handed out would have no reader.
     async fn look(&self) -> Result<(), NotLooked> {
-        let listed = self.common.source.shards().await.map_err(NotLooked::Source)?;
+        let listed = tokio::select! {
+            () = self.common.stop.stopped() => return Ok(()),
+            listed = self.common.source.shards() => listed.map_err(NotLooked::Source)?,
+        };
         let leases = Arc::clone(&self.common.leases);
         let known = leases.checkpoints(&self.lane).await.map_err(NotLooked::Store)?;
         let begun = lineage::to_begin(&listed, &known, start(&self.common.mapping));
@@ -352,7 +353,7 @@ impl Stream {
             if taken.is_empty() {
                 return Ok(());
             }
-            // First what is read, so that nothing is left lying if this is given up on the way.
+            // First what is read, so that nothing is left lying if the rest fails.
             let (reading, ended): (Vec<Held>, Vec<Held>) =
                 taken.into_iter().partition(|held| held.checkpoint.phase == Phase::Reading);
             for held in reading {

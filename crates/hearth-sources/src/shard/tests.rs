@@ -1,6 +1,9 @@
 //! Mappings of streams as a whole: a stream in memory, a function that answers as it is told, and a
 //! clock that stands still while anybody has something to do.
 
+mod starts;
+mod servers;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -12,6 +15,7 @@ use hearth_control::mapping::source::{Source, SourceKind};
 use hearth_control::mapping::state::State;
 use hearth_control::mapping::{Mapping, MappingId};
 use hearth_services::delivery::{Delivery, Parcel};
+use hearth_store::queue::Queue;
 use hearth_store::queue::memory::MemoryQueue;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, FunctionArn, FunctionName, Region, Scope};
@@ -27,7 +31,7 @@ use super::source::{
     SourceError,
 };
 use super::streams::{OpenStream, Parts, Streams};
-use crate::function::{Call, Ran, RunFunction};
+use crate::function::{Call, NotRun, Ran, RunFunction};
 use crate::json::Json;
 use crate::lease::Leases;
 use crate::progress::{Book, Seen};
@@ -168,6 +172,41 @@ async fn keys_are_read_beside_each_other_and_each_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shard_is_read_on_also_if_it_was_left_while_the_store_was_broken() {
+    let world = World::new(&["a"]);
+    world.stream.put("a", 1..=3);
+    let reading = world.read(configuration());
+    pass(1).await;
+    world.queue.break_down();
+    reading.stop().await;
+    pass(60).await;
+    world.queue.mend();
+    world.stream.put("a", 4..=4);
+    let reading = world.read(configuration());
+    pass(10).await;
+    assert_eq!(world.function.numbers(), [1, 2, 3, 4]);
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_is_throttled_for_ten_minutes_misses_nothing() {
+    let world = World::new(&["a"]);
+    world.function.throttle(Throttle::On);
+    world.stream.put("a", 1..=3);
+    let configuration =
+        Configuration { retry_attempts_max: Some(0), bisect_batch: Some(true), ..configuration() };
+    let reading = world.read(configuration);
+    pass(600).await;
+    assert_eq!(world.function.good(), [] as [u64; 0]);
+    assert!(reading.seen().error.is_some());
+    world.function.throttle(Throttle::Off);
+    pass(31).await;
+    assert_eq!(world.function.good(), [1, 2, 3]);
+    assert_eq!(reading.seen().dropped, 0);
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_filtered_out_is_passed_and_a_gone_stream_is_said() {
     let world = World::new(&["a"]);
     world.stream.put("a", 1..=9);
@@ -205,12 +244,23 @@ struct World {
 
 impl World {
     fn new(shards: &[&str]) -> Self {
+        Self::of(shards, Family::Kinesis)
+    }
+
+    /// One with a stream of a family.
+    fn of(shards: &[&str], family: Family) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(PausedClock(Instant::now()));
-        let time = Arc::new(Steady::new(Arc::clone(&clock)));
+        let stream = Arc::new(Stream::new((shards, family), clock));
         let queue = Arc::new(MemoryQueue::default());
-        let stream = Arc::new(Stream::new(shards, Arc::clone(&clock)));
+        Self::server(stream, Arc::clone(&queue), queue)
+    }
+
+    /// A server that reaches the queue as `store`.
+    fn server(stream: Arc<Stream>, queue: Arc<MemoryQueue>, store: Arc<dyn Queue>) -> Self {
+        let clock = Arc::clone(&stream.clock);
+        let time = Arc::new(Steady::new(Arc::clone(&clock)));
         let tasks = Tasks::default();
-        let leases = Leases::over(Arc::clone(&queue) as _, Arc::clone(&time));
+        let leases = Leases::over(store, Arc::clone(&time));
         let streams = Streams::new(Parts {
             streams: vec![Arc::new(Opened(Arc::clone(&stream)))],
             leases: Arc::new(leases),
@@ -325,6 +375,7 @@ impl Clock for PausedClock {
 /// A stream in memory.
 #[derive(Debug)]
 struct Stream {
+    family: Family,
     clock: Arc<dyn Clock>,
     kept: Mutex<Kept>,
     arrived: Notify,
@@ -338,14 +389,27 @@ struct Kept {
     fault: Option<SourceError>,
     /// Cursors of earlier generations have expired.
     generation: u32,
+    cursors: Cursors,
+    /// How many cursors were made.
+    cursors_made: u32,
+}
+
+/// What a cursor is good for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Cursors {
+    #[default]
+    Good,
+    /// It has expired when it is made.
+    Expired,
 }
 
 impl Stream {
-    fn new(shards: &[&str], clock: Arc<dyn Clock>) -> Self {
+    fn new((shards, family): (&[&str], Family), clock: Arc<dyn Clock>) -> Self {
         let shard =
             |id: &&str| Shard { id: (*id).to_owned(), parents: Vec::new(), is_closed: false };
         let kept = Kept { shards: shards.iter().map(shard).collect(), ..Kept::default() };
-        Self { clock, kept: Mutex::new(kept), arrived: Notify::new(), reshaped: Notify::new() }
+        let (arrived, reshaped) = (Notify::new(), Notify::new());
+        Self { family, clock, kept: Mutex::new(kept), arrived, reshaped }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -392,10 +456,15 @@ impl Stream {
         self.lock().generation += 1;
     }
 
+    fn make(&self, cursors: Cursors) {
+        self.lock().cursors = cursors;
+        self.arrived.notify_waiters();
+    }
+
     /// The place of a cursor that is still good.
     fn place(kept: &Kept, cursor: &Cursor) -> Result<usize, SourceError> {
         let (generation, place) = cursor.token.split_once('/').unwrap();
-        if generation != kept.generation.to_string() {
+        if generation != kept.generation.to_string() || kept.cursors == Cursors::Expired {
             return Err(SourceError::Expired);
         }
         Ok(place.parse().unwrap())
@@ -405,7 +474,7 @@ impl Stream {
 #[async_trait]
 impl ShardSource for Stream {
     fn family(&self) -> Family {
-        Family::Kinesis
+        self.family
     }
 
     fn stream_arn(&self) -> &str {
@@ -425,7 +494,8 @@ impl ShardSource for Stream {
     }
 
     async fn cursor(&self, shard: &str, from: &Position) -> Result<Cursor, SourceError> {
-        let kept = self.lock();
+        let mut kept = self.lock();
+        kept.cursors_made += 1;
         if let Some(fault) = &kept.fault {
             return Err(fault.clone());
         }
@@ -433,6 +503,8 @@ impl ShardSource for Stream {
         let place = match from {
             Position::TrimHorizon => 0,
             Position::Latest => records.len(),
+            // A table's stream cannot be asked for a time.
+            Position::AtTimestamp(_) if self.family == Family::DynamoDb => 0,
             Position::AtTimestamp(at) => records.iter().take_while(|one| one.arrived < *at).count(),
             Position::After(number) => {
                 records.iter().take_while(|one| one.sequence_number <= *number).count()
@@ -508,12 +580,21 @@ struct Played(Mutex<Script>);
 #[derive(Debug, Default)]
 struct Script {
     takes: Duration,
+    throttle: Throttle,
     poison: Vec<u64>,
     /// In the order in which they came.
     numbers: Vec<u64>,
     good: Vec<u64>,
     running: usize,
     most: usize,
+}
+
+/// Whether it may be run.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Throttle {
+    On,
+    #[default]
+    Off,
 }
 
 impl Played {
@@ -523,6 +604,10 @@ impl Played {
 
     fn takes(&self, takes: Duration) {
         self.lock().takes = takes;
+    }
+
+    fn throttle(&self, throttle: Throttle) {
+        self.lock().throttle = throttle;
     }
 
     fn poison(&self, numbers: &[u64]) {
@@ -546,6 +631,9 @@ impl RunFunction for Played {
         let numbers: Vec<u64> = records.iter().map(|one| one["number"].as_u64().unwrap()).collect();
         let takes = {
             let mut script = self.lock();
+            if script.throttle == Throttle::On {
+                return Ran::NotRun(NotRun::Throttled);
+            }
             script.numbers.extend(&numbers);
             script.running += 1;
             script.most = script.most.max(script.running);

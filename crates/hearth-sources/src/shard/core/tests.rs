@@ -93,7 +93,7 @@ fn a_batch_waits_for_its_window_or_until_it_is_full() {
     let mut core = core(Rules { batch, ..rules() });
     read(&mut core, 1..=2, 1_000);
     assert!(core.next(Timestamp(5_999)).is_none());
-    assert_eq!(core.wake_at(), Some(Timestamp(6_000)));
+    assert_eq!(core.wake_at(Timestamp(5_999)), Some(Timestamp(6_000)));
     assert_eq!(numbers(&core.next(Timestamp(6_000)).unwrap()), [1, 2]);
     core.ran(0, &answered(Value::Null), Timestamp(6_000));
     read(&mut core, 3..=6, 6_000);
@@ -126,7 +126,7 @@ fn retries_are_counted_as_aws_counts_them() {
         assert_eq!(dropped, if attempt == 3 { expected } else { vec![] });
         if attempt < 3 {
             assert!(core.next(Timestamp(now)).is_none(), "there is a pause");
-            now = core.wake_at().unwrap().0;
+            now = core.wake_at(Timestamp(now)).unwrap().0;
         }
     }
     // 250 and 500 milliseconds.
@@ -142,7 +142,7 @@ fn what_was_not_run_does_not_count_and_is_tried_for_ever() {
     for _attempt in 0..30 {
         let (ran, dropped) = step(&mut core, now, &Outcome::NotRun(NotRun::Throttled));
         assert_eq!((ran.len(), dropped.len()), (3, 0));
-        let next = core.wake_at().unwrap().0;
+        let next = core.wake_at(Timestamp(now)).unwrap().0;
         assert!(next - now <= limits::SHARD_RETRY_MILLIS_MAX);
         now = next;
     }
@@ -183,7 +183,7 @@ fn partial_answers_go_on_from_the_lowest_record_that_has_failed() {
     let mut core = core(reporting);
     read(&mut core, 1..=6, 0);
     assert_eq!(step(&mut core, 0, &fail(&[5, 3])).0, [1, 2, 3, 4, 5, 6]);
-    let now = core.wake_at().unwrap().0;
+    let now = core.wake_at(Timestamp(0)).unwrap().0;
     let (ran, dropped) = step(&mut core, now, &fail(&[3]));
     assert_eq!(ran, [3, 4, 5, 6]);
     assert_eq!(dropped, [(vec![3, 4, 5, 6], Condition::RetryAttemptsExhausted, 2)]);
@@ -191,7 +191,7 @@ fn partial_answers_go_on_from_the_lowest_record_that_has_failed() {
     // Unknown: everything has failed.
     let (ran, dropped) = step(&mut core, now, &fail(&[99]));
     assert_eq!((ran, dropped.len()), (vec![7, 8], 0));
-    let now = core.wake_at().unwrap().0;
+    let now = core.wake_at(Timestamp(now)).unwrap().0;
     assert_eq!(step(&mut core, now, &fail(&[])).0, [7, 8]);
     assert!(core.next(Timestamp(now + 60_000)).is_none());
 }
@@ -206,13 +206,41 @@ fn what_is_filtered_out_or_was_done_moves_the_checkpoint_on() {
     assert_eq!(core.checkpoint().shown(), "3");
     core.read(vec![record(4, "-c", 0)], &NoMinus, (Some(0), Timestamp(10)));
     assert!(core.save(Timestamp(10)).is_none(), "that can wait");
-    let later = core.wake_at().unwrap();
+    let later = core.wake_at(Timestamp(10)).unwrap();
     assert_eq!(core.save(later).unwrap().checkpoint.shown(), "4");
     core.end();
     core.saved();
     let last = core.save(later).unwrap();
     assert_eq!(last.checkpoint.phase, Phase::Ended);
     assert!(core.save(later).is_none());
+}
+
+#[test]
+fn a_checkpoint_never_goes_back() {
+    let mut core = core(rules());
+    read(&mut core, 1..=1, 0);
+    step(&mut core, 0, &answered(Value::Null));
+    core.read(vec![record(2, "-k", 0)], &NoMinus, (Some(0), Timestamp(0)));
+    assert_eq!(core.leave().checkpoint.shown(), "2");
+    core.saved();
+    read(&mut core, 3..=3, 0);
+    assert_eq!(core.leave().checkpoint.shown(), "2", "what was filtered out stays dealt with");
+}
+
+#[test]
+fn a_lane_that_is_ahead_stays_ahead_while_the_others_are_read_again() {
+    let of_lane = |lane: usize| {
+        let mut keys = (0..64).map(|number| format!("key {number}"));
+        keys.find(|key| crate::checkpoint::lane_of(key, 2) == lane).unwrap()
+    };
+    let (behind, ahead) = (of_lane(0), of_lane(1));
+    let mut checkpoint = Checkpoint::new("s", Beginning::TrimHorizon);
+    let number = |number: &str| Some(SequenceNumber::new(number));
+    checkpoint.advance(Layout(vec![number("2"), number("9")]));
+    let mut core = Core::new(Arc::new(Rules { lanes: 2, ..rules() }), checkpoint);
+    core.read(vec![record(3, &behind, 0)], &NoMinus, (Some(6), Timestamp(0)));
+    assert_eq!(step(&mut core, 0, &answered(Value::Null)).0, [3]);
+    assert!(core.checkpoint().is_done(&record(9, &ahead, 0)), "{:?}", core.checkpoint());
 }
 
 #[test]
@@ -232,7 +260,7 @@ fn windows_carry_their_state_and_are_finished_once() {
         core.save(Timestamp(now)).unwrap();
         core.saved();
         if core.next(Timestamp(now)).is_none() {
-            now = core.wake_at().map_or(now, |at| at.0);
+            now = core.wake_at(Timestamp(now)).map_or(now, |at| at.0);
         } else {
             // It was only looked at: begin again from what was saved.
             let checkpoint = core.checkpoint().clone();
@@ -259,16 +287,32 @@ fn a_window_without_a_state_has_failed_and_its_end_is_tried_until_it_succeeds() 
     read(&mut core, 1..=1, 1_000);
     let (_, dropped) = step(&mut core, 1_000, &answered(json!({})));
     assert_eq!(dropped, [(vec![1], Condition::RetryAttemptsExhausted, 1)]);
-    let mut now = core.wake_at().unwrap().0;
+    let mut now = core.wake_at(Timestamp(1_000)).unwrap().0;
     for _attempt in 0..5 {
         let start = core.next(Timestamp(now)).unwrap();
         assert_eq!(start.window.unwrap().turn, Turn::Last);
         core.ran(0, &failed(), Timestamp(now));
-        now = core.wake_at().unwrap().0;
+        now = core.wake_at(Timestamp(now)).unwrap().0;
     }
     core.next(Timestamp(now)).unwrap();
     core.ran(0, &answered(Value::Null), Timestamp(now));
     assert_eq!(core.save(Timestamp(now)).unwrap().checkpoint.window, None);
+}
+
+#[test]
+fn nobody_is_woken_for_what_cannot_be_done_yet() {
+    let batch = BatchLimits { window: Duration::from_secs(60), ..rules().batch };
+    let mut core = core(Rules { window_millis: Some(10_000), batch, ..rules() });
+    read(&mut core, 1..=1, 1_000);
+    assert_eq!(step(&mut core, 61_000, &answered(json!({ "state": {} }))).0, [1]);
+    core.read(vec![record(2, "k", 2_000)], &NoMinus, (Some(0), Timestamp(62_000)));
+    assert!(core.next(Timestamp(62_000)).is_none(), "more is waited for");
+    // The window could have been finished long ago, had nothing come.
+    assert_eq!(core.wake_at(Timestamp(62_000)), Some(Timestamp(122_000)));
+    core.read(vec![record(3, "-k", 2_000)], &NoMinus, (Some(0), Timestamp(62_000)));
+    let lags = Timestamp(62_000 + limits::CHECKPOINT_LAG_MILLIS_MAX);
+    assert_eq!(core.wake_at(Timestamp(62_000)), Some(lags));
+    assert_eq!(core.wake_at(lags), Some(Timestamp(122_000)), "the store is busy");
 }
 
 /// What a function does in a property test: it fails for batches with a poison record, and now and
@@ -379,7 +423,7 @@ impl World {
                 }
             }
             6 => self.save(),
-            _ => self.now = self.core.wake_at().map_or(self.now + 1, |at| at.0.max(self.now + 1)),
+            _ => self.now = self.core.wake_at(now).map_or(self.now + 1, |at| at.0),
         }
     }
 
@@ -397,6 +441,9 @@ impl World {
     fn save(&mut self) {
         if let Some(save) = self.core.save(Timestamp(self.now)) {
             self.dropped.extend(given_up(&save).into_iter().map(|(numbers, ..)| numbers));
+            for record in self.records.iter().filter(|record| self.saved.is_done(record)) {
+                assert!(save.checkpoint.is_done(record), "{record:?} was dealt with");
+            }
             self.saved = save.checkpoint;
             self.core.saved();
         }
