@@ -208,14 +208,13 @@ impl ShardLog {
 
     /// Tells those who wait for records.
     fn tell(&self) {
-        let news = {
-            let state = self.lock();
-            // What waits to be written is still going to come.
-            let is_over = state.phase == Phase::Closed && state.durable == state.next;
-            let phase = if is_over { Phase::Closed } else { Phase::Open };
-            News { next: state.durable, phase }
-        };
-        self.news.send_replace(news);
+        let state = self.lock();
+        // What waits to be written is still going to come.
+        let is_over = state.phase == Phase::Closed && state.durable == state.next;
+        let phase = if is_over { Phase::Closed } else { Phase::Open };
+        // Under the lock: what one has seen before another must not be told after it, or a shard that
+        // is at its end would be taken for open for ever.
+        self.news.send_replace(News { next: state.durable, phase });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
