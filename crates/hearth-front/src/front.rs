@@ -55,7 +55,8 @@ use crate::server::{Admission, serve_connection};
 use crate::traffic::{self, Carrier, SiteBody};
 use crate::{
     apigateway, apigatewayv2, buses, caller, connections, events, invoke, kinesis,
-    lambda as lambda_operations, logs as log_operations, own, query, rest_json, scheduler, sns, sqs,
+    lambda as lambda_operations, logs as log_operations, own, query, rest_json, scheduler, sns,
+    sqs,
 };
 
 /// What the front door answers, most of the time.

@@ -156,8 +156,8 @@ impl ShardLog {
         let Some(last) = segments.back_mut() else {
             let first = Segment { first: 1, since: now, bytes: MAGIC_BYTES };
             drop(begin(&directory, first)?);
-            // The directory itself is in one that was made with it.
-            for made in directory.ancestors().skip(1).take(2) {
+            // The directory itself is in some that were made with it, or just before.
+            for made in directory.ancestors().skip(1).take(3) {
                 File::open(made)?.sync_all()?;
             }
             segments.push_back(first);
@@ -292,7 +292,10 @@ fn recover(directory: &Path, last: &mut Segment) -> io::Result<(u64, Timestamp)>
             whole = frames.at();
         }
     }
-    if last.bytes != whole {
+    if last.bytes == whole {
+        // What a process had written when it was killed is read from now on, so it has to stay.
+        File::open(&file)?.sync_data()?;
+    } else {
         let torn = last.bytes.saturating_sub(whole);
         tracing::warn!(file = %file.display(), torn, "the torn end of a shard's records was cut off");
         if whole == MAGIC_BYTES {

@@ -174,6 +174,22 @@ async fn old_segments_go_and_the_next_index_stays() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_deleted_is_deleted_the_next_time() {
+    let world = World::new();
+    world.put(NOW, &["a"]).await;
+    world.put(NOW.plus_millis(HOUR), &["b"]).await;
+    let (oldest, hidden) = (world.files().remove(0), world.directory.path().join("hidden"));
+    // A directory is not deleted like a file, whoever runs this.
+    fs::rename(&oldest, &hidden).unwrap();
+    fs::create_dir(&oldest).unwrap();
+    world.log.trim(NOW.plus_millis(HOUR)).unwrap_err();
+    fs::remove_dir(&oldest).unwrap();
+    fs::rename(&hidden, &oldest).unwrap();
+    world.log.trim(NOW.plus_millis(HOUR)).unwrap();
+    assert_eq!(world.files().len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_too_old_is_not_read_although_it_is_there() {
     let world = World::new();
     world.put(NOW, &["a"]).await;
