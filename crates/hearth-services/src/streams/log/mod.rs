@@ -15,6 +15,7 @@
 //! 2. Indices grow in the order in which records are read; none is used twice, also after a crash. Times
 //!    of arrival never go back within a shard.
 //! 3. A torn end, which a crash leaves, is cut off when the log is opened; nothing before it is lost.
+//!    Damage that has whole records behind it is reported, and passed over wherever it is.
 //! 4. In memory are what waits to be written, up to a bound, and some bytes for each segment. To read on
 //!    from where one stopped costs no more because there is much; to find a place costs one segment.
 //!
@@ -273,7 +274,12 @@ fn check_version(file: &Path, bytes: u64) -> io::Result<()> {
     Err(io::Error::other(what))
 }
 
-/// Reads the last segment through, and cuts off what is not whole. Returns the index behind its records,
+/// Says that records are lost.
+fn tell_damage(file: &Path, bytes: u64) {
+    tracing::error!(file = %file.display(), bytes, "records of a shard are damaged and were passed over");
+}
+
+/// Reads the last segment through, and cuts off what has nothing whole behind it. Returns the index behind its records,
 /// and when the last of them came.
 fn recover(directory: &Path, last: &mut Segment) -> io::Result<(u64, Timestamp)> {
     let file = path(directory, last);
@@ -282,13 +288,11 @@ fn recover(directory: &Path, last: &mut Segment) -> io::Result<(u64, Timestamp)>
     let (mut next, mut at) = (last.first, last.since);
     let mut whole = MAGIC_BYTES;
     if last.bytes >= MAGIC_BYTES {
-        loop {
-            match frames.next() {
-                Ok(Some(record)) => (next, at) = (record.index + 1, record.arrived),
-                Ok(None) => break,
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => break,
-                Err(error) => return Err(error),
+        while let (Some(record), damaged) = frames.next_whole(last.first)? {
+            if damaged > 0 {
+                tell_damage(&file, damaged);
             }
+            (next, at) = (record.index + 1, record.arrived);
             whole = frames.at();
         }
     }
