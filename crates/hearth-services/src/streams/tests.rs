@@ -312,7 +312,7 @@ async fn a_subscriber_is_pushed_what_comes_until_another_one_takes_his_place() {
     let (pushed, placed) = tokio::join!(first.next(), world.put(&orders, "a", "two"));
     let pushed = pushed.unwrap().unwrap();
     assert_eq!(texts(&pushed.page), ["two"]);
-    assert_eq!(pushed.continued, placed.sequence_number.to_string());
+    assert_eq!(pushed.continued, Some(placed.sequence_number.to_string()));
     assert_eq!(subscribe().await.unwrap_err().code(), "ResourceInUseException");
     world.clock.pass(5_000);
     let mut second = subscribe().await.unwrap();
@@ -321,7 +321,15 @@ async fn a_subscriber_is_pushed_what_comes_until_another_one_takes_his_place() {
     world.streams.split(&orders, &shard, "7").await.unwrap();
     let last = second.next().await.unwrap().unwrap();
     assert_eq!((last.page.records.len(), last.children.len()), (0, 2));
+    assert_eq!(last.continued, None);
     assert_eq!(second.next().await.unwrap(), None);
+    world.clock.pass(5_000);
+    let mut third = subscribe().await.unwrap();
+    let records = third.next().await.unwrap().unwrap();
+    assert_eq!((records.page.records.len(), records.children.len()), (2, 0));
+    assert!(records.continued.is_some(), "records come before the end");
+    assert_eq!(third.next().await.unwrap().unwrap().children.len(), 2);
+    assert_eq!(third.next().await.unwrap(), None);
 }
 
 #[tokio::test]
