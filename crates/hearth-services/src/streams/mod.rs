@@ -236,6 +236,18 @@ impl Streams {
         record: &ShardRecord,
     ) -> Result<Arc<ShardLog>, StreamError> {
         let shard = self.shard(stream, record.id);
+        if let Some(log) = shard.log.get() {
+            return Ok(Arc::clone(log));
+        }
+        let name = stream.full_name();
+        let is_there = self
+            .stream(&name)
+            .is_ok_and(|now| now.generation == stream.generation && now.shard(record.id).is_some());
+        if !is_there {
+            // It was deleted since it was found, and its files are not to be made again.
+            self.let_go_of(stream, record);
+            return Err(record::shard_missing(&name, &record.id));
+        }
         let opened = shard.log.get_or_try_init(|| {
             let phase = if record.is_open() { Phase::Open } else { Phase::Closed };
             let opening = Opening {

@@ -279,8 +279,8 @@ fn tell_damage(file: &Path, bytes: u64) {
     tracing::error!(file = %file.display(), bytes, "records of a shard are damaged and were passed over");
 }
 
-/// Reads the last segment through, and cuts off what has nothing whole behind it. Returns the index behind its records,
-/// and when the last of them came.
+/// Reads the last segment through, and cuts off what has nothing whole behind it. Returns the index
+/// behind its records, and when the last of them came.
 fn recover(directory: &Path, last: &mut Segment) -> io::Result<(u64, Timestamp)> {
     let file = path(directory, last);
     check_version(&file, last.bytes)?;
