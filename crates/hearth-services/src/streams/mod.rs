@@ -119,7 +119,7 @@ pub struct Streams {
     /// Those that were used since the start.
     shards: Mutex<HashMap<(Uuid, ShardId), Arc<Shard>>>,
     subscribers: Subscribers,
-    /// How often a stream was changed.
+    /// How often a stream was changed, or a consumer went.
     changes: watch::Sender<u64>,
     running: watch::Sender<Running>,
 }
@@ -199,8 +199,8 @@ impl Streams {
         Ok(self.log(&stream, shard).await?.news())
     }
 
-    /// How often a stream was made, changed or deleted, now and later: whoever waits for other shards
-    /// waits for a change of it.
+    /// How often a stream was made, changed or deleted, or a consumer deregistered, now and later:
+    /// whoever waits for other shards waits for a change of it.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
