@@ -468,6 +468,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_time_is_a_place_in_a_shard_also_if_it_is_to_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let streams = streams(directory.path()).await;
+        let (name, source) = orders(&streams).await;
+        put(&streams, &name, "k", "now").await;
+        for (at, expected) in [(NOW.0 - 1, 1), (NOW.0, 1), (NOW.0 + 1, 0)] {
+            let position = Position::AtTimestamp(Timestamp(at));
+            let cursor = source.cursor("shardId-000000000000", &position).await.unwrap();
+            let page = source.read(&cursor, WANT).await.unwrap();
+            assert_eq!(page.records.len(), expected, "{at}");
+        }
+    }
+
+    #[tokio::test]
     async fn who_reads_as_a_consumer_is_told_that_it_is_gone() {
         let directory = tempfile::tempdir().unwrap();
         let streams = streams(directory.path()).await;
