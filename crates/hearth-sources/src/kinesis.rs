@@ -5,7 +5,7 @@
 //! 1. Whoever waits for records is woken when they are on the disk, and whoever waits for shards when
 //!    there are others.
 //! 2. A stream that was deleted and made again is another one: who read the first is told that it is
-//!    gone.
+//!    gone. So is who reads as a consumer that was deregistered.
 //!
 //! # Deliberately absent
 //!
@@ -102,6 +102,7 @@ impl OpenStream for Kinesis {
         let stream = self.find(arn).map_err(|error| error.to_string())?;
         Ok(Arc::new(OwnStream {
             arn: stream.arn(),
+            consumer: ConsumerName::of_arn(arn),
             told: Told { event_source_arn: arn.to_owned(), role: self.role(mapping) },
             changes: Mutex::new(self.streams.changes()),
             streams: Arc::clone(&self.streams),
@@ -117,6 +118,8 @@ struct OwnStream {
     /// As it was when it was opened.
     opened: Arc<StreamRecord>,
     arn: String,
+    /// The consumer as which it is read, if it is one.
+    consumer: Option<ConsumerName>,
     told: Told,
     /// Which change of streams was seen by the last look at the shards.
     changes: Mutex<watch::Receiver<u64>>,
@@ -165,6 +168,12 @@ impl ShardSource for OwnStream {
     async fn cursor(&self, shard: &str, from: &Position) -> Result<Cursor, SourceError> {
         let stream = self.now()?;
         let record = shard_of(&stream, shard)?;
+        if let Position::After(number) = from
+            && record.index_of(number.as_str()).is_none()
+        {
+            let text = format!("{number} is of another stream, which had this name before.");
+            return Err(SourceError::Trimmed(text));
+        }
         let start = match from {
             Position::TrimHorizon => Start::TrimHorizon,
             Position::Latest => Start::Latest,
@@ -226,8 +235,11 @@ impl ShardSource for OwnStream {
 }
 
 impl OwnStream {
-    /// The stream as it is now.
+    /// The stream as it is now, if it may be read still.
     fn now(&self) -> Result<Arc<StreamRecord>, SourceError> {
+        if let Some(consumer) = &self.consumer {
+            self.streams.consumer(consumer).map_err(refused)?;
+        }
         let stream = self.streams.stream(&self.opened.full_name()).map_err(refused)?;
         if stream.generation != self.opened.generation {
             let text = format!("Stream {} was deleted and made again.", stream.name);
@@ -344,7 +356,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    use hearth_services::streams::{Mode, NewRecord, Parts, WriteLimits};
+    use hearth_services::streams::{Mode, NewConsumer, NewRecord, Parts, WriteLimits};
     use hearth_store::sqlite::Sqlite;
     use hearth_types::metrics::NoMetrics;
     use hearth_types::names::{AccountId, Region, Scope};
@@ -391,6 +403,7 @@ mod tests {
         let opened = streams.stream(&name).unwrap();
         let source = OwnStream {
             arn: opened.arn(),
+            consumer: None,
             told: Told { event_source_arn: opened.arn(), role: "a:role".to_owned() },
             changes: Mutex::new(streams.changes()),
             streams: Arc::clone(streams),
@@ -448,6 +461,38 @@ mod tests {
         let again = source.cursor(shard, &Position::After(record.sequence_number.clone())).await;
         let rest = source.read(&again.unwrap(), WANT).await.unwrap();
         assert!(rest.records.is_empty() && rest.next.is_some());
+        let number =
+            SequenceNumber::new("49590338271490256608559692538361571095921575989136588898");
+        let stale = source.cursor(shard, &Position::After(number)).await;
+        assert!(matches!(stale, Err(SourceError::Trimmed(_))), "{stale:?}");
+    }
+
+    #[tokio::test]
+    async fn a_time_is_a_place_in_a_shard_also_if_it_is_to_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let streams = streams(directory.path()).await;
+        let (name, source) = orders(&streams).await;
+        put(&streams, &name, "k", "now").await;
+        for (at, expected) in [(NOW.0 - 1, 1), (NOW.0, 1), (NOW.0 + 1, 0)] {
+            let position = Position::AtTimestamp(Timestamp(at));
+            let cursor = source.cursor("shardId-000000000000", &position).await.unwrap();
+            let page = source.read(&cursor, WANT).await.unwrap();
+            assert_eq!(page.records.len(), expected, "{at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_reads_as_a_consumer_is_told_that_it_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let streams = streams(directory.path()).await;
+        let (name, source) = orders(&streams).await;
+        let new = NewConsumer { stream: name, name: "reader".to_owned(), tags: BTreeMap::new() };
+        let consumer = streams.register(new).await.unwrap().full_name();
+        let source = OwnStream { consumer: Some(consumer.clone()), ..source };
+        assert_eq!(source.shards().await.unwrap().len(), 1);
+        streams.deregister(&consumer).await.unwrap();
+        source.reshaped().await;
+        assert!(matches!(source.shards().await, Err(SourceError::Gone(_))));
     }
 
     #[tokio::test]

@@ -34,6 +34,9 @@ pub const CONTENT_TYPE: &str = "application/x-amz-cbor-1.1";
 /// How deep values may be within each other: inputs are a few levels deep, and each takes a piece of
 /// the stack.
 const DEPTH_MAX: usize = 32;
+/// How many values there may be: each takes a multiple of its byte in memory, and the largest input, of
+/// 500 records, has a few thousand.
+const VALUES_MAX: usize = 100_000;
 /// A time of at least so much is in milliseconds: in seconds it would be in the year 5138.
 const MILLIS_FROM: f64 = 100_000_000_000.0;
 
@@ -65,6 +68,8 @@ pub enum CborError {
     Key,
     /// Values are too deep within each other.
     Deep,
+    /// There are too many values.
+    Many,
     /// A number is too large, or none.
     Number,
 }
@@ -78,6 +83,7 @@ impl fmt::Display for CborError {
             Self::Text => "a text is not UTF-8",
             Self::Key => "the key of a map is not a text",
             Self::Deep => "values are too deep within each other",
+            Self::Many => "there are too many values",
             Self::Number => "a number is too large",
         })
     }
@@ -106,7 +112,7 @@ pub fn input(operation: &OperationDescription, body: &[u8]) -> Result<Value, Dec
 ///
 /// If it is not one value, or has something that is not known here.
 pub fn decode(bytes: &[u8]) -> Result<Value, CborError> {
-    let mut reader = Reader { rest: bytes };
+    let mut reader = Reader { rest: bytes, values: 0 };
     let value = reader.value(0)?;
     if reader.rest.is_empty() { Ok(value) } else { Err(CborError::Long) }
 }
@@ -132,12 +138,18 @@ pub fn encode(value: &Value, meaning: fn(&str) -> Meaning) -> Vec<u8> {
 
 struct Reader<'a> {
     rest: &'a [u8],
+    /// How many values were begun.
+    values: usize,
 }
 
 impl<'a> Reader<'a> {
     fn value(&mut self, depth: usize) -> Result<Value, CborError> {
         if depth > DEPTH_MAX {
             return Err(CborError::Deep);
+        }
+        self.values += 1;
+        if self.values > VALUES_MAX {
+            return Err(CborError::Many);
         }
         let first = self.byte()?;
         let (major, small) = (first >> 5, first & 0x1f);
@@ -415,6 +427,8 @@ mod tests {
     #[test]
     fn what_is_not_cbor_is_refused() {
         let deep = [0x81; 100];
+        let mut crowd = vec![0x9f];
+        crowd.resize(VALUES_MAX + 2, 0);
         #[rustfmt::skip]
         let rows: &[(&str, &[u8], CborError)] = &[
             ("nothing",                b"",                             CborError::Short),
@@ -428,6 +442,7 @@ mod tests {
             ("an end of nothing",      b"\xff",                         CborError::Unknown),
             ("not a number",           b"\xf9\x7e\x00",                 CborError::Number),
             ("a well",                 &deep,                           CborError::Deep),
+            ("a crowd",                crowd.as_slice(),                CborError::Many),
         ];
         for (name, bytes, expected) in rows {
             assert_eq!(decode(bytes), Err(*expected), "{name}");

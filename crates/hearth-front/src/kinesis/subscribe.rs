@@ -97,7 +97,7 @@ fn event(subscription: &Subscription, pushed: &Pushed, encoding: Encoding) -> Ve
     let children: Vec<_> = pushed.children.iter().map(shards::child_to_wire).collect();
     let event = types::SubscribeToShardEvent {
         records: Some(pushed.page.records.iter().map(|record| to_wire(shard, record)).collect()),
-        continuation_sequence_number: Some(pushed.continued.clone()),
+        continuation_sequence_number: pushed.continued.clone(),
         millis_behind_latest: i64::try_from(pushed.millis_behind).ok(),
         child_shards: Some(children).filter(|children| !children.is_empty()),
     };

@@ -14,7 +14,7 @@ use super::quotas::{
     ON_DEMAND_SHARDS, ON_DEMAND_STREAMS_MAX, RECORD_KIB_DEFAULT, RECORD_KIB_MAX,
     RETENTION_HOURS_DEFAULT, RETENTION_HOURS_MAX, SHARDS_MAX, TAGS_MAX,
 };
-use super::record::{Mode, StreamRecord};
+use super::record::{Mode, ShardRecord, StreamRecord};
 use super::retention::removed;
 use super::{Streams, in_background};
 
@@ -192,8 +192,17 @@ impl Streams {
         let (was, is) = (before.open_shards().count(), after.open_shards().count());
         self.check_room(&name.scope, u32::try_from(is.saturating_sub(was)).unwrap_or(u32::MAX))?;
         self.keep(after.clone()).await?;
-        for shard in after.shards.iter().filter(|shard| !shard.is_open()) {
-            self.log(&after, shard).await?.close();
+        let was_open = |id| before.shard(id).is_some_and(ShardRecord::is_open);
+        let replaced = after.shards.iter().filter(|shard| !shard.is_open() && was_open(shard.id));
+        let replaced: Vec<ShardRecord> = replaced.cloned().collect();
+        for shard in &replaced {
+            match self.log(&after, shard).await {
+                Ok(log) => log.close(),
+                // The others are in its place all the same, and it is closed when it can be opened.
+                Err(error) => {
+                    tracing::warn!(%error, stream = name.name, shard = %shard.id, "a shard that was replaced could not be opened");
+                }
+            }
         }
         self.changed();
         Ok(was)

@@ -74,6 +74,7 @@ impl Streams {
         let removed = self.consumers.remove(&consumer.scope, &consumer.key()).await;
         removed.map_err(StreamError::store)?;
         self.subscribers.end_all_of(&consumer.full_name());
+        self.changed();
         Ok(())
     }
 

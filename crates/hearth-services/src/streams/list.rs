@@ -47,7 +47,11 @@ pub enum ShardFilter {
 
 impl ShardFilter {
     fn wants(&self, stream: &StreamRecord, shard: &ShardRecord, now: Timestamp) -> bool {
-        let was_made = |at: Timestamp| shard.made_seconds <= seconds(at);
+        // A shard is made when the one that it was made of is closed; its own time may be a second later.
+        let was_made = |at: Timestamp| match shard.parent.and_then(|parent| stream.shard(parent)) {
+            Some(parent) => parent.closed.is_some_and(|closed| closed <= at),
+            None => shard.made_seconds <= seconds(at),
+        };
         let was_open = |at: Timestamp| shard.closed.is_none_or(|closed| closed > at);
         // Before the stream was made, its first shards count as there.
         let horizon = stream.horizon(now).max(stream.created);
@@ -175,15 +179,35 @@ mod tests {
     use super::super::record::Mode;
     use super::*;
 
-    #[test]
-    fn filters_know_when_shards_were_open() {
+    fn orders(made: Timestamp) -> StreamRecord {
         let scope = Scope {
             account: AccountId::parse("000000000000").unwrap(),
             region: Region::parse("us-east-1").unwrap(),
         };
         let name = StreamName { scope, name: "orders".to_owned() };
+        StreamRecord::new(&name, (Mode::Provisioned, 1), made)
+    }
+
+    #[test]
+    fn a_key_has_one_shard_at_every_time() {
+        let made = Timestamp(1_800_000_000_400);
+        let mut orders = orders(made);
+        orders.split(ShardId(0), HashKey(10), made.plus_millis(1)).unwrap();
+        orders.split(ShardId(1), HashKey(5), made.plus_millis(2)).unwrap();
+        orders.merge((ShardId(3), ShardId(4)), made.plus_millis(3)).unwrap();
+        for millis in [0, 1, 2, 3, 4, 599, 600, 2_000, 4_000] {
+            let filter = ShardFilter::AtTimestamp(made.plus_millis(millis));
+            let now = made.plus_millis(5_000);
+            let there = orders.shards.iter().filter(|shard| filter.wants(&orders, shard, now));
+            let has_it = there.filter(|shard| shard.range.has(HashKey(0)));
+            assert_eq!(has_it.count(), 1, "{millis}");
+        }
+    }
+
+    #[test]
+    fn filters_know_when_shards_were_open() {
         let made = Timestamp(1_800_000_000_000);
-        let mut orders = StreamRecord::new(&name, (Mode::Provisioned, 1), made);
+        let mut orders = orders(made);
         let split = made.plus_millis(3_600_000);
         orders.split(ShardId(0), HashKey(10), split).unwrap();
         let now = split.plus_millis(3_600_000);

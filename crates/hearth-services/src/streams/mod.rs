@@ -119,7 +119,7 @@ pub struct Streams {
     /// Those that were used since the start.
     shards: Mutex<HashMap<(Uuid, ShardId), Arc<Shard>>>,
     subscribers: Subscribers,
-    /// How often a stream was changed.
+    /// How often a stream was changed, or a consumer went.
     changes: watch::Sender<u64>,
     running: watch::Sender<Running>,
 }
@@ -199,8 +199,8 @@ impl Streams {
         Ok(self.log(&stream, shard).await?.news())
     }
 
-    /// How often a stream was made, changed or deleted, now and later: whoever waits for other shards
-    /// waits for a change of it.
+    /// How often a stream was made, changed or deleted, or a consumer deregistered, now and later:
+    /// whoever waits for other shards waits for a change of it.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
@@ -236,6 +236,18 @@ impl Streams {
         record: &ShardRecord,
     ) -> Result<Arc<ShardLog>, StreamError> {
         let shard = self.shard(stream, record.id);
+        if let Some(log) = shard.log.get() {
+            return Ok(Arc::clone(log));
+        }
+        let name = stream.full_name();
+        let is_there = self
+            .stream(&name)
+            .is_ok_and(|now| now.generation == stream.generation && now.shard(record.id).is_some());
+        if !is_there {
+            // It was deleted since it was found, and its files are not to be made again.
+            self.let_go_of(stream, record);
+            return Err(record::shard_missing(&name, &record.id));
+        }
         let opened = shard.log.get_or_try_init(|| {
             let phase = if record.is_open() { Phase::Open } else { Phase::Closed };
             let opening = Opening {

@@ -119,7 +119,17 @@ impl Streams {
         let mut on_their_way = Vec::with_capacity(shares.len());
         for (id, share) in shares {
             let shard = stream.shard(id).expect("it was found in this stream");
-            let log = self.log(stream, shard).await?;
+            let log = match self.log(stream, shard).await {
+                Ok(log) => log,
+                Err(error @ StreamError::NotFound(_)) => return Err(error),
+                // What is on its way into other shards is put.
+                Err(error) => {
+                    for at in share {
+                        outcomes[at] = Some(Err(error.clone()));
+                    }
+                    continue;
+                }
+            };
             let now = self.now();
             let share = self.within_limits(stream, (id, now), (share, records, &mut *outcomes));
             if share.is_empty() {

@@ -76,7 +76,8 @@ impl Streams {
         Ok(())
     }
 
-    fn let_go_of(&self, stream: &StreamRecord, shard: &ShardRecord) {
+    /// Forgets that a shard was used.
+    pub(super) fn let_go_of(&self, stream: &StreamRecord, shard: &ShardRecord) {
         let mut shards = self.shards.lock().expect("no code panics while it holds the shards");
         shards.remove(&(stream.generation, shard.id));
     }

@@ -109,11 +109,11 @@ pub struct Subscription {
 pub struct Pushed {
     /// What was read; maybe nothing.
     pub page: Page,
-    /// Where a next subscription is to begin, after this number.
-    pub continued: String,
+    /// Where a next subscription is to begin, after this number; none if the shard was read to its end.
+    pub continued: Option<String>,
     /// How far behind all records this is.
     pub millis_behind: u64,
-    /// Those that were made of this shard, if it was read to its end.
+    /// Those that were made of this shard, if it was read to its end. Nothing else is pushed with them.
     pub children: Vec<ShardRecord>,
 }
 
@@ -207,12 +207,17 @@ impl Subscription {
         if let Some(last) = page.records.last() {
             self.continued = self.shard.sequence_number(last.index, last.arrived).to_string();
         }
-        (self.cursor, self.phase) = (page.next, page.phase);
+        self.cursor = page.next;
         let stream = self.streams.stream(&self.stream.full_name())?;
-        let is_over = page.phase == Phase::Closed;
+        // Consumers do not look for records where the end is, so that is an event of its own.
+        let is_over = page.phase == Phase::Closed && page.records.is_empty();
+        if is_over {
+            self.phase = Phase::Closed;
+        }
+        let continued = (!is_over).then(|| self.continued.clone());
         let children = stream.children_of(self.shard.id).filter(|_| is_over).cloned().collect();
         let millis_behind = self.streams.millis_behind(&page);
-        Ok(Pushed { page, continued: self.continued.clone(), millis_behind, children })
+        Ok(Pushed { page, continued, millis_behind, children })
     }
 
     fn replaced(&self) -> StreamError {

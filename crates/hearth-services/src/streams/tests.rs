@@ -246,7 +246,11 @@ async fn a_stream_that_is_deleted_takes_everything_with_it() {
     world.streams.register(consumer).await.unwrap();
     let refused = world.streams.delete(&orders, WithConsumers::Refuse).await;
     assert_eq!(refused.unwrap_err().code(), "ResourceInUseException");
+    let stale = world.streams.stream(&orders).unwrap();
     world.streams.delete(&orders, WithConsumers::Delete).await.unwrap();
+    let gone = world.streams.read(&stale, &stale.shards[0], (Cursor::default(), 1, 1)).await;
+    assert_eq!(gone.unwrap_err().code(), "ResourceNotFoundException");
+    assert_eq!(world.streams.shards.lock().unwrap().len(), 0);
     let gone = world.streams.read_with(&iterator, 1).await;
     assert_eq!(gone.unwrap_err().code(), "ResourceNotFoundException");
     world.create("orders", 1).await;
@@ -312,7 +316,7 @@ async fn a_subscriber_is_pushed_what_comes_until_another_one_takes_his_place() {
     let (pushed, placed) = tokio::join!(first.next(), world.put(&orders, "a", "two"));
     let pushed = pushed.unwrap().unwrap();
     assert_eq!(texts(&pushed.page), ["two"]);
-    assert_eq!(pushed.continued, placed.sequence_number.to_string());
+    assert_eq!(pushed.continued, Some(placed.sequence_number.to_string()));
     assert_eq!(subscribe().await.unwrap_err().code(), "ResourceInUseException");
     world.clock.pass(5_000);
     let mut second = subscribe().await.unwrap();
@@ -321,7 +325,15 @@ async fn a_subscriber_is_pushed_what_comes_until_another_one_takes_his_place() {
     world.streams.split(&orders, &shard, "7").await.unwrap();
     let last = second.next().await.unwrap().unwrap();
     assert_eq!((last.page.records.len(), last.children.len()), (0, 2));
+    assert_eq!(last.continued, None);
     assert_eq!(second.next().await.unwrap(), None);
+    world.clock.pass(5_000);
+    let mut third = subscribe().await.unwrap();
+    let records = third.next().await.unwrap().unwrap();
+    assert_eq!((records.page.records.len(), records.children.len()), (2, 0));
+    assert!(records.continued.is_some(), "records come before the end");
+    assert_eq!(third.next().await.unwrap().unwrap().children.len(), 2);
+    assert_eq!(third.next().await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -341,4 +353,25 @@ async fn a_subscriber_hears_something_also_when_nothing_comes_and_not_for_ever()
     }
     assert!((58..=60).contains(&heard), "{heard}");
     assert!(begin.elapsed() >= Duration::from_secs(300));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_written_does_not_fail_the_others() {
+    let world = World::new().await;
+    let orders = world.create("orders", 2).await;
+    let stream = world.streams.stream(&orders).unwrap();
+    // Where its directory is to be is a file, so the log of the second shard cannot be made.
+    let blocked = world.streams.directory_of(&stream, ShardId(1));
+    std::fs::create_dir_all(blocked.parent().unwrap()).unwrap();
+    std::fs::write(&blocked, b"").unwrap();
+    let records = ["0".to_owned(), u128::MAX.to_string()]
+        .map(|hash_key| NewRecord { explicit_hash_key: Some(hash_key), ..record("a", "one") });
+    let outcomes = world.streams.put(&orders, &records).await.unwrap();
+    assert_eq!(outcomes[0].as_ref().unwrap().shard, ShardId(0));
+    assert_eq!(outcomes[1].as_ref().unwrap_err().code(), "InternalFailure");
+    let merged = ("shardId-000000000000", "shardId-000000000001");
+    world.streams.merge(&orders, merged).await.unwrap();
+    let iterator = world.iterator(&orders, 0, Start::TrimHorizon).await;
+    let read = world.streams.read_with(&iterator, 10).await.unwrap();
+    assert_eq!((texts(&read.page), read.next), (vec!["one".to_owned()], None));
 }

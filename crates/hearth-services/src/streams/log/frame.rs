@@ -11,10 +11,12 @@
 //! # Promises
 //!
 //! 1. What is written reads back as it was.
-//! 2. However a file is cut off or damaged, what is read is a prefix of what was written.
+//! 2. However a file is cut off or damaged, what is read up to the damage is a prefix of what was written.
+//! 3. What is whole behind damage is found.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -74,6 +76,8 @@ pub(super) struct Frames {
     file: BufReader<File>,
     at: u64,
     end: u64,
+    /// The index behind the last one that was read.
+    next_index: u64,
 }
 
 impl Frames {
@@ -81,7 +85,8 @@ impl Frames {
     pub(super) fn open(file: &Path, from: u64, end: u64) -> io::Result<Self> {
         let mut file = File::open(file)?;
         file.seek(SeekFrom::Start(from))?;
-        Ok(Self { file: BufReader::with_capacity(READ_AHEAD_BYTES, file), at: from, end })
+        let file = BufReader::with_capacity(READ_AHEAD_BYTES, file);
+        Ok(Self { file, at: from, end, next_index: 0 })
     }
 
     /// Where the next one begins.
@@ -117,9 +122,69 @@ impl Frames {
         if crc32fast::hash(&body) != checksum {
             return Err(damaged());
         }
+        let record = decode(body).ok_or_else(damaged)?;
         self.at += HEAD_BYTES as u64 + u64::from(length);
-        decode(body).map(Some).ok_or_else(damaged)
+        self.next_index = record.index.saturating_add(1);
+        Ok(Some(record))
     }
+
+    /// The next one that is whole, and how many damaged bytes are before it; or none, and how many
+    /// are before the end. No record of the file has a smaller index than `first`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub(super) fn next_whole(&mut self, first: u64) -> io::Result<(Option<DataRecord>, u64)> {
+        match self.next() {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => self.behind_damage(first),
+            found => found.map(|record| (record, 0)),
+        }
+    }
+
+    /// Looks for the next whole record behind one that is not. Of a record's data nobody knows what it
+    /// looks like, so the length of the damaged one is believed first, and an index must be one that
+    /// can stand there.
+    fn behind_damage(&mut self, first: u64) -> io::Result<(Option<DataRecord>, u64)> {
+        let mut rest = Vec::new();
+        self.file.seek(SeekFrom::Start(self.at))?;
+        self.file.by_ref().take(self.end - self.at).read_to_end(&mut rest)?;
+        let first = first.max(self.next_index);
+        let found = |from: usize, missing: u64| {
+            let indices = first..=first.saturating_add(missing);
+            let (record, length) = whole(rest.get(from..)?, &indices)?;
+            Some((record, from as u64, length))
+        };
+        let said = rest.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
+        let said = HEAD_BYTES.saturating_add(usize::try_from(said).unwrap_or(usize::MAX));
+        // No more records are missing than bytes.
+        let next =
+            found(said, 1).or_else(|| (1..rest.len()).find_map(|from| found(from, from as u64)));
+        let Some((record, damaged, length)) = next else {
+            return Ok((None, self.end - self.at));
+        };
+        self.at += damaged + length;
+        self.next_index = record.index.saturating_add(1);
+        self.file.seek(SeekFrom::Start(self.at))?;
+        Ok((Some(record), damaged))
+    }
+}
+
+/// The record that these bytes begin with, if it is whole and has one of these indices; and its length.
+fn whole(bytes: &[u8], indices: &RangeInclusive<u64>) -> Option<(DataRecord, u64)> {
+    let (mut head, rest) = bytes.split_at_checked(HEAD_BYTES)?;
+    let (length, checksum) =
+        (u32::from_le_bytes(take(&mut head)), u32::from_le_bytes(take(&mut head)));
+    let body = rest.get(..usize::try_from(length).ok()?)?;
+    if !(FIELDS_BYTES..=BODY_BYTES_MAX).contains(&body.len()) {
+        return None;
+    }
+    let mut fields = body;
+    let index = u64::from_le_bytes(take(&mut fields));
+    if !indices.contains(&index) || crc32fast::hash(body) != checksum {
+        return None;
+    }
+    let record = decode(body.to_vec())?;
+    Some((record, HEAD_BYTES as u64 + u64::from(length)))
 }
 
 fn decode(body: Vec<u8>) -> Option<DataRecord> {
@@ -182,6 +247,16 @@ mod tests {
         }
     }
 
+    /// What is whole in a file.
+    fn salvaged(bytes: &[u8]) -> Vec<DataRecord> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("segment");
+        std::fs::write(&file, bytes).unwrap();
+        let end = u64::try_from(bytes.len()).unwrap();
+        let mut frames = Frames::open(&file, MAGIC_BYTES, end).unwrap();
+        std::iter::from_fn(|| frames.next_whole(1).unwrap().0).collect()
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -209,6 +284,9 @@ mod tests {
                 let (before, _) = read(&changed);
                 prop_assert!(before.len() < found.len());
                 prop_assert_eq!(&before[..], &found[..before.len()]);
+                let others = salvaged(&changed);
+                prop_assert_eq!(others.len(), found.len() - 1, "one record is damaged");
+                prop_assert!(others.iter().all(|other| found.contains(other)));
             }
         }
     }

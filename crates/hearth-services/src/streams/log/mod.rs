@@ -15,6 +15,7 @@
 //! 2. Indices grow in the order in which records are read; none is used twice, also after a crash. Times
 //!    of arrival never go back within a shard.
 //! 3. A torn end, which a crash leaves, is cut off when the log is opened; nothing before it is lost.
+//!    Damage that has whole records behind it is reported, and passed over wherever it is.
 //! 4. In memory are what waits to be written, up to a bound, and some bytes for each segment. To read on
 //!    from where one stopped costs no more because there is much; to find a place costs one segment.
 //!
@@ -156,8 +157,8 @@ impl ShardLog {
         let Some(last) = segments.back_mut() else {
             let first = Segment { first: 1, since: now, bytes: MAGIC_BYTES };
             drop(begin(&directory, first)?);
-            // The directory itself is in one that was made with it.
-            for made in directory.ancestors().skip(1).take(2) {
+            // The directory itself is in some that were made with it, or just before.
+            for made in directory.ancestors().skip(1).take(3) {
                 File::open(made)?.sync_all()?;
             }
             segments.push_back(first);
@@ -208,14 +209,13 @@ impl ShardLog {
 
     /// Tells those who wait for records.
     fn tell(&self) {
-        let news = {
-            let state = self.lock();
-            // What waits to be written is still going to come.
-            let is_over = state.phase == Phase::Closed && state.durable == state.next;
-            let phase = if is_over { Phase::Closed } else { Phase::Open };
-            News { next: state.durable, phase }
-        };
-        self.news.send_replace(news);
+        let state = self.lock();
+        // What waits to be written is still going to come.
+        let is_over = state.phase == Phase::Closed && state.durable == state.next;
+        let phase = if is_over { Phase::Closed } else { Phase::Open };
+        // Under the lock: what one has seen before another must not be told after it, or a shard that
+        // is at its end would be taken for open for ever.
+        self.news.send_replace(News { next: state.durable, phase });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -274,8 +274,13 @@ fn check_version(file: &Path, bytes: u64) -> io::Result<()> {
     Err(io::Error::other(what))
 }
 
-/// Reads the last segment through, and cuts off what is not whole. Returns the index behind its records,
-/// and when the last of them came.
+/// Says that records are lost.
+fn tell_damage(file: &Path, bytes: u64) {
+    tracing::error!(file = %file.display(), bytes, "records of a shard are damaged and were passed over");
+}
+
+/// Reads the last segment through, and cuts off what has nothing whole behind it. Returns the index
+/// behind its records, and when the last of them came.
 fn recover(directory: &Path, last: &mut Segment) -> io::Result<(u64, Timestamp)> {
     let file = path(directory, last);
     check_version(&file, last.bytes)?;
@@ -283,17 +288,18 @@ fn recover(directory: &Path, last: &mut Segment) -> io::Result<(u64, Timestamp)>
     let (mut next, mut at) = (last.first, last.since);
     let mut whole = MAGIC_BYTES;
     if last.bytes >= MAGIC_BYTES {
-        loop {
-            match frames.next() {
-                Ok(Some(record)) => (next, at) = (record.index + 1, record.arrived),
-                Ok(None) => break,
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => break,
-                Err(error) => return Err(error),
+        while let (Some(record), damaged) = frames.next_whole(last.first)? {
+            if damaged > 0 {
+                tell_damage(&file, damaged);
             }
+            (next, at) = (record.index + 1, record.arrived);
             whole = frames.at();
         }
     }
-    if last.bytes != whole {
+    if last.bytes == whole {
+        // What a process had written when it was killed is read from now on, so it has to stay.
+        File::open(&file)?.sync_data()?;
+    } else {
         let torn = last.bytes.saturating_sub(whole);
         tracing::warn!(file = %file.display(), torn, "the torn end of a shard's records was cut off");
         if whole == MAGIC_BYTES {

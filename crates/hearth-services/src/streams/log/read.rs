@@ -5,7 +5,7 @@ use std::io;
 use hearth_types::time::Timestamp;
 
 use super::frame::{DataRecord, Frames, MAGIC_BYTES};
-use super::{News, Phase, Segment, ShardLog};
+use super::{News, Phase, Segment, ShardLog, tell_damage};
 
 /// Where somebody reads on: at the first record with this index, or behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,11 +69,6 @@ impl ShardLog {
             match self.read_segment(segment, &mut page, &mut left) {
                 Ok(Stopped::Full) => return Ok(self.finished(page)),
                 Ok(Stopped::End) => page.next = next_segment(page.next, follows, news),
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    let file = self.path(&segment);
-                    tracing::error!(file = %file.display(), "records of a shard are damaged; what follows them in this file is lost");
-                    page.next = next_segment(page.next, follows, news);
-                }
                 // It was deleted because it is too old.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && looks < LOOKS_MAX => {
                     looks += 1;
@@ -120,7 +115,12 @@ impl ShardLog {
             Some(frames) => frames,
             None => Frames::open(&self.path(&segment), MAGIC_BYTES, segment.bytes)?,
         };
-        while let Some(record) = frames.next()? {
+        loop {
+            let (record, damaged) = frames.next_whole(segment.first)?;
+            if damaged > 0 {
+                tell_damage(&self.path(&segment), damaged);
+            }
+            let Some(record) = record else { return Ok(Stopped::End) };
             if record.index < page.next.index {
                 continue;
             }
@@ -137,7 +137,6 @@ impl ShardLog {
                 return Ok(Stopped::Full);
             }
         }
-        Ok(Stopped::End)
     }
 
     /// The records from a cursor's place on, if the record that is wanted, or the end, is there.

@@ -145,16 +145,28 @@ async fn a_segment_of_another_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn damage_in_the_middle_costs_the_rest_of_its_file_only() {
-    let world = World::new();
-    world.put(NOW, &["a", "b", "c"]).await;
-    world.put(NOW.plus_millis(HOUR), &["d"]).await;
-    let file = world.files().remove(0);
-    let mut bytes = fs::read(&file).unwrap();
-    let second = bytes.windows(4).position(|part| part == b"keyb").unwrap();
-    bytes[second + 3] = b'x';
-    fs::write(&file, bytes).unwrap();
-    assert_eq!(world.texts(Cursor::default()), ["a", "d"]);
+async fn damage_in_the_middle_costs_what_is_damaged_alone() {
+    // The key, the checksum, and the length.
+    for before_key in [0, 22, 26] {
+        let world = World::new();
+        world.put(NOW, &["a", "b", "c"]).await;
+        world.put(NOW.plus_millis(HOUR), &["d", "e", "f"]).await;
+        damage(&world.files()[0], (b"keyb", before_key));
+        assert_eq!(world.texts(Cursor::default()), ["a", "c", "d", "e", "f"], "{before_key}");
+        damage(&world.files()[1], (b"keye", before_key));
+        let world = world.restarted();
+        assert_eq!(world.texts(Cursor::default()), ["a", "c", "d", "f"], "{before_key}");
+        assert_eq!(world.put(NOW.plus_millis(HOUR), &["g"]).await, 7);
+        assert_eq!(world.texts(Cursor { index: 5, place: None }), ["f", "g"]);
+    }
+}
+
+/// Changes a byte so far before the key of a record.
+fn damage(file: &Path, (key, before_key): (&[u8], usize)) {
+    let mut bytes = fs::read(file).unwrap();
+    let at = bytes.windows(key.len()).position(|part| part == key).unwrap();
+    bytes[at - before_key] ^= 0xff;
+    fs::write(file, bytes).unwrap();
 }
 
 #[tokio::test]
@@ -171,6 +183,22 @@ async fn old_segments_go_and_the_next_index_stays() {
     let world = world.restarted();
     assert_eq!(world.put(NOW.plus_millis(2 * HOUR), &["c"]).await, 3);
     assert_eq!(world.texts(Cursor { index: 1, place: Some((1, 8)) }), ["c"]);
+}
+
+#[tokio::test]
+async fn what_could_not_be_deleted_is_deleted_the_next_time() {
+    let world = World::new();
+    world.put(NOW, &["a"]).await;
+    world.put(NOW.plus_millis(HOUR), &["b"]).await;
+    let (oldest, hidden) = (world.files().remove(0), world.directory.path().join("hidden"));
+    // A directory is not deleted like a file, whoever runs this.
+    fs::rename(&oldest, &hidden).unwrap();
+    fs::create_dir(&oldest).unwrap();
+    world.log.trim(NOW.plus_millis(HOUR)).unwrap_err();
+    fs::remove_dir(&oldest).unwrap();
+    fs::rename(&hidden, &oldest).unwrap();
+    world.log.trim(NOW.plus_millis(HOUR)).unwrap();
+    assert_eq!(world.files().len(), 1);
 }
 
 #[tokio::test]

@@ -136,8 +136,13 @@ impl ShardLog {
                 target
             }
         };
-        target.write_all_at(&group.bytes, segment.bytes)?;
-        target.sync_data()?;
+        let written =
+            target.write_all_at(&group.bytes, segment.bytes).and_then(|()| target.sync_data());
+        if let Err(error) = written {
+            // Nobody is to find them after a restart. If they cannot be cut off, the next commit does it.
+            let _ = target.set_len(segment.bytes);
+            return Err(error);
+        }
         *file = Some(target);
         let mut state = self.lock();
         if let Some(last) = state.segments.back_mut() {
@@ -185,7 +190,13 @@ impl ShardLog {
             };
             // Whoever does not find the file looks again, and then must not be led to it.
             self.lock().segments.pop_front();
-            fs::remove_file(self.path(&oldest))?;
+            match fs::remove_file(self.path(&oldest)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    self.lock().segments.push_front(oldest);
+                    return Err(error);
+                }
+                Ok(()) | Err(_) => {}
+            }
         }
     }
 }

@@ -325,7 +325,8 @@ def subscribed(name, consumer):
     later.join()
     kinesis.split_shard(StreamName=name, ShardToSplit=FIRST, NewStartingHashKey="10")
     *_, last = events
-    same(len(last["ChildShards"]), 2)
+    same((len(last["ChildShards"]), last["Records"]), (2, []))
+    assert "ContinuationSequenceNumber" not in last, "there is nothing to be continued from"
 
 
 def cbor(value):
