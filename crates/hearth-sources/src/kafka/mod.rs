@@ -232,7 +232,7 @@ fn security(
         }
         None => None,
     };
-    let is_tls = known.tls.unwrap_or(sasl.is_some() || authority.is_some());
+    let is_tls = known.tls.unwrap_or_else(|| sasl.is_some() || authority.is_some());
     Ok(Security { tls: is_tls.then(|| authority.unwrap_or_else(|| trust.clone())), sasl })
 }
 

@@ -127,25 +127,6 @@ async fn who_begins_with_the_newest_record_misses_nothing_that_comes_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_begins_at_a_time_gets_what_came_then_and_later() {
-    let world = World::new(&["a"]);
-    world.stream.put("a", 1..=3);
-    pass(5).await;
-    let at = world.clock.now();
-    world.stream.put("a", 4..=5);
-    pass(5).await;
-    let configuration = Configuration {
-        starting_position: Some(StartingPosition::AtTimestamp(at)),
-        ..configuration()
-    };
-    let reading = world.read(configuration);
-    world.stream.put("a", 6..=6);
-    pass(5).await;
-    assert_eq!(world.function.numbers(), [4, 5, 6]);
-    reading.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
 async fn poison_is_told_of_alone_and_the_rest_passes() {
     let world = World::new(&["a"]);
     world.function.poison(&[4, 7]);
