@@ -22,12 +22,13 @@ UNGATHERED = (
 NO_DESTINATION = "The Destination field is required for an OnFailure configuration."
 NO_POLLER = "Hearth has no poller for this event source yet"
 # The kinds of which the source is read, or would be if there were something in it.
-READ = ("queue", "fifo", "provisioned", "kafka")
+READ = ("queue", "fifo", "provisioned", "kinesis", "consumer", "kafka")
 CHANGING = ("State", "StateTransitionReason", "LastModified")
 OWN = "404040404040"
 FUNCTION = "mapped"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{OWN}:secret:broker"
 mine = client(account=OWN)
+streams = client("kinesis", account=OWN)
 FILTER = '{"body":{"city":["Bern",{"prefix":"Zu"}]}}'
 
 
@@ -56,7 +57,7 @@ LEAST = {
     "queue": {"EventSourceArn": queue("least")},
     "fifo": {"EventSourceArn": queue("least.fifo")},
     "kinesis": {"EventSourceArn": stream("least"), "StartingPosition": "LATEST"},
-    "consumer": {"EventSourceArn": stream("least/consumer/c:1"), "StartingPosition": "LATEST"},
+    "consumer": {"StartingPosition": "LATEST"},
     "dynamodb": {
         "EventSourceArn": of("dynamodb", "table/least/stream/2026-11-01T00:00:00.000"),
         "StartingPosition": "TRIM_HORIZON",
@@ -128,8 +129,27 @@ def function(name, **more):
     settle(name, mine)
 
 
+def make_stream(source):
+    """The stream with this ARN, if it is one of a stream: what is mapped has to be there."""
+    name = (source or "").partition(":stream/")[2].partition("/")[0]
+    if not name or ":kinesis:" not in source:
+        return
+    try:
+        streams.create_stream(StreamName=name, ShardCount=1)
+    except streams.exceptions.ResourceInUseException:
+        return
+    streams.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+
+
+def make_consumer():
+    """A consumer of the least stream: its ARN."""
+    made = streams.register_stream_consumer(StreamARN=stream("least"), ConsumerName="least")
+    return made["Consumer"]["ConsumerARN"]
+
+
 def make(name=FUNCTION, **more):
     make_queue(more.get("EventSourceArn"))
+    make_stream(more.get("EventSourceArn"))
     answer = mine.create_event_source_mapping(FunctionName=name, **more)
     same(status(answer), 202)
     return shown(answer)
@@ -826,6 +846,8 @@ def tags_are_kept():
 
 
 function(FUNCTION)
+make_stream(stream("least"))
+LEAST["consumer"]["EventSourceArn"] = make_consumer()
 each_kind_shows_its_own_members()
 all_members_are_kept()
 a_wish_is_remembered()
