@@ -323,8 +323,11 @@ impl Group {
     }
 
     async fn wait_after(&mut self, fault: &Fault, stop: &Stop) {
-        let (progress, at) = (&self.common.work.progress, self.common.time.of_day());
-        progress.went_wrong(NOT_CONNECTED, &fault.to_string(), at);
+        // That others come or go while it joins is nobody's problem.
+        if *fault != Fault::Code(group::REBALANCING) {
+            let (progress, at) = (&self.common.work.progress, self.common.time.of_day());
+            progress.went_wrong(NOT_CONNECTED, &fault.to_string(), at);
+        }
         let doubled = limits::SOURCE_RETRY_MILLIS_MIN << self.setbacks.min(16);
         self.setbacks = self.setbacks.saturating_add(1);
         tokio::select! {
