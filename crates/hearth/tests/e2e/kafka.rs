@@ -19,12 +19,12 @@ const ARN: &str =
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:kafka-a1B2c3";
 
 /// A broker, until it is dropped.
-struct Kafka {
+pub(crate) struct Kafka {
     child: Option<Child>,
     tool: PathBuf,
     directory: PathBuf,
     /// Where everybody may come.
-    server: String,
+    pub(crate) server: String,
     /// Where only those may come who show who they are, over TLS.
     guarded: String,
 }
@@ -37,7 +37,7 @@ impl Drop for Kafka {
 
 impl Kafka {
     /// Starts one, or says why there is none.
-    fn start(place: &Place) -> Result<Self, &'static str> {
+    pub(crate) fn start(place: &Place) -> Result<Self, &'static str> {
         if !tools::answers("java", "-version") {
             return Err("there is no Java (apt-get install default-jre-headless)");
         }
@@ -93,14 +93,19 @@ impl Kafka {
         }
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+    /// A client of its own, in Python.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("python3");
         command.env("PYTHONPATH", tools::clients()).env("PYTHONDONTWRITEBYTECODE", "1");
         command.arg(tools::source("clients/topics_of_kafka.py")).arg(&self.server).args(arguments);
-        tools::run(&mut command)
+        command
     }
 
-    fn good(&self, arguments: &[&str]) -> String {
+    fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+        tools::run(&mut self.client(arguments))
+    }
+
+    pub(crate) fn good(&self, arguments: &[&str]) -> String {
         self.ask(arguments).unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -176,7 +181,7 @@ fn free_ports() -> [u16; 3] {
     listeners.map(|one| one.local_addr().expect("a port has an address").port())
 }
 
-fn mapping(kafka: &Kafka, topic: &str, more: Value) -> Value {
+pub(crate) fn mapping(kafka: &Kafka, topic: &str, more: Value) -> Value {
     let mut settings = json!({
         "SelfManagedEventSource": { "Endpoints": { "KAFKA_BOOTSTRAP_SERVERS": [kafka.server] } },
         "SelfManagedKafkaEventSourceConfig": { "ConsumerGroupId": "readers" },
@@ -321,6 +326,60 @@ fn what_a_function_reports_of_kafka_comes_again_from_there_on() {
     let count = |number| numbers(&records, 0).into_iter().filter(|one| *one == number).count();
     assert_eq!((count(0), count(1)), (1, 1), "{records:?}");
     assert!(count(2) >= 2, "{records:?}");
+}
+
+#[test]
+fn reading_begins_where_the_mapping_says_and_goes_on_with_partitions_that_are_added() {
+    let place = Place::new();
+    let kafka = match Kafka::start(&place) {
+        Ok(kafka) => kafka,
+        Err(why) => return skipped("reading_begins_where_the_mapping_says", why),
+    };
+    kafka.good(&["topic", "orders", "1"]);
+    let mut records = numbered(0, 0..5);
+    for (record, second) in records.iter_mut().zip(1_700_000_000_u64..) {
+        record["time"] = Value::from(second * 1_000);
+    }
+    kafka.send("orders", &records);
+    let server = Server::start_at(place);
+    let groups = [
+        (
+            "from-a-time",
+            json!({ "StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1_700_000_003 }),
+        ),
+        ("from-the-end", json!({ "StartingPosition": "LATEST" })),
+    ];
+    for (name, mut settings) in groups {
+        server.create(name, &consumes_kafka(), json!({}));
+        settings["SelfManagedKafkaEventSourceConfig"] = json!({ "ConsumerGroupId": name });
+        map(&server, name, mapping(&kafka, "orders", settings));
+    }
+    // Where it begins is committed before anything has come.
+    eventually("the end is found", 60, || {
+        (kafka.committed("from-the-end", "orders") == json!([5])).then_some(())
+    });
+    // One without a value, as compacted topics have them, and one without a key.
+    let tombstone = json!({ "key": "k" });
+    kafka.send("orders", &[tombstone, json!({ "value": { "n": 6 } })]);
+    kafka.good(&["grow", "orders", "2"]);
+    let added: Vec<String> = numbered(1, 10..13).iter().map(Value::to_string).collect();
+    let added: Vec<&str> = added.iter().map(String::as_str).collect();
+    eventually("the partition is there", 60, || {
+        kafka.ask(&[["send", "orders"].as_slice(), &added].concat()).ok()
+    });
+    let all = |records: &Vec<Value>| {
+        numbers(records, 0).contains(&6) && numbers(records, 1).contains(&12)
+    };
+    for (name, first) in [("from-a-time", vec![3, 4, 6]), ("from-the-end", vec![6])] {
+        let records = last_seen(120, || got(&server, name), all);
+        assert_eq!(numbers(&records, 0), first, "{name}");
+        assert_eq!(numbers(&records, 1), [10, 11, 12], "{name}");
+        let without_value = records.iter().find(|one| one["offset"] == 5);
+        let without_value = without_value.expect("it has come");
+        assert_eq!((without_value.get("value"), &without_value["key"]), (None, &json!("aw==")));
+        let without_key = records.iter().find(|one| one["offset"] == 6).expect("it has come");
+        assert_eq!(without_key.get("key"), None, "{without_key}");
+    }
 }
 
 #[test]

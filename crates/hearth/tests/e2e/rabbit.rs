@@ -33,18 +33,18 @@ impl Drop for Group {
 }
 
 /// A broker of RabbitMQ.
-struct Broker {
+pub(crate) struct Broker {
     // Dropped in this order: the broker needs its name server.
     server: Option<Group>,
     _names: Group,
     data: PathBuf,
-    port: u16,
+    pub(crate) port: u16,
     names_port: u16,
 }
 
 impl Broker {
     /// Starts one, or says why there is none.
-    fn start(place: &Place) -> Result<Self, &'static str> {
+    pub(crate) fn start(place: &Place) -> Result<Self, &'static str> {
         if !Path::new(SERVER).exists() {
             return Err(
                 "there is no RabbitMQ (apt-get install --no-install-recommends rabbitmq-server)",
@@ -92,14 +92,19 @@ impl Broker {
         eventually("the broker answers", 120, || self.ask(&["ping"]).ok());
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+    /// A client of its own, in Python.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("python3");
         command.env("PYTHONPATH", tools::clients()).env("PYTHONDONTWRITEBYTECODE", "1");
         command.arg(tools::source("clients/rabbit.py")).arg(self.port.to_string()).args(arguments);
-        tools::run(&mut command)
+        command
     }
 
-    fn publish(&self, bodies: &[Value]) {
+    fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+        tools::run(&mut self.client(arguments))
+    }
+
+    pub(crate) fn publish(&self, bodies: &[Value]) {
         let bodies: Vec<String> = bodies.iter().map(Value::to_string).collect();
         let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
         let said = self.ask(&[&["publish", "orders"], bodies.as_slice()].concat());
@@ -111,7 +116,7 @@ impl Broker {
     }
 
     /// A server that knows the broker.
-    fn reader(&self, place: Place) -> Server {
+    pub(crate) fn reader(&self, place: Place) -> Server {
         let endpoint = format!("sources.mq.orders.endpoint=amqp://127.0.0.1:{}", self.port);
         let secret = ["secrets.broker.username=guest", "secrets.broker.password=guest"];
         Server::start_set(place, &[&endpoint, secret[0], secret[1]])
@@ -134,7 +139,7 @@ fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
     listeners.map(|one| one.local_addr().expect("a port has an address").port())
 }
 
-fn mapping(more: Value) -> Value {
+pub(crate) fn mapping(more: Value) -> Value {
     let mut settings = json!({
         "EventSourceArn": ARN,
         "Queues": ["orders"],
