@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::clients::run_guide_where;
 use crate::functions::consumes_kafka;
 use crate::harness::{Place, Server, eventually, last_seen, skipped};
 use crate::table_streams::{got, map};
@@ -434,5 +435,27 @@ fn a_guarded_cluster_lets_in_who_shows_a_password_over_tls() {
         assert_eq!(numbers(&records, 0), [0, 1, 2], "{topic}");
         let source = if topic == "managed" { "aws:kafka" } else { "SelfManagedKafka" };
         assert_eq!(records[0]["source"], source);
+    }
+}
+
+#[test]
+fn the_commands_of_the_guide_to_kafka_do_what_it_says() {
+    let place = Place::new();
+    let kafka = match Kafka::start(&place) {
+        Ok(kafka) => kafka,
+        Err(why) => return skipped("the_commands_of_the_guide_to_kafka_do_what_it_says", why),
+    };
+    let server = Server::start_at(place);
+    let there = ("127.0.0.1:9092", kafka.server.as_str());
+    let said = run_guide_where(&server, "event-sources-kafka", there);
+    for expected in [
+        "given up: {\"number\": 2, \"broken\": true}",
+        "\"condition\":\"RetryAttemptsExhausted\"",
+        "worked on order 4",
+        "\"filteredOut\":1",
+        "\"dropped\":1",
+        "\"4 of 4\"",
+    ] {
+        assert!(said.contains(expected), "{expected} in {said}");
     }
 }

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
+use crate::clients::run_guide_where;
 use crate::functions::consumes_rabbit;
 use crate::harness::{Place, Server, eventually, last_seen, skipped};
 use crate::table_streams::{got, map};
@@ -252,4 +253,19 @@ fn a_broker_that_nobody_has_configured_is_said() {
         shown["progress"]["error"].as_str().map(str::to_owned)
     });
     assert!(shown.contains("[secrets.NAME]"), "{shown}");
+}
+
+#[test]
+fn the_commands_of_the_guide_to_rabbitmq_do_what_it_says() {
+    let place = Place::new();
+    let broker = match Broker::start(&place) {
+        Ok(broker) => broker,
+        Err(why) => return skipped("the_commands_of_the_guide_to_rabbitmq_do_what_it_says", why),
+    };
+    let server = broker.reader(place);
+    let here = format!("127.0.0.1:{}", broker.port);
+    let said = run_guide_where(&server, "event-sources-rabbitmq", ("127.0.0.1:5672", &here));
+    for expected in ["order 2 is difficult", "worked on order 4", "\"filteredOut\":1", "OK"] {
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
 }
