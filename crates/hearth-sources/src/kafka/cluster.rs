@@ -75,7 +75,7 @@ impl Cluster {
     }
 
     /// A connection to the first of the servers that answers.
-    async fn any(&self) -> Result<Connection, Fault> {
+    pub(super) async fn any(&self) -> Result<Connection, Fault> {
         let mut last = Fault::Broken("there are no servers".to_owned());
         for server in &self.servers {
             match self.open(server).await {

@@ -11,6 +11,8 @@
 //!    └─ cluster    who is asked what
 //!         ├─ messages, records, wire    the protocol
 //!         └─ connection, scram          how brokers are talked to
+//!
+//!  drain       the client without the rest, for measurements
 //! ```
 //!
 //! The client is our own (docs/adr/0028-a-client-for-kafka.md). Each partition has batches of its
@@ -30,6 +32,7 @@
 
 mod cluster;
 mod connection;
+mod drain;
 mod event;
 mod group;
 mod messages;
@@ -64,6 +67,8 @@ use crate::filter::Filters;
 use crate::reader::{Ended, Reader, Stop, Stopper, Work};
 use crate::shard::lane::Rules;
 use crate::shard::streams::rules;
+
+pub use self::drain::drain;
 
 /// AWS's words when a broker or a cluster is not reached.
 const NOT_CONNECTED: &str =
