@@ -3,6 +3,7 @@
     rabbit.py PORT publish QUEUE BODY...    makes the queue, and sends; each is confirmed
     rabbit.py PORT flow QUEUE CLIENT...     sends the ids CLIENT-0, CLIENT-1, ... of each until the input
                                             ends; prints those that were accepted
+    rabbit.py PORT delete QUEUE             deletes it
     rabbit.py PORT count QUEUE              says how many wait
     rabbit.py PORT ping                     says whether the broker answers
 """
@@ -31,6 +32,8 @@ def main():
             channel.basic_publish("", queue, body.encode(), properties)
     elif action == "flow":
         flow(channel, *rest)
+    elif action == "delete":
+        channel.queue_delete(rest[0])
     elif action == "count":
         print(channel.queue_declare(rest[0], passive=True).method.message_count)
     connection.close()

@@ -231,6 +231,29 @@ fn nothing_of_rabbitmq_is_lost_when_the_server_is_killed_or_the_broker_restarts(
 }
 
 #[test]
+fn a_queue_that_is_deleted_is_said_and_read_again_when_it_is_there() {
+    let place = Place::new();
+    let broker = match Broker::start(&place) {
+        Ok(broker) => broker,
+        Err(why) => return skipped("a_queue_that_is_deleted_is_said", why),
+    };
+    broker.publish(&[json!({ "n": 1 })]);
+    let server = broker.reader(place);
+    server.create("consumer", &consumes_rabbit(), json!({}));
+    let made = map(&server, "consumer", mapping(json!({})));
+    last_seen(60, || got(&server, "consumer"), |records| numbers(records) == [1]);
+    broker.ask(&["delete", "orders"]).unwrap_or_else(|error| panic!("{error}"));
+    let uuid = made["UUID"].as_str().expect("a mapping has an id");
+    eventually("that it is gone is said", 60, || {
+        let shown = server.get(&format!("/_hearth/sources/{uuid}")).json();
+        shown["progress"]["error"].as_str()?.contains("NOT_FOUND").then_some(())
+    });
+    broker.publish(&[json!({ "n": 2 })]);
+    let records = last_seen(60, || got(&server, "consumer"), |records| numbers(records).len() > 1);
+    assert_eq!(numbers(&records), [1, 2]);
+}
+
+#[test]
 fn a_broker_that_nobody_has_configured_is_said() {
     let place = Place::new();
     let other = "sources.mq.other.endpoint=amqp://127.0.0.1:1";
