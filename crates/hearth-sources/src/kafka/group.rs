@@ -165,6 +165,14 @@ impl Session {
     }
 }
 
+/// Leaves a group as somebody who was to join it again, so that nobody waits for who does not come.
+pub(super) async fn leave(cluster: &Cluster, group: &str, id: &str) -> Result<(), Fault> {
+    let mut connection = cluster.coordinator(group).await?;
+    let member = Member { group: group.to_owned(), generation: -1, id: id.to_owned() };
+    let request = messages::leave_request(&member);
+    messages::done(&connection.call(messages::LEAVE_GROUP, &request, Duration::ZERO).await?)
+}
+
 /// Shares the partitions out, if this is the leader: it alone is told the members.
 async fn shares(
     connection: &mut Connection,

@@ -310,7 +310,7 @@ impl Group {
             let names = (group.as_str(), common.topic.as_str());
             let joining = Session::join(&common.cluster, names, &mut self.id);
             let joined = tokio::select! {
-                () = stop.stopped() => return,
+                () = stop.stopped() => break,
                 joined = Box::pin(joining) => joined,
             };
             match joined {
@@ -324,6 +324,14 @@ impl Group {
                 }
                 Err(fault) => self.wait_after(&fault, stop).await,
             }
+        }
+        // It was told to stop between two sessions: the group may be waiting for it. One that cannot
+        // be told finds out.
+        if !self.id.is_empty() {
+            let leaving = Box::pin(group::leave(&common.cluster, &group, &self.id));
+            let longest = Duration::from_millis(limits::KAFKA_HEARTBEAT_MILLIS);
+            let left = tokio::time::timeout(longest, leaving).await;
+            tracing::debug!(group, ?left, "a group was left while it was being joined");
         }
     }
 

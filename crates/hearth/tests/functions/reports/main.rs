@@ -50,7 +50,7 @@ const SOURCES: [(&str, &str); 5] = [
 
 /// The ids in an event: its own, the bodies of its messages, or what is in its records.
 fn ids_of(event: &str) -> Vec<&str> {
-    let source = SOURCES.into_iter().find(|(sign, _member)| event.contains(sign));
+    let source = SOURCES.into_iter().find(|(sign, _member)| event.contains(*sign));
     let Some((_sign, member)) = source else {
         return vec![text_of(event, "id").unwrap_or_default()];
     };
