@@ -148,7 +148,7 @@ fn properties(directory: &Path, (open, guarded, controller): (&str, &str, &str))
 }
 
 /// An authority, `authority.pem`, and what the broker shows of it, `keystore.pem`.
-fn make_certificates(directory: &Path) {
+pub(crate) fn make_certificates(directory: &Path) {
     let run = |arguments: &[&str]| {
         let mut command = Command::new("openssl");
         command.current_dir(directory).args(arguments);

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::clients::run_guide_where;
 use crate::functions::consumes_rabbit;
 use crate::harness::{Place, Server, eventually, last_seen, skipped};
+use crate::kafka::make_certificates;
 use crate::table_streams::{got, map};
 use crate::tools;
 
@@ -41,11 +42,18 @@ pub(crate) struct Broker {
     data: PathBuf,
     pub(crate) port: u16,
     names_port: u16,
+    /// Where it speaks TLS, if it does.
+    guarded: Option<u16>,
 }
 
 impl Broker {
     /// Starts one, or says why there is none.
     pub(crate) fn start(place: &Place) -> Result<Self, &'static str> {
+        Self::start_where(place, None)
+    }
+
+    /// The same, where it speaks TLS on a port as well, or does not.
+    fn start_where(place: &Place, guarded: Option<u16>) -> Result<Self, &'static str> {
         if !Path::new(SERVER).exists() {
             return Err(
                 "there is no RabbitMQ (apt-get install --no-install-recommends rabbitmq-server)",
@@ -56,7 +64,11 @@ impl Broker {
         let [port, names_port] = free_ports();
         let mut names = Command::new("epmd");
         names.args(["-address", "127.0.0.1", "-port", &names_port.to_string()]);
-        let mut broker = Self { server: None, _names: group(names, &data), data, port, names_port };
+        let names = group(names, &data);
+        if guarded.is_some() {
+            make_certificates(&data);
+        }
+        let mut broker = Self { server: None, _names: names, data, port, names_port, guarded };
         broker.start_again();
         Ok(broker)
     }
@@ -66,7 +78,18 @@ impl Broker {
         self.server = None;
         let [distribution] = free_ports();
         let data = &self.data;
-        for (name, content) in [("rabbitmq.conf", ""), ("enabled_plugins", "[].\n")] {
+        let guarded = self.guarded.map_or_else(String::new, |port| {
+            let at = |name: &str| data.join(name).display().to_string();
+            let (key, shown, authority) = (at("broker.key"), at("broker.pem"), at("authority.pem"));
+            format!(
+                "listeners.ssl.default = 127.0.0.1:{port}\n\
+                 ssl_options.cacertfile = {authority}\n\
+                 ssl_options.certfile = {shown}\n\
+                 ssl_options.keyfile = {key}\n\
+                 ssl_options.verify = verify_none\n"
+            )
+        });
+        for (name, content) in [("rabbitmq.conf", guarded.as_str()), ("enabled_plugins", "[].\n")] {
             fs::write(data.join(name), content).expect("the place can be written to");
         }
         let mut command = Command::new(SERVER);
@@ -251,6 +274,37 @@ fn a_queue_that_is_deleted_is_said_and_read_again_when_it_is_there() {
     broker.publish(&[json!({ "n": 2 })]);
     let records = last_seen(60, || got(&server, "consumer"), |records| numbers(records).len() > 1);
     assert_eq!(numbers(&records), [1, 2]);
+}
+
+#[test]
+fn a_broker_is_read_over_tls_and_one_that_nobody_vouches_for_is_not() {
+    if !tools::answers("openssl", "version") {
+        let why = "there is no `openssl` (apt-get install openssl)";
+        return skipped("a_broker_is_read_over_tls", why);
+    }
+    let place = Place::new();
+    let [guarded] = free_ports();
+    let broker = match Broker::start_where(&place, Some(guarded)) {
+        Ok(broker) => broker,
+        Err(why) => return skipped("a_broker_is_read_over_tls", why),
+    };
+    broker.publish(&[json!({ "n": 1 })]);
+    let endpoint = format!("sources.mq.orders.endpoint=amqps://127.0.0.1:{guarded}");
+    let secret = ["secrets.broker.username=guest", "secrets.broker.password=guest"];
+    let server = Server::start_set(place, &[&endpoint, secret[0], secret[1]]);
+    server.create("consumer", &consumes_rabbit(), json!({}));
+    let made = map(&server, "consumer", mapping(json!({})));
+    let uuid = made["UUID"].as_str().expect("a mapping has an id");
+    eventually("that nobody vouches for it is said", 60, || {
+        let shown = server.get(&format!("/_hearth/sources/{uuid}")).json();
+        shown["progress"]["error"].as_str().map(drop)
+    });
+    assert_eq!(got(&server, "consumer"), Vec::<Value>::new());
+    let (_ended, place) = server.stop();
+    let authority = format!("tls_ca_file={}", broker.data.join("authority.pem").display());
+    let server = Server::start_set(place, &[&endpoint, secret[0], secret[1], &authority]);
+    last_seen(60, || got(&server, "consumer"), |records| numbers(records) == [1]);
+    eventually("it is acknowledged", 30, || (broker.waiting().trim() == "0").then_some(()));
 }
 
 #[test]
