@@ -471,6 +471,14 @@ pub const KAFKA_FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const KAFKA_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// What a batch may be decompressed to.
 pub const KAFKA_BATCH_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// What is taken of an answer at a time, in memory: an answer may be a hundred times as large when it
+/// is decompressed, or have very many records without anything in them. About what waits for a function.
+pub const KAFKA_PORTION_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What is written in one batch. Brokers take 1 MiB if nobody has changed it.
+pub const KAFKA_PRODUCE_BYTES_MAX: usize = 900 * 1024;
+/// How often a password is hashed at the least (RFC 7677): who listens, or says to be the broker, is not
+/// to find it by trying.
+pub const KAFKA_SCRAM_ITERATIONS_MIN: u32 = 4_096;
 /// How often a password is hashed at the most because a broker says so: ten times as often as is usual,
 /// and a fraction of a second.
 pub const KAFKA_SCRAM_ITERATIONS_MAX: u32 = 100_000;

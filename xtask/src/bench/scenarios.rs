@@ -47,6 +47,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "schedules",   what: "a hundred thousand schedules, idle and due",            run: schedules::run },
     Scenario { name: "sources-sqs", what: "messages of a queue to a function, beside ministack",   run: sources::queues },
     Scenario { name: "sources-kinesis", what: "records of a stream to a function, beside ministack", run: sources::streams },
+    Scenario { name: "sources-kafka", what: "records of a topic to a function, beside its client alone", run: sources::topics::run },
     Scenario { name: "sources-idle", what: "a thousand mappings with nothing to do",               run: sources::idle::run },
     Scenario { name: "ministack",   what: "beside an emulator of many services, without Docker",   run: ministack::run },
 ];

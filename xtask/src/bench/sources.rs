@@ -11,6 +11,7 @@
 //! that the function was run for each of them, and once.
 
 pub(super) mod idle;
+pub(super) mod topics;
 mod mapped;
 
 use std::net::SocketAddr;
@@ -170,6 +171,15 @@ fn measure(tools: &Tools, kind: Kind, rounds: usize) -> anyhow::Result<Measured>
     Ok(Measured { hearth: Figures::median(&ours), peer })
 }
 
+/// All that Hearth says that it has done for a mapping.
+fn progress(address: SocketAddr, uuid: &str) -> anyhow::Result<Value> {
+    let path = format!("/_hearth/sources/{uuid}");
+    let answer = Connection::open(address)?.exchange("GET", &path, b"")?;
+    answer.succeeded().context("the mapping is not shown")?;
+    let mut shown: Value = serde_json::from_slice(&answer.body).context("not JSON")?;
+    Ok(shown["progress"].take())
+}
+
 /// What Hearth says that it has done for a mapping.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Counted {
@@ -179,13 +189,9 @@ struct Counted {
 
 impl Counted {
     fn of(address: SocketAddr, uuid: &str) -> anyhow::Result<Self> {
-        let path = format!("/_hearth/sources/{uuid}");
-        let answer = Connection::open(address)?.exchange("GET", &path, b"")?;
-        answer.succeeded().context("the mapping is not shown")?;
-        let shown: Value = serde_json::from_slice(&answer.body).context("not JSON")?;
-        let count = |name: &str| {
-            shown["progress"][name].as_u64().with_context(|| format!("{name} is not counted"))
-        };
+        let shown = progress(address, uuid)?;
+        let count =
+            |name: &str| shown[name].as_u64().with_context(|| format!("{name} is not counted"));
         Ok(Self { invoked: count("invoked")?, failed: count("failed")? })
     }
 

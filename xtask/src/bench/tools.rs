@@ -47,6 +47,14 @@ const MINISTACK: [&str; 17] = [
     "wsproto==1.3.2",
 ];
 
+/// The client of Kafka that fills topics.
+const KAFKA_CLIENT: [&str; 1] = ["kafka-python==2.3.3"];
+/// The version of Apache Kafka, with all that it needs. The tests have the same.
+const KAFKA: &str = "crates/hearth/tests/clients/kafka_broker/pom.xml";
+/// What puts the archives of a project of Maven into a directory.
+const COPY_DEPENDENCIES: &str =
+    "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+
 /// The programs and files of a run. What only one scenario needs is made when it asks.
 #[derive(Debug)]
 pub(crate) struct Tools {
@@ -91,7 +99,7 @@ impl Tools {
         let directory = target.join("bench");
         fs::create_dir_all(&directory).context("could not make target/bench")?;
         let directory = directory.canonicalize().context("could not find target/bench")?;
-        let hearth = build_hearth(&target)?;
+        let hearth = build(&target, &["--package", "hearth"], "release/hearth")?;
         let python = find_python()?;
         let client = install_client(&directory, &python)?;
         let emulator = fetch_emulator(&directory, &python)?;
@@ -147,6 +155,42 @@ impl Tools {
         Ok(place.join("runtimes").join(name))
     }
 
+    /// The directory with Apache Kafka, whose archives are below `lib`.
+    pub(crate) fn kafka(&self) -> anyhow::Result<PathBuf> {
+        let project = workspace_root().join(KAFKA);
+        let content = fs::read(&project).context("could not read which Kafka it is")?;
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&content);
+        let place = self.directory.join(format!("kafka-{:016x}", hasher.finish()));
+        if !place.exists() {
+            say("fetching Apache Kafka");
+            let partial = self.directory.join("kafka.partial");
+            let _nothing_there = fs::remove_dir_all(&partial);
+            fs::create_dir_all(&partial).context("could not make a directory for Kafka")?;
+            fs::write(partial.join("pom.xml"), &content).context("could not ask for Kafka")?;
+            let mut fetch = Command::new("mvn");
+            fetch.current_dir(&partial).args(["--quiet", "--batch-mode", COPY_DEPENDENCIES]);
+            fetch.args(["-DincludeScope=runtime", "-DoutputDirectory=lib"]);
+            output_of(&mut fetch).context("Maven is needed: apt-get install maven")?;
+            fs::rename(&partial, &place).context("could not keep Kafka")?;
+        }
+        Ok(place)
+    }
+
+    /// The directory with a client of Kafka in Python.
+    pub(crate) fn kafka_client(&self) -> anyhow::Result<PathBuf> {
+        let place = self.directory.join(format!("kafka-client-{}", self.python.runtime));
+        install(&place, &self.python, &KAFKA_CLIENT).context("could not install kafka-python")?;
+        Ok(place)
+    }
+
+    /// Hearth's client of Kafka by itself, which forgets what it reads.
+    pub(crate) fn drain_kafka(&self) -> anyhow::Result<PathBuf> {
+        let target = self.directory.parent().context("target/bench is in target")?;
+        let what = ["--package", "hearth-sources", "--example", "drain_kafka"];
+        build(target, &what, "release/examples/drain_kafka")
+    }
+
     /// The directory with the peer in Python.
     pub(crate) fn ministack(&self) -> anyhow::Result<PathBuf> {
         let (name, version) = MINISTACK[0].split_once("==").expect("it is pinned");
@@ -162,15 +206,17 @@ const STREAMS: &str = "xtask/functions/streams/main.rs";
 const STARTS: &str = "xtask/functions/starts/main.rs";
 const REPLIES: &str = "xtask/functions/replies/main.rs";
 
-fn build_hearth(target: &Path) -> anyhow::Result<PathBuf> {
+/// A release build of something in this workspace.
+fn build(target: &Path, what: &[&str], made: &str) -> anyhow::Result<PathBuf> {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(program)
-        .args(["build", "--release", "--package", "hearth"])
+        .args(["build", "--release"])
+        .args(what)
         .current_dir(workspace_root())
         .status()
         .context("could not start cargo")?;
     ensure!(status.success(), "the release build failed");
-    target.join("release/hearth").canonicalize().context("the build made no `hearth`")
+    target.join(made).canonicalize().with_context(|| format!("the build made no `{made}`"))
 }
 
 fn find_python() -> anyhow::Result<Python> {

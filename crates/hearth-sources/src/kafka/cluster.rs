@@ -50,7 +50,8 @@ impl Cluster {
         self.open(&leader.ok_or(Fault::Code(LEADER_NOT_AVAILABLE))?).await
     }
 
-    /// Writes records to a topic, into the partition whose number a number gives.
+    /// Writes records to a topic, into the partition whose number a number gives: in as many batches as
+    /// they need.
     pub(super) async fn produce(
         &self,
         topic_name: &str,
@@ -62,13 +63,19 @@ impl Cluster {
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX).max(1);
         let part = Part { topic: topic_name, id: number.rem_euclid(count) };
         let mut leader = self.leader(part).await?;
-        let batch = records::written(records);
-        let request = messages::produce_request(part, &batch, PRODUCE_MILLIS);
-        messages::produced(&leader.call(messages::PRODUCE, &request, Duration::ZERO).await?)
+        let mut left = records;
+        while !left.is_empty() {
+            let (batch, behind) = left.split_at(records::fitting(left));
+            let batch = records::written(batch);
+            let request = messages::produce_request(part, &batch, PRODUCE_MILLIS);
+            messages::produced(&leader.call(messages::PRODUCE, &request, Duration::ZERO).await?)?;
+            left = behind;
+        }
+        Ok(())
     }
 
     /// A connection to the first of the servers that answers.
-    async fn any(&self) -> Result<Connection, Fault> {
+    pub(super) async fn any(&self) -> Result<Connection, Fault> {
         let mut last = Fault::Broken("there are no servers".to_owned());
         for server in &self.servers {
             match self.open(server).await {
@@ -105,14 +112,22 @@ pub(super) async fn offset(
     part: Part<'_>,
     timestamp: i64,
 ) -> Result<i64, Fault> {
-    for timestamp in [timestamp, LATEST] {
-        let request = messages::offset_request(part, timestamp);
-        let answer = leader.call(messages::LIST_OFFSETS, &request, Duration::ZERO).await?;
-        if let Some(offset) = messages::offset(&answer)? {
-            return Ok(offset);
-        }
+    // The end comes first: what is written between the two requests is behind it, and not lost.
+    let end = offset_once(leader, part, LATEST).await?;
+    let end = end.ok_or_else(|| Fault::Broken("a partition has no end".to_owned()))?;
+    if timestamp == LATEST {
+        return Ok(end);
     }
-    Err(Fault::Broken("a partition has no end".to_owned()))
+    Ok(offset_once(leader, part, timestamp).await?.unwrap_or(end))
+}
+
+async fn offset_once(
+    leader: &mut Connection,
+    part: Part<'_>,
+    timestamp: i64,
+) -> Result<Option<i64>, Fault> {
+    let request = messages::offset_request(part, timestamp);
+    messages::offset(&leader.call(messages::LIST_OFFSETS, &request, Duration::ZERO).await?)
 }
 
 /// Reads from an offset on. Waits a while if there is nothing.

@@ -23,7 +23,8 @@ use crate::reader::{Stop, Stopper};
 
 const ILLEGAL_GENERATION: i16 = 22;
 const UNKNOWN_MEMBER: i16 = 25;
-const REBALANCING: i16 = 27;
+/// Others come or go: it is to be joined once more.
+pub(super) const REBALANCING: i16 = 27;
 const FENCED: i16 = 82;
 
 /// How somebody is in a group.
@@ -33,6 +34,8 @@ pub(super) struct Session {
     connection: Mutex<Connection>,
     /// The partitions that are its, and up to where the group has come in each.
     pub(super) partitions: Vec<(i32, Option<i64>)>,
+    /// Whether the group has begun with any partition of the topic, whoever has it now.
+    pub(super) has_begun: bool,
     /// How many partitions its topic had when they were shared out by it; `None` if another member
     /// has shared them out.
     shared_out: Option<usize>,
@@ -60,7 +63,7 @@ impl Session {
     ) -> Result<Self, Fault> {
         let mut connection = cluster.coordinator(group).await?;
         // Nobody is to wait for a member that has nothing to read.
-        cluster::topic(&mut connection, topic).await?;
+        let known = cluster::topic(&mut connection, topic).await?;
         let patience = Patience {
             session_millis: limits::KAFKA_SESSION_MILLIS.cast_signed(),
             rebalance_millis: limits::KAFKA_REBALANCE_MILLIS_MAX.cast_signed(),
@@ -82,15 +85,18 @@ impl Session {
         let assigned = messages::synced(&answer)?;
         let ours = assigned.into_iter().filter(|(name, _)| name == topic);
         let ours: Vec<i32> = ours.flat_map(|(_, partitions)| partitions).collect();
-        let partitions = if ours.is_empty() {
-            Vec::new()
-        } else {
-            let request = messages::committed_request(group, topic, &ours);
-            let answer = connection.call(messages::OFFSET_FETCH, &request, Duration::ZERO).await?;
-            messages::committed(&answer)?
-        };
+        // One that is new by now may be ours already.
+        let known = known.partitions.iter().map(|(id, _leader)| *id);
+        let mut all: Vec<i32> = known.chain(ours.iter().copied()).collect();
+        all.sort_unstable();
+        all.dedup();
+        let request = messages::committed_request(group, topic, &all);
+        let answer = connection.call(messages::OFFSET_FETCH, &request, Duration::ZERO).await?;
+        let mut partitions = messages::committed(&answer)?;
+        let has_begun = partitions.iter().any(|(_id, committed)| committed.is_some());
+        partitions.retain(|(id, _committed)| ours.contains(id));
         let connection = Mutex::new(connection);
-        Ok(Self { member, connection, partitions, shared_out, lost: Stopper::new() })
+        Ok(Self { member, connection, partitions, has_begun, shared_out, lost: Stopper::new() })
     }
 
     /// Ends when it is known not to be a member any more.
@@ -157,6 +163,14 @@ impl Session {
             tracing::debug!(group = self.member.group, %fault, "a group was not left in order");
         }
     }
+}
+
+/// Leaves a group as somebody who was to join it again, so that nobody waits for who does not come.
+pub(super) async fn leave(cluster: &Cluster, group: &str, id: &str) -> Result<(), Fault> {
+    let mut connection = cluster.coordinator(group).await?;
+    let member = Member { group: group.to_owned(), generation: -1, id: id.to_owned() };
+    let request = messages::leave_request(&member);
+    messages::done(&connection.call(messages::LEAVE_GROUP, &request, Duration::ZERO).await?)
 }
 
 /// Shares the partitions out, if this is the leader: it alone is told the members.

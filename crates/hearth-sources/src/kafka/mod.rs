@@ -11,6 +11,8 @@
 //!    └─ cluster    who is asked what
 //!         ├─ messages, records, wire    the protocol
 //!         └─ connection, scram          how brokers are talked to
+//!
+//!  drain       the client without the rest, for measurements
 //! ```
 //!
 //! The client is our own (docs/adr/0028-a-client-for-kafka.md). Each partition has batches of its
@@ -30,6 +32,7 @@
 
 mod cluster;
 mod connection;
+mod drain;
 mod event;
 mod group;
 mod messages;
@@ -64,6 +67,8 @@ use crate::filter::Filters;
 use crate::reader::{Ended, Reader, Stop, Stopper, Work};
 use crate::shard::lane::Rules;
 use crate::shard::streams::rules;
+
+pub use self::drain::drain;
 
 /// AWS's words when a broker or a cluster is not reached.
 const NOT_CONNECTED: &str =
@@ -305,7 +310,7 @@ impl Group {
             let names = (group.as_str(), common.topic.as_str());
             let joining = Session::join(&common.cluster, names, &mut self.id);
             let joined = tokio::select! {
-                () = stop.stopped() => return,
+                () = stop.stopped() => break,
                 joined = Box::pin(joining) => joined,
             };
             match joined {
@@ -320,11 +325,22 @@ impl Group {
                 Err(fault) => self.wait_after(&fault, stop).await,
             }
         }
+        // It was told to stop between two sessions: the group may be waiting for it. One that cannot
+        // be told finds out.
+        if !self.id.is_empty() {
+            let leaving = Box::pin(group::leave(&common.cluster, &group, &self.id));
+            let longest = Duration::from_millis(limits::KAFKA_HEARTBEAT_MILLIS);
+            let left = tokio::time::timeout(longest, leaving).await;
+            tracing::debug!(group, ?left, "a group was left while it was being joined");
+        }
     }
 
     async fn wait_after(&mut self, fault: &Fault, stop: &Stop) {
-        let (progress, at) = (&self.common.work.progress, self.common.time.of_day());
-        progress.went_wrong(NOT_CONNECTED, &fault.to_string(), at);
+        // That others come or go while it joins is nobody's problem.
+        if *fault != Fault::Code(group::REBALANCING) {
+            let (progress, at) = (&self.common.work.progress, self.common.time.of_day());
+            progress.went_wrong(NOT_CONNECTED, &fault.to_string(), at);
+        }
         let doubled = limits::SOURCE_RETRY_MILLIS_MIN << self.setbacks.min(16);
         self.setbacks = self.setbacks.saturating_add(1);
         tokio::select! {

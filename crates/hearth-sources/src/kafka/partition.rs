@@ -11,11 +11,12 @@
 //!
 //! 1. An offset is committed only when everything before it is dealt with, and nothing is run before
 //!    what went before it is committed: a kill repeats at most the batch that was with the function.
-//! 2. When it is told to stop, a batch that runs is waited for, and its offset committed.
+//! 2. When it is told to stop, a batch that runs is waited for, and its offset committed, unless that
+//!    fails for as long as a session lasts: then whoever reads next repeats the batch.
 //! 3. A cluster that fails is asked again, with pauses that grow up to a bound.
 
 use std::future::{Future, pending};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,16 +173,11 @@ impl PartitionReader {
         let at = |time: Timestamp| i64::try_from(time.0).unwrap_or(i64::MAX);
         match mapping.configuration.starting_position {
             // A partition that is new while the others are read is not to lose what came first.
-            Some(StartingPosition::Latest) if self.is_newcomer() => at(mapping.modified),
+            Some(StartingPosition::Latest) if self.session.has_begun => at(mapping.modified),
             Some(StartingPosition::Latest) => LATEST,
             Some(StartingPosition::AtTimestamp(time)) => at(time),
             Some(StartingPosition::TrimHorizon) | None => EARLIEST,
         }
-    }
-
-    /// Whether the group has begun with other partitions.
-    fn is_newcomer(&self) -> bool {
-        self.session.partitions.iter().any(|(_, committed)| committed.is_some())
     }
 
     /// Where to begin; `None` if it is to be left. It is committed, so that a kill does not move it.
@@ -371,9 +367,13 @@ fn outcome(common: &Common, name: &str, (id, ran): (RequestId, Ran)) -> Outcome 
 impl PartitionReader {
     /// Keeps what is to be kept. `None` if the partition is lost.
     fn keep(&self, save: Save) -> Pin<Box<dyn Future<Output = Option<Kept>> + Send>> {
-        let (common, session) = (Arc::clone(&self.common), Arc::clone(&self.session));
-        let keeping =
-            Keeping { common, session, partition: self.partition, name: self.name.clone() };
+        let keeping = Keeping {
+            common: Arc::clone(&self.common),
+            session: Arc::clone(&self.session),
+            stop: self.stop.clone(),
+            partition: self.partition,
+            name: self.name.clone(),
+        };
         Box::pin(async move { keeping.keep(save).await })
     }
 
@@ -475,17 +475,20 @@ async fn fetch(
 struct Keeping {
     common: Arc<Common>,
     session: Arc<Session>,
+    stop: Stop,
     partition: i32,
     name: String,
 }
 
 impl Keeping {
-    /// Tells of what is given up, and commits. Tries again until it is done, or the partition lost.
+    /// Tells of what is given up, and commits. Tries again until it is done, the partition lost, or
+    /// nobody waits any longer who has said that it is time to stop.
     async fn keep(&self, save: Save) -> Option<Kept> {
         let mut kept =
             Kept { dropped: save.dropped.iter().map(|one| one.records.len()).sum(), told: 0 };
         let mut pause = Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN);
         let mut is_told = save.dropped.is_empty();
+        let mut patience = pin!(self.patience());
         while !self.session.is_lost() {
             let done = if is_told { self.commit(&save).await } else { self.tell(&save).await };
             match done {
@@ -495,6 +498,7 @@ impl Keeping {
                     self.common.problem("Offsets could not be committed", &why);
                     tokio::select! {
                         () = self.session.lost() => {}
+                        () = &mut patience => return None,
                         () = tokio::time::sleep(pause) => {}
                     }
                     pause = (pause * 2).min(Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MAX));
@@ -502,6 +506,13 @@ impl Keeping {
             }
         }
         None
+    }
+
+    /// Ends a while after it was time to stop. A destination that is not there would otherwise hold up
+    /// the change of the mapping that names another one.
+    async fn patience(&self) {
+        self.stop.stopped().await;
+        tokio::time::sleep(Duration::from_millis(limits::KAFKA_SESSION_MILLIS.into())).await;
     }
 
     async fn commit(&self, save: &Save) -> Result<usize, String> {

@@ -7,8 +7,9 @@
 //! # Promises
 //!
 //! 1. A batch that was damaged is refused, not handed on.
-//! 2. What a batch is decompressed to has a bound.
+//! 2. What a batch is decompressed to has a bound, and so has what is taken of it at a time.
 //! 3. Records of transactions that were aborted, and the marks of transactions, are left out.
+//! 4. What is read leads on: bytes that would be read for ever are refused.
 //!
 //! # Deliberately absent
 //!
@@ -33,6 +34,8 @@ const CONTROL: i16 = 0x20;
 const XERIAL: &[u8] = &[0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 /// That, and two versions.
 const XERIAL_BYTES: usize = 16;
+/// What a record takes in memory beside its key, its value and its headers, at the least.
+const RECORD_BYTES: usize = 128;
 
 /// Why records cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -91,9 +94,12 @@ pub(super) struct Portion {
     pub(super) records: Vec<Record>,
     /// Where to read on, if there was anything.
     pub(super) next: Option<i64>,
+    /// What the records take in memory, about.
+    bytes: usize,
 }
 
-/// Reads whole batches, as far as they go, from an offset on. A batch that was cut at the end is left.
+/// Reads whole batches from an offset on, until there are enough records. A batch that was cut at the
+/// end is left.
 pub(super) fn read(
     mut bytes: &[u8],
     from: i64,
@@ -104,6 +110,7 @@ pub(super) fn read(
     aborted.sort_by_key(|one| one.first_offset);
     let mut aborted = aborted.into_iter().peekable();
     let mut ignored: HashSet<i64> = HashSet::new();
+    let is_empty = bytes.is_empty();
     while let Some((batch, rest)) = split(bytes) {
         let batch = Batch::read(batch)?;
         bytes = rest;
@@ -120,7 +127,12 @@ pub(super) fn read(
         if batch.attributes & TRANSACTIONAL != 0 && ignored.contains(&batch.producer) {
             continue;
         }
-        batch.records(from, &mut portion.records)?;
+        if batch.records(from, &mut portion)? == Extent::Part {
+            break;
+        }
+    }
+    if !is_empty && portion.next.is_none_or(|next| next <= from) {
+        return Err(RecordError::Malformed);
     }
     Ok(portion)
 }
@@ -130,6 +142,15 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut front = Reader(bytes.get(8..FRONT_BYTES)?);
     let length = usize::try_from(front.i32().ok()?).ok()?;
     bytes.split_at_checked(FRONT_BYTES.checked_add(length)?)
+}
+
+/// How many of a batch's records were taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// All of them.
+    All,
+    /// As many as there was room for.
+    Part,
 }
 
 struct Batch<'a> {
@@ -180,24 +201,32 @@ impl<'a> Batch<'a> {
 
     /// Whether it is the mark of a transaction that was aborted.
     fn is_abort(&self) -> bool {
-        let mut records = Vec::new();
-        let is_read = self.records(i64::MIN, &mut records).is_ok();
-        let key = records.first().and_then(|record| record.key.as_deref()).unwrap_or_default();
+        let mut portion = Portion::default();
+        let is_read = self.records(i64::MIN, &mut portion).is_ok();
+        let key =
+            portion.records.first().and_then(|record| record.key.as_deref()).unwrap_or_default();
         let mut key = Reader(key);
         is_read && key.i16().is_ok() && key.i16() == Ok(0)
     }
 
-    fn records(&self, from: i64, into: &mut Vec<Record>) -> Result<(), RecordError> {
+    /// Takes the records from an offset on, until there are enough.
+    fn records(&self, from: i64, portion: &mut Portion) -> Result<Extent, RecordError> {
         let decompressed = decompress(self.attributes & COMPRESSION, self.body)?;
         let mut reader = Reader(decompressed.as_deref().unwrap_or(self.body));
         for _record in 0..self.count {
+            if portion.bytes >= limits::KAFKA_PORTION_BYTES_MAX {
+                // The rest is fetched again, and this batch decompressed again, when there is room.
+                portion.next = portion.records.last().map(|last| last.offset.saturating_add(1));
+                return Ok(Extent::Part);
+            }
             let length = usize::try_from(reader.varint()?).map_err(|_negative| Malformed)?;
             let record = self.record(Reader(reader.take(length)?))?;
             if record.offset >= from {
-                into.push(record);
+                portion.bytes = portion.bytes.saturating_add(length).saturating_add(RECORD_BYTES);
+                portion.records.push(record);
             }
         }
-        Ok(())
+        Ok(Extent::All)
     }
 
     fn record(&self, mut reader: Reader<'_>) -> Result<Record, Malformed> {
@@ -262,6 +291,19 @@ fn block(bytes: &[u8], beside: usize) -> Option<Vec<u8>> {
         return None;
     }
     snap::raw::Decoder::new().decompress_vec(bytes).ok()
+}
+
+/// How many of these records a broker takes in one batch: one at the least.
+pub(super) fn fitting(records: &[Record]) -> usize {
+    let mut bytes = 0_usize;
+    let fits = records.iter().take_while(|record| {
+        let length = |part: &Option<Vec<u8>>| part.as_ref().map_or(0, Vec::len);
+        let headers = record.headers.iter().map(|(name, value)| name.len() + length(value) + 10);
+        let own = length(&record.key) + length(&record.value) + headers.sum::<usize>() + 32;
+        bytes = bytes.saturating_add(own);
+        bytes <= limits::KAFKA_PRODUCE_BYTES_MAX
+    });
+    fits.count().max(1)
 }
 
 /// A batch of these records, to be written. Their offsets do not matter.

@@ -94,7 +94,8 @@ impl Hello {
         let nonce = part("r=").filter(|nonce| nonce.starts_with(&self.nonce))?;
         let salt = STANDARD.decode(part("s=")?).ok()?;
         let iterations: u32 = part("i=")?.parse().ok()?;
-        if iterations == 0 || iterations > limits::KAFKA_SCRAM_ITERATIONS_MAX {
+        let usual = limits::KAFKA_SCRAM_ITERATIONS_MIN..=limits::KAFKA_SCRAM_ITERATIONS_MAX;
+        if !usual.contains(&iterations) {
             return None;
         }
         let hash = self.hash;
@@ -151,6 +152,7 @@ mod tests {
         let rows = [
             "r=other,s=AAAA,i=4096",
             "r=nonce1,s=AAAA,i=0",
+            "r=nonce1,s=AAAA,i=4095",
             "r=nonce1,s=AAAA,i=4000000000",
             "r=nonce1,s=?,i=4096",
             "r=nonce1,s=AAAA",

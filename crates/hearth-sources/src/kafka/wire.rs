@@ -7,6 +7,8 @@
 
 /// The longest text that the protocol can carry.
 const TEXT_BYTES_MAX: usize = 32_767;
+/// Room that is made before anything was read.
+const ITEMS_AT_FIRST: usize = 64;
 
 /// Bytes that are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -119,13 +121,13 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    /// Items, each read by `read`. Room is made only for what can be there.
+    /// Items, each read by `read`. However many are announced, room is made for those that come.
     pub(super) fn items<T>(
         &mut self,
         mut read: impl FnMut(&mut Self) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, Malformed> {
         let count = usize::try_from(self.i32()?).unwrap_or_default();
-        let mut items = Vec::with_capacity(count.min(self.0.len()));
+        let mut items = Vec::with_capacity(count.min(ITEMS_AT_FIRST));
         for _item in 0..count {
             items.push(read(self)?);
         }

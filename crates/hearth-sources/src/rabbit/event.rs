@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 use crate::filter::Filters;
 use crate::json::Json;
 
+/// How deep headers may be in each other to be shown. Readers of JSON give up a little later.
+const DEPTH_MAX: usize = 100;
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -66,7 +68,7 @@ fn properties(given: &BasicProperties, body_bytes: usize) -> Value {
     json!({
         "contentType": text(given.content_type()),
         "contentEncoding": text(given.content_encoding()),
-        "headers": given.headers().as_ref().map(table),
+        "headers": given.headers().as_ref().map(|fields| table(fields, DEPTH_MAX)),
         "deliveryMode": given.delivery_mode(),
         "priority": given.priority(),
         "correlationId": text(given.correlation_id()),
@@ -82,14 +84,15 @@ fn properties(given: &BasicProperties, body_bytes: usize) -> Value {
     })
 }
 
-fn table(fields: &FieldTable) -> Value {
-    let fields = fields.inner().iter();
-    Value::Object(
-        fields.map(|(name, one)| (name.as_str().to_owned(), value(one))).collect::<Map<_, _>>(),
-    )
+fn table(fields: &FieldTable, depth: usize) -> Value {
+    let field =
+        |(name, one): (&ShortString, &AMQPValue)| (name.as_str().to_owned(), value(one, depth));
+    Value::Object(fields.inner().iter().map(field).collect::<Map<_, _>>())
 }
 
-fn value(given: &AMQPValue) -> Value {
+/// A value, with so many levels below it. What is deeper is nothing.
+fn value(given: &AMQPValue, depth: usize) -> Value {
+    let Some(below) = depth.checked_sub(1) else { return Value::Null };
     match given {
         AMQPValue::Boolean(truth) => Value::from(*truth),
         AMQPValue::ShortShortInt(number) => Value::from(*number),
@@ -106,9 +109,11 @@ fn value(given: &AMQPValue) -> Value {
         }
         AMQPValue::ShortString(text) => in_bytes(text.as_str().as_bytes()),
         AMQPValue::LongString(text) => in_bytes(text.as_bytes()),
-        AMQPValue::FieldArray(items) => items.as_slice().iter().map(value).collect(),
+        AMQPValue::FieldArray(items) => {
+            items.as_slice().iter().map(|item| value(item, below)).collect()
+        }
         AMQPValue::Timestamp(seconds) => Value::from(date(*seconds)),
-        AMQPValue::FieldTable(fields) => table(fields),
+        AMQPValue::FieldTable(fields) => table(fields, below),
         AMQPValue::ByteArray(bytes) => signed(bytes.as_slice()),
         AMQPValue::Void => Value::Null,
     }
@@ -217,6 +222,24 @@ mod tests {
             }] },
         });
         assert_eq!(event, expected);
+    }
+
+    #[test]
+    fn values_of_every_kind_are_shown_and_none_too_deep() {
+        let mut inner = FieldTable::default();
+        inner.insert("when".into(), AMQPValue::Timestamp(0));
+        inner.insert("void".into(), AMQPValue::Void);
+        inner.insert("yes".into(), AMQPValue::Boolean(true));
+        let array = AMQPValue::FieldArray(vec![AMQPValue::FieldTable(inner)].into());
+        let expected = json!([{ "when": "Jan 1, 1970, 12:00:00 AM", "void": null, "yes": true }]);
+        assert_eq!(value(&array, DEPTH_MAX), expected);
+        let mut deep = AMQPValue::LongLongInt(-1);
+        for _level in 0..2 * DEPTH_MAX {
+            deep = AMQPValue::FieldArray(vec![deep].into());
+        }
+        let shown = value(&deep, DEPTH_MAX).to_string();
+        assert_eq!(shown.matches('[').count(), DEPTH_MAX);
+        assert!(shown.contains("[null]"), "{shown}");
     }
 
     #[test]

@@ -415,34 +415,4 @@ impl Batcher<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoints_are_read() {
-        let at = |scheme, port| Some((scheme, "broker".to_owned(), port));
-        #[rustfmt::skip]
-        let rows = [
-            ("amqp://broker:5000",   at(AMQPScheme::AMQP, 5000)),
-            ("amqp://broker",        at(AMQPScheme::AMQP, 5672)),
-            ("amqps://broker/",      at(AMQPScheme::AMQPS, 5671)),
-            ("http://broker",        None),
-            ("amqp://",              None),
-            ("amqp://broker:none",   None),
-            ("amqp://u:p@broker",    None),
-            ("broker:5672",          None),
-        ];
-        for (endpoint, expected) in rows {
-            assert_eq!(address(endpoint), expected, "{endpoint}");
-        }
-        assert_eq!(broker_name("arn:aws:mq:us-east-1:000000000000:broker:orders:b-1"), "orders");
-    }
-
-    #[test]
-    fn pauses_grow_up_to_a_bound() {
-        let mut in_a_row = 0;
-        let pauses: Vec<Duration> = (0..40).map(|_| pause(&mut in_a_row)).collect();
-        assert_eq!((pauses[0], pauses[1]), (PAUSES.0, PAUSES.0 * 2));
-        assert_eq!(pauses.last(), Some(&PAUSES.1));
-    }
-}
+mod tests;

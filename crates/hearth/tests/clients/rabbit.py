@@ -1,13 +1,20 @@
 """Sends messages to a queue of RabbitMQ, or counts those that are there.
 
     rabbit.py PORT publish QUEUE BODY...    makes the queue, and sends; each is confirmed
+    rabbit.py PORT flow QUEUE CLIENT...     sends the ids CLIENT-0, CLIENT-1, ... of each until the input
+                                            ends; prints those that were accepted
+    rabbit.py PORT delete QUEUE             deletes it
     rabbit.py PORT count QUEUE              says how many wait
     rabbit.py PORT ping                     says whether the broker answers
 """
 
 import sys
+import threading
 
 import pika
+
+# How long a client waits behind each message.
+PACE_SECONDS = 0.05
 
 
 def main():
@@ -23,9 +30,29 @@ def main():
         )
         for body in bodies:
             channel.basic_publish("", queue, body.encode(), properties)
+    elif action == "flow":
+        flow(channel, *rest)
+    elif action == "delete":
+        channel.queue_delete(rest[0])
     elif action == "count":
         print(channel.queue_declare(rest[0], passive=True).method.message_count)
     connection.close()
+
+
+def flow(channel, queue, *clients):
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    channel.queue_declare(queue, durable=True)
+    channel.confirm_delivery()
+    properties = pika.BasicProperties(delivery_mode=2)
+    accepted, number = [], 0
+    while not over.wait(PACE_SECONDS):
+        for client in clients:
+            name = f"{client}-{number}"
+            channel.basic_publish("", queue, name.encode(), properties)
+            accepted.append(name)
+        number += 1
+    print("\n".join(accepted))
 
 
 main()

@@ -140,9 +140,14 @@ pub(crate) fn commands_of_guide(text: &str) -> String {
 
 /// Runs the commands of a guide against a server that has a runtime, and returns what they said.
 pub(crate) fn run_guide(server: &Server, name: &str) -> String {
+    run_guide_where(server, name, ("http://127.0.0.1:4566", &server.endpoint()))
+}
+
+/// The same where something else is in another place, too.
+pub(crate) fn run_guide_where(server: &Server, name: &str, (there, here): (&str, &str)) -> String {
     let guide = tools::source(&format!("../../../docs/guides/{name}.md"));
     let guide = fs::read_to_string(guide).expect("the guide is where it was");
-    let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint());
+    let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint()).replace(there, here);
     let script = format!(
         "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
         commands_of_guide(&guide)

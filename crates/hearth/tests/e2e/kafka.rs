@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::clients::run_guide_where;
 use crate::functions::consumes_kafka;
 use crate::harness::{Place, Server, eventually, last_seen, skipped};
 use crate::table_streams::{got, map};
@@ -19,12 +20,12 @@ const ARN: &str =
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:kafka-a1B2c3";
 
 /// A broker, until it is dropped.
-struct Kafka {
+pub(crate) struct Kafka {
     child: Option<Child>,
     tool: PathBuf,
     directory: PathBuf,
     /// Where everybody may come.
-    server: String,
+    pub(crate) server: String,
     /// Where only those may come who show who they are, over TLS.
     guarded: String,
 }
@@ -37,7 +38,7 @@ impl Drop for Kafka {
 
 impl Kafka {
     /// Starts one, or says why there is none.
-    fn start(place: &Place) -> Result<Self, &'static str> {
+    pub(crate) fn start(place: &Place) -> Result<Self, &'static str> {
         if !tools::answers("java", "-version") {
             return Err("there is no Java (apt-get install default-jre-headless)");
         }
@@ -93,14 +94,19 @@ impl Kafka {
         }
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+    /// A client of its own, in Python.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("python3");
         command.env("PYTHONPATH", tools::clients()).env("PYTHONDONTWRITEBYTECODE", "1");
         command.arg(tools::source("clients/topics_of_kafka.py")).arg(&self.server).args(arguments);
-        tools::run(&mut command)
+        command
     }
 
-    fn good(&self, arguments: &[&str]) -> String {
+    fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+        tools::run(&mut self.client(arguments))
+    }
+
+    pub(crate) fn good(&self, arguments: &[&str]) -> String {
         self.ask(arguments).unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -142,7 +148,7 @@ fn properties(directory: &Path, (open, guarded, controller): (&str, &str, &str))
 }
 
 /// An authority, `authority.pem`, and what the broker shows of it, `keystore.pem`.
-fn make_certificates(directory: &Path) {
+pub(crate) fn make_certificates(directory: &Path) {
     let run = |arguments: &[&str]| {
         let mut command = Command::new("openssl");
         command.current_dir(directory).args(arguments);
@@ -176,7 +182,7 @@ fn free_ports() -> [u16; 3] {
     listeners.map(|one| one.local_addr().expect("a port has an address").port())
 }
 
-fn mapping(kafka: &Kafka, topic: &str, more: Value) -> Value {
+pub(crate) fn mapping(kafka: &Kafka, topic: &str, more: Value) -> Value {
     let mut settings = json!({
         "SelfManagedEventSource": { "Endpoints": { "KAFKA_BOOTSTRAP_SERVERS": [kafka.server] } },
         "SelfManagedKafkaEventSourceConfig": { "ConsumerGroupId": "readers" },
@@ -324,6 +330,60 @@ fn what_a_function_reports_of_kafka_comes_again_from_there_on() {
 }
 
 #[test]
+fn reading_begins_where_the_mapping_says_and_goes_on_with_partitions_that_are_added() {
+    let place = Place::new();
+    let kafka = match Kafka::start(&place) {
+        Ok(kafka) => kafka,
+        Err(why) => return skipped("reading_begins_where_the_mapping_says", why),
+    };
+    kafka.good(&["topic", "orders", "1"]);
+    let mut records = numbered(0, 0..5);
+    for (record, second) in records.iter_mut().zip(1_700_000_000_u64..) {
+        record["time"] = Value::from(second * 1_000);
+    }
+    kafka.send("orders", &records);
+    let server = Server::start_at(place);
+    let groups = [
+        (
+            "from-a-time",
+            json!({ "StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1_700_000_003 }),
+        ),
+        ("from-the-end", json!({ "StartingPosition": "LATEST" })),
+    ];
+    for (name, mut settings) in groups {
+        server.create(name, &consumes_kafka(), json!({}));
+        settings["SelfManagedKafkaEventSourceConfig"] = json!({ "ConsumerGroupId": name });
+        map(&server, name, mapping(&kafka, "orders", settings));
+    }
+    // Where it begins is committed before anything has come.
+    eventually("the end is found", 60, || {
+        (kafka.committed("from-the-end", "orders") == json!([5])).then_some(())
+    });
+    // One without a value, as compacted topics have them, and one without a key.
+    let tombstone = json!({ "key": "k" });
+    kafka.send("orders", &[tombstone, json!({ "value": { "n": 6 } })]);
+    kafka.good(&["grow", "orders", "2"]);
+    let added: Vec<String> = numbered(1, 10..13).iter().map(Value::to_string).collect();
+    let added: Vec<&str> = added.iter().map(String::as_str).collect();
+    eventually("the partition is there", 60, || {
+        kafka.ask(&[["send", "orders"].as_slice(), &added].concat()).ok()
+    });
+    let all = |records: &Vec<Value>| {
+        numbers(records, 0).contains(&6) && numbers(records, 1).contains(&12)
+    };
+    for (name, first) in [("from-a-time", vec![3, 4, 6]), ("from-the-end", vec![6])] {
+        let records = last_seen(120, || got(&server, name), all);
+        assert_eq!(numbers(&records, 0), first, "{name}");
+        assert_eq!(numbers(&records, 1), [10, 11, 12], "{name}");
+        let without_value = records.iter().find(|one| one["offset"] == 5);
+        let without_value = without_value.expect("it has come");
+        assert_eq!((without_value.get("value"), &without_value["key"]), (None, &json!("aw==")));
+        let without_key = records.iter().find(|one| one["offset"] == 6).expect("it has come");
+        assert_eq!(without_key.get("key"), None, "{without_key}");
+    }
+}
+
+#[test]
 fn a_guarded_cluster_lets_in_who_shows_a_password_over_tls() {
     let place = Place::new();
     let kafka = match Kafka::start(&place) {
@@ -375,5 +435,27 @@ fn a_guarded_cluster_lets_in_who_shows_a_password_over_tls() {
         assert_eq!(numbers(&records, 0), [0, 1, 2], "{topic}");
         let source = if topic == "managed" { "aws:kafka" } else { "SelfManagedKafka" };
         assert_eq!(records[0]["source"], source);
+    }
+}
+
+#[test]
+fn the_commands_of_the_guide_to_kafka_do_what_it_says() {
+    let place = Place::new();
+    let kafka = match Kafka::start(&place) {
+        Ok(kafka) => kafka,
+        Err(why) => return skipped("the_commands_of_the_guide_to_kafka_do_what_it_says", why),
+    };
+    let server = Server::start_at(place);
+    let there = ("127.0.0.1:9092", kafka.server.as_str());
+    let said = run_guide_where(&server, "event-sources-kafka", there);
+    for expected in [
+        "given up: {\"number\": 2, \"broken\": true}",
+        "\"condition\":\"RetryAttemptsExhausted\"",
+        "worked on order 4",
+        "\"filteredOut\":1",
+        "\"dropped\":1",
+        "\"4 of 4\"",
+    ] {
+        assert!(said.contains(expected), "{expected} in {said}");
     }
 }

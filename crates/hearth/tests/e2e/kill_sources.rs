@@ -6,8 +6,8 @@
 //!  clients ──200──▶ source ──mapping──▶ function ──▶ queue `ran.fifo`
 //! ```
 //!
-//! How it is killed, and when, is in `kills.rs`. The queue keeps the order in which the function ran
-//! what it got, over all kills.
+//! How it is killed, and when, is in `kills.rs`; sources that are not the server's own are in
+//! `kill_brokers.rs`. The queue keeps the order in which the function ran what it got, over all kills.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -23,13 +23,13 @@ use crate::reports::{FUNCTION, IN_ORDER, message, prepare_in_order, queue_call, 
 use crate::sources_kinesis;
 
 /// What has an order has it for each of them: a group of messages, or a partition key.
-const CLIENTS: [&str; 4] = ["anna", "berta", "clara", "dora"];
+pub(crate) const CLIENTS: [&str; 4] = ["anna", "berta", "clara", "dora"];
 /// Of messages without an order come enough of so many.
 const CLIENTS_WITHOUT_ORDER: usize = 2;
 /// How long a function may take, and how long a message is hidden that it has got.
-const SECONDS: u32 = 4;
+pub(crate) const SECONDS: u32 = 4;
 /// How many records a function gets at once at the most.
-const BATCH: usize = 10;
+pub(crate) const BATCH: usize = 10;
 /// What may come again after a kill where batches run side by side: five of them, and those that come
 /// of growth while one kill is waited for.
 const REPEATED_PER_KILL_MAX: usize = 10 * BATCH;
@@ -90,7 +90,7 @@ fn kill_amid_sending(
 }
 
 /// What ran, in the order in which it did. Waits until that is all that was sent.
-fn all_that_ran(
+pub(crate) fn all_that_ran(
     server: &Server,
     sent: &BTreeSet<String>,
     read: impl Fn(String) -> String,
@@ -115,9 +115,15 @@ fn all_that_ran(
     ran
 }
 
+/// The id in data, which the function reports as they came.
+pub(crate) fn id_in(data: &str) -> String {
+    let id = STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    id.unwrap_or_else(|| panic!("`{data}` is no record of ours"))
+}
+
 /// How many of those that ran came again. Fails if a client's did not run in the order in which it has
 /// sent them, or if one came again that no batch can have had any more.
-fn repeats(ran: &[String]) -> Result<usize, String> {
+pub(crate) fn repeats(ran: &[String]) -> Result<usize, String> {
     let mut by_client: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for id in ran {
         let parts = id.rsplit_once('-');
@@ -216,11 +222,7 @@ fn records_of_a_stream_keep_their_order_over_fifty_kills() {
     let moments = (&mut Draws::of(seed), kills);
     let (server, sent) = kill_amid_sending(place, moments, (&CLIENTS, &make));
 
-    // The function reports data as it came.
-    let ran = all_that_ran(&server, &sent, |data| {
-        let id = STANDARD.decode(&data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        id.unwrap_or_else(|| panic!("`{data}` is no record of ours"))
-    });
+    let ran = all_that_ran(&server, &sent, |data| id_in(&data));
     let repeated = repeats(&ran).unwrap_or_else(|why| panic!("{why}; HEARTH_KILL_SEED={seed}"));
     say(&format!("{} records put; {} ran, {repeated} of them again", sent.len(), ran.len()));
     assert!(sent.len() > kills, "hardly anything was put; HEARTH_KILL_SEED={seed}");

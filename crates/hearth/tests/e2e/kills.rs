@@ -12,6 +12,7 @@
 use std::env;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -27,14 +28,22 @@ const KILLS_DEFAULT: usize = 50;
 /// a test may take.
 pub(crate) const PACE: Duration = Duration::from_millis(10);
 /// How long a server lives until it is killed.
-const LIFE_MILLIS: std::ops::Range<u64> = 30..900;
+const LIFE_MILLIS: Range<u64> = 30..900;
+
+/// Starts a server in its place.
+pub(crate) type Start<'a> = dyn Fn(Place) -> Server + 'a;
 
 /// The seed, and how often to kill.
 pub(crate) fn drawn() -> (u64, usize) {
+    drawn_where(KILLS_DEFAULT)
+}
+
+/// The same where another number of kills is usual.
+pub(crate) fn drawn_where(kills_default: usize) -> (u64, usize) {
     let seed =
         number_in("HEARTH_KILL_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
     let kills = number_in("HEARTH_KILLS").and_then(|kills| usize::try_from(kills).ok());
-    let kills = kills.unwrap_or(KILLS_DEFAULT);
+    let kills = kills.unwrap_or(kills_default);
     say(&format!("killing {kills} times; HEARTH_KILL_SEED={seed} repeats the moments"));
     (seed, kills)
 }
@@ -62,7 +71,7 @@ impl Draws {
         mixed ^ (mixed >> 31)
     }
 
-    fn within(&mut self, range: std::ops::Range<u64>) -> u64 {
+    fn within(&mut self, range: &Range<u64>) -> u64 {
         range.start + self.next() % (range.end - range.start)
     }
 }
@@ -152,16 +161,26 @@ impl Drop for Flow<'_> {
 /// Starts a server and kills it so many times. Returns one that lives.
 pub(crate) fn kill_again_and_again(
     shared: &Shared,
-    mut place: Place,
+    place: Place,
+    moments: (&mut Draws, usize),
+) -> Server {
+    kill_within(shared, (place, &Server::start_at), moments, &LIFE_MILLIS)
+}
+
+/// The same for a server that is started in another way, and lives longer until it is killed.
+pub(crate) fn kill_within(
+    shared: &Shared,
+    (mut place, start): (Place, &Start<'_>),
     (draws, kills): (&mut Draws, usize),
+    life_millis: &Range<u64>,
 ) -> Server {
     for _kill in 0..kills {
-        let server = Server::start_at(place);
+        let server = start(place);
         shared.set_address(Some(server.address));
         // The moment is the point of this test, and nothing waits for anything.
-        thread::sleep(Duration::from_millis(draws.within(LIFE_MILLIS)));
+        thread::sleep(Duration::from_millis(draws.within(life_millis)));
         shared.set_address(None);
         place = server.kill();
     }
-    Server::start_at(place)
+    start(place)
 }

@@ -59,6 +59,7 @@ mod restart;
 mod elsewhere;
 mod kill;
 mod kill_sources;
+mod kill_brokers;
 mod disk;
 mod two_writers;
 mod leaks;

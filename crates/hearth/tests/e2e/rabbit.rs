@@ -10,8 +10,10 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
+use crate::clients::run_guide_where;
 use crate::functions::consumes_rabbit;
 use crate::harness::{Place, Server, eventually, last_seen, skipped};
+use crate::kafka::make_certificates;
 use crate::table_streams::{got, map};
 use crate::tools;
 
@@ -33,18 +35,25 @@ impl Drop for Group {
 }
 
 /// A broker of RabbitMQ.
-struct Broker {
+pub(crate) struct Broker {
     // Dropped in this order: the broker needs its name server.
     server: Option<Group>,
     _names: Group,
     data: PathBuf,
-    port: u16,
+    pub(crate) port: u16,
     names_port: u16,
+    /// Where it speaks TLS, if it does.
+    guarded: Option<u16>,
 }
 
 impl Broker {
     /// Starts one, or says why there is none.
-    fn start(place: &Place) -> Result<Self, &'static str> {
+    pub(crate) fn start(place: &Place) -> Result<Self, &'static str> {
+        Self::start_where(place, None)
+    }
+
+    /// The same, where it speaks TLS on a port as well, or does not.
+    fn start_where(place: &Place, guarded: Option<u16>) -> Result<Self, &'static str> {
         if !Path::new(SERVER).exists() {
             return Err(
                 "there is no RabbitMQ (apt-get install --no-install-recommends rabbitmq-server)",
@@ -55,7 +64,11 @@ impl Broker {
         let [port, names_port] = free_ports();
         let mut names = Command::new("epmd");
         names.args(["-address", "127.0.0.1", "-port", &names_port.to_string()]);
-        let mut broker = Self { server: None, _names: group(names, &data), data, port, names_port };
+        let names = group(names, &data);
+        if guarded.is_some() {
+            make_certificates(&data);
+        }
+        let mut broker = Self { server: None, _names: names, data, port, names_port, guarded };
         broker.start_again();
         Ok(broker)
     }
@@ -65,7 +78,18 @@ impl Broker {
         self.server = None;
         let [distribution] = free_ports();
         let data = &self.data;
-        for (name, content) in [("rabbitmq.conf", ""), ("enabled_plugins", "[].\n")] {
+        let guarded = self.guarded.map_or_else(String::new, |port| {
+            let at = |name: &str| data.join(name).display().to_string();
+            let (key, shown, authority) = (at("broker.key"), at("broker.pem"), at("authority.pem"));
+            format!(
+                "listeners.ssl.default = 127.0.0.1:{port}\n\
+                 ssl_options.cacertfile = {authority}\n\
+                 ssl_options.certfile = {shown}\n\
+                 ssl_options.keyfile = {key}\n\
+                 ssl_options.verify = verify_none\n"
+            )
+        });
+        for (name, content) in [("rabbitmq.conf", guarded.as_str()), ("enabled_plugins", "[].\n")] {
             fs::write(data.join(name), content).expect("the place can be written to");
         }
         let mut command = Command::new(SERVER);
@@ -92,14 +116,19 @@ impl Broker {
         eventually("the broker answers", 120, || self.ask(&["ping"]).ok());
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+    /// A client of its own, in Python.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("python3");
         command.env("PYTHONPATH", tools::clients()).env("PYTHONDONTWRITEBYTECODE", "1");
         command.arg(tools::source("clients/rabbit.py")).arg(self.port.to_string()).args(arguments);
-        tools::run(&mut command)
+        command
     }
 
-    fn publish(&self, bodies: &[Value]) {
+    fn ask(&self, arguments: &[&str]) -> Result<String, String> {
+        tools::run(&mut self.client(arguments))
+    }
+
+    pub(crate) fn publish(&self, bodies: &[Value]) {
         let bodies: Vec<String> = bodies.iter().map(Value::to_string).collect();
         let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
         let said = self.ask(&[&["publish", "orders"], bodies.as_slice()].concat());
@@ -111,7 +140,7 @@ impl Broker {
     }
 
     /// A server that knows the broker.
-    fn reader(&self, place: Place) -> Server {
+    pub(crate) fn reader(&self, place: Place) -> Server {
         let endpoint = format!("sources.mq.orders.endpoint=amqp://127.0.0.1:{}", self.port);
         let secret = ["secrets.broker.username=guest", "secrets.broker.password=guest"];
         Server::start_set(place, &[&endpoint, secret[0], secret[1]])
@@ -134,7 +163,7 @@ fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
     listeners.map(|one| one.local_addr().expect("a port has an address").port())
 }
 
-fn mapping(more: Value) -> Value {
+pub(crate) fn mapping(more: Value) -> Value {
     let mut settings = json!({
         "EventSourceArn": ARN,
         "Queues": ["orders"],
@@ -225,6 +254,60 @@ fn nothing_of_rabbitmq_is_lost_when_the_server_is_killed_or_the_broker_restarts(
 }
 
 #[test]
+fn a_queue_that_is_deleted_is_said_and_read_again_when_it_is_there() {
+    let place = Place::new();
+    let broker = match Broker::start(&place) {
+        Ok(broker) => broker,
+        Err(why) => return skipped("a_queue_that_is_deleted_is_said", why),
+    };
+    broker.publish(&[json!({ "n": 1 })]);
+    let server = broker.reader(place);
+    server.create("consumer", &consumes_rabbit(), json!({}));
+    let made = map(&server, "consumer", mapping(json!({})));
+    last_seen(60, || got(&server, "consumer"), |records| numbers(records) == [1]);
+    broker.ask(&["delete", "orders"]).unwrap_or_else(|error| panic!("{error}"));
+    let uuid = made["UUID"].as_str().expect("a mapping has an id");
+    eventually("that it is gone is said", 60, || {
+        let shown = server.get(&format!("/_hearth/sources/{uuid}")).json();
+        shown["progress"]["error"].as_str()?.contains("NOT_FOUND").then_some(())
+    });
+    broker.publish(&[json!({ "n": 2 })]);
+    let records = last_seen(60, || got(&server, "consumer"), |records| numbers(records).len() > 1);
+    assert_eq!(numbers(&records), [1, 2]);
+}
+
+#[test]
+fn a_broker_is_read_over_tls_and_one_that_nobody_vouches_for_is_not() {
+    if !tools::answers("openssl", "version") {
+        let why = "there is no `openssl` (apt-get install openssl)";
+        return skipped("a_broker_is_read_over_tls", why);
+    }
+    let place = Place::new();
+    let [guarded] = free_ports();
+    let broker = match Broker::start_where(&place, Some(guarded)) {
+        Ok(broker) => broker,
+        Err(why) => return skipped("a_broker_is_read_over_tls", why),
+    };
+    broker.publish(&[json!({ "n": 1 })]);
+    let endpoint = format!("sources.mq.orders.endpoint=amqps://127.0.0.1:{guarded}");
+    let secret = ["secrets.broker.username=guest", "secrets.broker.password=guest"];
+    let server = Server::start_set(place, &[&endpoint, secret[0], secret[1]]);
+    server.create("consumer", &consumes_rabbit(), json!({}));
+    let made = map(&server, "consumer", mapping(json!({})));
+    let uuid = made["UUID"].as_str().expect("a mapping has an id");
+    eventually("that nobody vouches for it is said", 60, || {
+        let shown = server.get(&format!("/_hearth/sources/{uuid}")).json();
+        shown["progress"]["error"].as_str().map(drop)
+    });
+    assert_eq!(got(&server, "consumer"), Vec::<Value>::new());
+    let (_ended, place) = server.stop();
+    let authority = format!("tls_ca_file={}", broker.data.join("authority.pem").display());
+    let server = Server::start_set(place, &[&endpoint, secret[0], secret[1], &authority]);
+    last_seen(60, || got(&server, "consumer"), |records| numbers(records) == [1]);
+    eventually("it is acknowledged", 30, || (broker.waiting().trim() == "0").then_some(()));
+}
+
+#[test]
 fn a_broker_that_nobody_has_configured_is_said() {
     let place = Place::new();
     let other = "sources.mq.other.endpoint=amqp://127.0.0.1:1";
@@ -247,4 +330,19 @@ fn a_broker_that_nobody_has_configured_is_said() {
         shown["progress"]["error"].as_str().map(str::to_owned)
     });
     assert!(shown.contains("[secrets.NAME]"), "{shown}");
+}
+
+#[test]
+fn the_commands_of_the_guide_to_rabbitmq_do_what_it_says() {
+    let place = Place::new();
+    let broker = match Broker::start(&place) {
+        Ok(broker) => broker,
+        Err(why) => return skipped("the_commands_of_the_guide_to_rabbitmq_do_what_it_says", why),
+    };
+    let server = broker.reader(place);
+    let here = format!("127.0.0.1:{}", broker.port);
+    let said = run_guide_where(&server, "event-sources-rabbitmq", ("127.0.0.1:5672", &here));
+    for expected in ["order 2 is difficult", "worked on order 4", "\"filteredOut\":1", "OK"] {
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
 }

@@ -13,7 +13,7 @@ use crate::http::{Connection, Request};
 use crate::tools;
 
 /// DynamoDB Local, until it is dropped.
-struct Dynamo {
+pub(crate) struct Dynamo {
     child: Child,
     address: SocketAddr,
 }
@@ -27,7 +27,7 @@ impl Drop for Dynamo {
 
 impl Dynamo {
     /// Starts one, or says why there is none.
-    fn start(place: &Place) -> Result<Self, &'static str> {
+    pub(crate) fn start(place: &Place) -> Result<Self, &'static str> {
         if !tools::answers("java", "-version") {
             return Err("there is no Java (apt-get install default-jre-headless)");
         }
@@ -57,7 +57,7 @@ impl Dynamo {
     }
 
     /// A server that knows where it is. Any key will do, but there has to be one.
-    fn reader(&self, place: Place) -> Server {
+    pub(crate) fn reader(&self, place: Place) -> Server {
         let endpoint = format!("sources_dynamodb_endpoint=http://{}", self.address);
         let (id, secret) =
             ("sources_dynamodb_access_key_id=test", "sources_dynamodb_secret_access_key=test");
@@ -84,7 +84,7 @@ impl Dynamo {
     }
 
     /// Creates a table, and says the ARN of its stream.
-    fn create(&self, table: &str) -> String {
+    pub(crate) fn create(&self, table: &str) -> String {
         let created = self.good(
             "CreateTable",
             &json!({
@@ -102,7 +102,7 @@ impl Dynamo {
         arn.expect("the table has a stream").to_owned()
     }
 
-    fn put(&self, table: &str, item: &Value) {
+    pub(crate) fn put(&self, table: &str, item: &Value) {
         self.good("PutItem", &json!({ "TableName": table, "Item": item }));
     }
 }

@@ -12,7 +12,8 @@ def handler(event, context):
     poisoned, report = False, []
     for part, records in event["records"].items():
         for record in records:
-            value = json.loads(base64.b64decode(record["value"]))
+            # A record may have no value.
+            value = json.loads(base64.b64decode(record.get("value", "e30=")))
             about = {"part": part, "source": event["eventSource"], "number": value}
             servers = event["bootstrapServers"]
             line = json.dumps({**record, **about, "servers": servers}, sort_keys=True)

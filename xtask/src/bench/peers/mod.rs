@@ -4,5 +4,6 @@ pub(super) mod echo;
 pub(super) mod emulator;
 pub(super) mod ministack;
 mod amqp;
+pub(super) mod kafka;
 pub(super) mod rabbitmq;
 pub(super) mod sqlite;

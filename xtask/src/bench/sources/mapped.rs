@@ -44,7 +44,7 @@ const DONE_MAX: Duration = Duration::from_secs(240);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The log tells times by itself, and is long.
 const LOOK_AGAIN_AT_LOG: Duration = Duration::from_millis(500);
-const MAPPINGS: &str = "/2015-03-31/event-source-mappings";
+pub(super) const MAPPINGS: &str = "/2015-03-31/event-source-mappings";
 
 /// What a source is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

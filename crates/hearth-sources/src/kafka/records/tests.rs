@@ -58,7 +58,11 @@ fn records_are_read_as_they_were_written_and_from_an_offset_on() {
     assert_eq!((all.records.as_slice(), all.next), (records.as_slice(), Some(3)));
     assert_eq!(read(&batch, 2, &[]).unwrap().records, records[2..]);
     let cut = &batch[..batch.len() - 1];
-    assert_eq!(read(cut, 0, &[]).unwrap(), Portion::default());
+    assert_eq!(read(&[], 0, &[]), Ok(Portion::default()));
+    assert_eq!(read(cut, 0, &[]), Err(RecordError::Malformed), "it would be read for ever");
+    assert_eq!(read(&batch, 3, &[]), Err(RecordError::Malformed), "the same");
+    let and_cut = [batch.as_slice(), cut].concat();
+    assert_eq!(read(&and_cut, 0, &[]).unwrap().next, Some(3));
     let two = [batch.clone(), at(batch, 3)].concat();
     let all = read(&two, 1, &[]).unwrap();
     let offsets: Vec<i64> = all.records.iter().map(|one| one.offset).collect();
@@ -99,6 +103,30 @@ fn each_kind_of_compression_is_undone() {
         assert_eq!(read(&broken, 0, &[]), Err(RecordError::Compression), "{kind}");
     }
     assert_eq!(read(&changed(&batch, 7, <[u8]>::to_vec), 0, &[]), Err(RecordError::Compression));
+}
+
+#[test]
+fn no_more_is_taken_at_a_time_than_there_is_room_for() {
+    let large = "x".repeat(limits::KAFKA_PORTION_BYTES_MAX / 4);
+    let records: Vec<Record> = (0..6).map(|offset| record(offset, None, Some(&large))).collect();
+    let batch = written(&records);
+    let first = read(&batch, 0, &[]).unwrap();
+    assert_eq!((first.records.len(), first.next), (4, Some(4)));
+    let second = read(&batch, 4, &[]).unwrap();
+    assert_eq!((second.records.len(), second.next), (2, Some(6)));
+    let both = [first.records, second.records].concat();
+    assert!(both == records, "nothing is left out");
+}
+
+#[test]
+fn what_is_written_fits_into_what_a_broker_takes() {
+    let of = |bytes: usize| record(0, Some("k"), Some(&"x".repeat(bytes)));
+    let half = limits::KAFKA_PRODUCE_BYTES_MAX / 2;
+    assert_eq!(fitting(&[of(half - 100), of(half - 100), of(half)]), 2);
+    assert_eq!(fitting(&[of(4 * half), of(1)]), 1, "one is tried, whatever its size");
+    let many: Vec<Record> = (0..10_000).map(|_| of(1_000)).collect();
+    let batch = written(&many[..fitting(&many)]);
+    assert!(batch.len() <= limits::KAFKA_PRODUCE_BYTES_MAX + 100, "{}", batch.len());
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! answers only when the queue has it. Without any library.
 //!
 //! An event is `{"id":"…"}`. With `"fail":true` it ends in an error and reports nothing. Of a batch of
-//! messages, each body is an id, and of a batch of records of a stream it is the data as it came, in
-//! base64. The variable `REPORTS_TO` names another queue. If it ends in `.fifo`, that keeps the order.
+//! messages, each body is an id. Of a batch of records of a stream, of Kafka or of RabbitMQ it is the data
+//! as it came, in base64, and of a batch of changes of a table the key `id`. The variable `REPORTS_TO` names another queue. If it ends in `.fifo`, that keeps the order.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -39,12 +39,21 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// The ids in an event: its own, the bodies of its messages, or the data of its records.
+/// What is in the events of each kind of source, and what stands in front of each id there.
+const SOURCES: [(&str, &str); 5] = [
+    ("\"kinesis\":{", "\"data\":\""),
+    ("\"dynamodb\":{", "\"Keys\":{\"id\":{\"S\":\""),
+    ("\"bootstrapServers\":\"", "\"value\":\""),
+    ("\"rmqMessagesByQueue\":{", "\"data\":\""),
+    ("{\"Records\":[", "\"body\":\""),
+];
+
+/// The ids in an event: its own, the bodies of its messages, or what is in its records.
 fn ids_of(event: &str) -> Vec<&str> {
-    if !event.starts_with("{\"Records\":[") {
+    let source = SOURCES.into_iter().find(|(sign, _member)| event.contains(*sign));
+    let Some((_sign, member)) = source else {
         return vec![text_of(event, "id").unwrap_or_default()];
-    }
-    let member = if event.contains("\"kinesis\":{") { "\"data\":\"" } else { "\"body\":\"" };
+    };
     let texts = event.split(member).skip(1);
     texts.filter_map(|behind| behind.split('"').next()).collect()
 }
