@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::mapped::{BATCH, MAPPINGS, map, wait_enabled};
 use super::{MEMORY_MB, ensure_on_disk, progress};
