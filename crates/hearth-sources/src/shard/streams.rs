@@ -12,6 +12,7 @@
 //! 1. A shard that nobody reads is taken by a server that reads the stream, within
 //!    [`limits::SHARD_LOOK_MILLIS`] of its being free.
 //! 2. When a mapping is gone, its checkpoints are.
+//! 3. A stream that was deleted and made again is another one, also if nobody has read it meanwhile.
 //!
 //! # Deliberately absent
 //!
@@ -45,7 +46,7 @@ use crate::reader::{Ended, Reader, Work};
 use crate::shard::lane::{OnFailure, Reporting, Rules};
 use crate::shard::lineage;
 use crate::shard::reader::{Common, ShardReader};
-use crate::shard::source::{Family, Shard, ShardSource, SourceError};
+use crate::shard::source::{Shard, ShardSource, SourceError};
 
 /// AWS's word for answers that name the records that have failed.
 const REPORT_ITEMS: &str = "ReportBatchItemFailures";
@@ -106,24 +107,11 @@ impl Streams {
     ///
     /// If the store of the checkpoints failed.
     pub async fn attend(&self, control: &Arc<Control>) -> Result<(), StoreError> {
-        let leases = &self.parts.leases;
         // Said twice, it stays as it was.
         let _ = self.control.set(Arc::downgrade(control));
-        if leases.is_shared() {
-            // What nobody knows here may be another server's.
-            return Ok(());
-        }
         let all = control.all_mappings();
-        let known: HashSet<String> = all.iter().map(|mapping| leases.lane(mapping).name).collect();
-        let mut after: Option<String> = None;
-        loop {
-            let lanes = leases.lanes(after.as_deref()).await?;
-            let Some(last) = lanes.last() else { return Ok(()) };
-            after = Some(last.name.clone());
-            for lane in lanes.iter().filter(|lane| !known.contains(&lane.name)) {
-                leases.forget(lane).await?;
-            }
-        }
+        let known: HashSet<String> = all.iter().map(|mapping| mapping.id.to_string()).collect();
+        self.parts.leases.keep_only(&known).await
     }
 
     fn opener(&self, kind: SourceKind) -> Option<&Arc<dyn OpenStream>> {
@@ -154,10 +142,11 @@ impl Streams {
     }
 
     /// Forgets the checkpoints of a mapping that goes, once nobody here reads it any more; and those of a
-    /// Kinesis stream that is gone, because another one may get its name and those of its shards.
+    /// stream that is gone and of which no other one can have the ARN and the generation.
     fn forget_later(&self, (common, reading): (Arc<Common>, Arc<Reading>), left: &Left) {
         let control = self.control.get().cloned().unwrap_or_default();
-        let is_gone = matches!(left, Left::Gone(_)) && common.source.family() == Family::Kinesis;
+        let generation = common.source.generation();
+        let is_gone = matches!(left, Left::Gone(_)) && generation.is_some();
         let work = async move {
             reading.finished().await;
             let mapping = &common.mapping;
@@ -167,11 +156,16 @@ impl Streams {
                 Some(found.is_ok_and(|found| found.state != State::Deleting))
             };
             // Without a control plane nothing is known, and the server is about to stop.
-            if !is_gone && is_left().unwrap_or(true) {
+            let is_left = is_left().unwrap_or(true);
+            if !is_gone && is_left {
                 return;
             }
-            let lane = common.leases.lane(mapping);
-            if let Err(error) = common.leases.forget(&lane).await {
+            let lane = common.leases.lane(mapping, generation.as_deref());
+            let mut forgotten = common.leases.forget(&lane).await;
+            if !is_left && forgotten.is_ok() {
+                forgotten = common.leases.forget_others(mapping, None).await;
+            }
+            if let Err(error) = forgotten {
                 // The next start forgets them.
                 tracing::warn!(mapping = %mapping.id, %error, "checkpoints could not be forgotten");
             }
@@ -199,8 +193,14 @@ impl Reader for Streams {
             Err(why) => return Ended::Unreadable(why),
         };
         let reading = Arc::new(Reading::default());
+        let lane = common.leases.lane(&common.mapping, common.source.generation().as_deref());
+        if let Err(error) = common.leases.forget_others(&common.mapping, Some(&lane)).await {
+            // They are in nobody's way.
+            let mapping = &common.mapping.id;
+            tracing::warn!(%mapping, %error, "old checkpoints could not be forgotten");
+        }
         let stream = Stream {
-            lane: common.leases.lane(&common.mapping),
+            lane,
             common: Arc::clone(&common),
             reading: Arc::clone(&reading),
             setbacks: 0,

@@ -3,6 +3,7 @@
 
 mod starts;
 mod servers;
+mod remade;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -387,6 +388,8 @@ struct Kept {
     shards: Vec<Shard>,
     records: HashMap<String, Vec<ShardRecord>>,
     fault: Option<SourceError>,
+    /// How often it was deleted and made again.
+    made: u32,
     /// Cursors of earlier generations have expired.
     generation: u32,
     cursors: Cursors,
@@ -452,6 +455,17 @@ impl Stream {
         self.arrived.notify_waiters();
     }
 
+    /// Somebody deletes it, and makes one with the same name and one shard.
+    fn remake(&self, shard: &str) {
+        let shard = Shard { id: shard.to_owned(), parents: Vec::new(), is_closed: false };
+        {
+            let mut kept = self.lock();
+            let made = kept.made + 1;
+            *kept = Kept { shards: vec![shard], made, ..Kept::default() };
+        }
+        self.arrived.notify_waiters();
+    }
+
     fn expire(&self) {
         self.lock().generation += 1;
     }
@@ -475,6 +489,10 @@ impl Stream {
 impl ShardSource for Stream {
     fn family(&self) -> Family {
         self.family
+    }
+
+    fn generation(&self) -> Option<String> {
+        (self.family == Family::Kinesis).then(|| self.lock().made.to_string())
     }
 
     fn stream_arn(&self) -> &str {
