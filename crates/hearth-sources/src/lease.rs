@@ -264,6 +264,16 @@ impl Leases {
         self.settle(held, Fate::Return { due, head: Some(written(checkpoint)) }, puts).await
     }
 
+    /// Lets go of a shard of which nobody knows where its reader has come to: what was kept last is the
+    /// checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn put_back(&self, held: &Held) -> Result<Hold, StoreError> {
+        self.settle(held, Fate::Return { due: self.time.now(), head: None }, Vec::new()).await
+    }
+
     /// Forgets a shard that is not listed any more.
     ///
     /// # Errors

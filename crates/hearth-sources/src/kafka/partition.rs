@@ -42,6 +42,7 @@ use crate::reader::{Stop, Work};
 use crate::shard::core::{Core, Outcome, Save, Sieve, Start as Batch};
 use crate::shard::lane::{LastRun, Reporting, Rules};
 use crate::shard::source::{SequenceNumber, ShardRecord};
+use crate::shard::teller::Teller;
 
 /// What AWS calls every failure of a function.
 const UNHANDLED: &str = "Unhandled";
@@ -315,15 +316,17 @@ impl PartitionReader {
         let records = batch.events.len();
         drop(batch);
         common.work.progress.add(Count::Invoked, records);
+        let id = RequestId::random();
+        let run = LastRun { request_id: id.to_string(), ..LastRun::default() };
+        let teller = Teller::new(sender, (records, Outcome::Failed { run }));
         self.common.tasks.spawn("run a batch of a partition", async move {
+            let teller = teller;
             let running = common.work.progress.run();
-            let id = RequestId::random();
             let call = Call { id, payload, trace: None };
             let ran = common.work.functions.run(&common.work.mapping, call).await;
             let outcome = outcome(&common, &name, (id, ran));
             drop(running);
-            // Nobody waits for it if the partition was lost meanwhile.
-            let _ = sender.send((records, outcome)).await;
+            teller.tell((records, outcome));
         });
     }
 

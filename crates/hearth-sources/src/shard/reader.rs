@@ -12,6 +12,7 @@
 //!    run are waited for first, so that whoever comes next does not come before them.
 //! 2. A stream or a store that fails is asked again, with pauses that grow up to a bound.
 //! 3. Where others read as well, no batch is begun behind the end of the lease.
+//! 4. A batch whose task panics has failed, and is run again as any other that has.
 //!
 //! # Deliberately absent
 //!
@@ -44,6 +45,7 @@ use crate::shard::lane::{Dropped, LastRun, Rules};
 use crate::shard::source::{
     Cursor, Family, Page, Portion, Position, ShardRecord, ShardSource, SourceError,
 };
+use crate::shard::teller::Teller;
 
 /// What AWS calls every failure of a function.
 const UNHANDLED: &str = "Unhandled";
@@ -257,15 +259,17 @@ impl ShardReader {
         let (lane, records) = (batch.lane, batch.events.len());
         drop(batch);
         common.progress.add(Count::Invoked, records);
+        let id = RequestId::random();
+        let run = LastRun { request_id: id.to_string(), ..LastRun::default() };
+        let teller = Teller::new(sender, (lane, records, Outcome::Failed { run }));
         let work = async move {
+            let teller = teller;
             let running = common.progress.run();
-            let id = RequestId::random();
             let call = Call { id, payload, trace: None };
             let ran = common.functions.run(&common.mapping, call).await;
             let outcome = outcome(&common, id, ran);
             drop(running);
-            // Nobody waits for it if the shard was lost meanwhile.
-            let _ = sender.send((lane, records, outcome)).await;
+            teller.tell((lane, records, outcome));
         };
         self.common.tasks.spawn("run a batch of a shard", work);
     }

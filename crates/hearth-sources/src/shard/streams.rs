@@ -12,7 +12,8 @@
 //! 1. A shard that nobody reads is taken by a server that reads the stream, within
 //!    [`limits::SHARD_LOOK_MILLIS`] of its being free.
 //! 2. When a mapping is gone, its checkpoints are.
-//! 3. A stream that was deleted and made again is another one, also if nobody has read it meanwhile.
+//! 3. A shard whose reader panics is read again.
+//! 4. A stream that was deleted and made again is another one, also if nobody has read it meanwhile.
 //!
 //! # Deliberately absent
 //!
@@ -260,6 +261,49 @@ impl Drop for OneReading {
     }
 }
 
+/// A reader at its shard. If it panics, the shard is free a little later, also where leases last until
+/// the server is gone.
+struct Seat {
+    common: Arc<Common>,
+    held: Held,
+    counted: Option<OneReading>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let (common, held, counted) =
+            (Arc::clone(&self.common), self.held.clone(), self.counted.take());
+        self.common.tasks.spawn("let go of a shard", async move {
+            put_back(&common, &held).await;
+            drop(counted);
+        });
+    }
+}
+
+/// Lets go of a shard whose reader has panicked; not at once, because the next one may do the same.
+async fn put_back(common: &Common, held: &Held) {
+    let pause = Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MAX);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = common.stop.stopped() => {}
+        }
+        match common.leases.put_back(held).await {
+            Ok(_ours_or_lost) => return,
+            Err(error) => {
+                let shard = &held.checkpoint.shard;
+                tracing::warn!(shard, %error, "a shard could not be let go of");
+            }
+        }
+        if common.stop.is_stopped() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
 /// Why a look at a stream failed.
 #[derive(Debug, thiserror::Error)]
 enum NotLooked {
@@ -366,12 +410,14 @@ impl Stream {
     }
 
     fn begin(&self, held: Held) {
-        let counted = OneReading::new(&self.reading);
+        let counted = Some(OneReading::new(&self.reading));
+        let seat = Seat { common: Arc::clone(&self.common), held: held.clone(), counted };
         let reader = ShardReader::new(Arc::clone(&self.common), held);
         self.common.tasks.spawn("read a shard", async move {
-            let counted = counted;
+            // Moved into the task, so that it is dropped also when the reader panics.
+            let seat = seat;
             Box::pin(reader.read()).await;
-            drop(counted);
+            drop(seat);
         });
     }
 

@@ -4,6 +4,7 @@
 mod starts;
 mod servers;
 mod remade;
+mod panics;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -392,6 +393,8 @@ struct Kept {
     made: u32,
     /// Cursors of earlier generations have expired.
     generation: u32,
+    /// Whether the next read panics.
+    panics: bool,
     cursors: Cursors,
     /// How many cursors were made.
     cursors_made: u32,
@@ -533,6 +536,8 @@ impl ShardSource for Stream {
     }
 
     async fn read(&self, cursor: &Cursor, portion: Portion) -> Result<Page, SourceError> {
+        let panics = std::mem::take(&mut self.lock().panics);
+        assert!(!panics, "on purpose");
         let kept = self.lock();
         if let Some(fault) = &kept.fault {
             return Err(fault.clone());
@@ -600,6 +605,8 @@ struct Script {
     takes: Duration,
     throttle: Throttle,
     poison: Vec<u64>,
+    /// Whether the next run panics.
+    panics: bool,
     /// In the order in which they came.
     numbers: Vec<u64>,
     good: Vec<u64>,
@@ -647,6 +654,8 @@ impl RunFunction for Played {
         let event: Value = serde_json::from_slice(&call.payload).unwrap();
         let records = event["Records"].as_array().unwrap();
         let numbers: Vec<u64> = records.iter().map(|one| one["number"].as_u64().unwrap()).collect();
+        let panics = std::mem::take(&mut self.lock().panics);
+        assert!(!panics, "on purpose");
         let takes = {
             let mut script = self.lock();
             if script.throttle == Throttle::On {
