@@ -162,7 +162,7 @@ mod tests {
         let begin = Instant::now();
         let outcome = tokio::select! {
             outcome = told.recv() => outcome,
-            _ended = serving => None,
+            _ended = serving => told.recv().await,
             () = sending => None,
         };
         (outcome, begin.elapsed())

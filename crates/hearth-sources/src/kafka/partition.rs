@@ -304,7 +304,7 @@ impl PartitionReader {
     /// How long there is nothing to do unless somebody tells.
     fn wake(&self, now: Timestamp) -> Duration {
         let longest = limits::SHARD_RETRY_MILLIS_MAX;
-        let millis = self.core.wake_at().map_or(longest, |at| at.millis_since(now).max(1));
+        let millis = self.core.wake_at(now).map_or(longest, |at| at.millis_since(now));
         Duration::from_millis(millis)
     }
 
