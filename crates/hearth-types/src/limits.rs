@@ -446,6 +446,9 @@ pub const DYNAMODB_READ_RECORDS_MAX: usize = 1_000;
 /// What an answer of DynamoDB Streams may have: AWS's 1 MB of records, whose images are twice there and
 /// whose binary parts are Base64, with room.
 pub const DYNAMODB_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long what the server began to do may take when it ends, after functions have ended. A client that
+/// does not read its answer cannot hold it up for longer.
+pub const END_GRACE_SECONDS: u64 = 2;
 /// The longest wait before a stream is asked again that did not answer.
 pub const SOURCE_RETRY_MILLIS_MAX: u64 = 5_000;
 /// The first such wait.
