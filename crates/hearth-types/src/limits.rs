@@ -415,6 +415,9 @@ pub const SHARD_RETRY_MILLIS_MAX: u64 = 30_000;
 /// Bytes of records of one shard that wait beside those that the function has. A batch more than one
 /// lane can have, so that the next batch is there when one is done.
 pub const SHARD_WAITING_BYTES_MAX: usize = 3 * PAYLOAD_SYNC_BYTES_MAX;
+/// Bytes of records of all shards and partitions together that are here while the function has or awaits
+/// them. Enough for a dozen shards at their own bound; beyond it, each has one batch at a time.
+pub const SOURCES_WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Records of one shard that may always wait, so that small batches do not need a read for each.
 pub const SHARD_WAITING_RECORDS_MIN: usize = 1_000;
 /// AWS: records of one read of a shard.

@@ -1,7 +1,7 @@
 //! Reads one shard: performs what [`super::core`] decides.
 //!
 //! ```text
-//!            ┌─ fetching   arrival, then a page of records
+//!            ┌─ fetching   an arrival, or a page of records
 //!  the task ─┼─ saving     a checkpoint, or only a longer lease
 //!            └─ running    a batch for each lane, in tasks of their own
 //! ```
@@ -33,6 +33,7 @@ use hearth_types::tasks::Tasks;
 use hearth_types::time::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::ahead::{Ahead, Share};
 use crate::checkpoint::Start;
 use crate::filter::Filters;
 use crate::function::{self, Call, NotRun, Ran, RunFunction};
@@ -62,6 +63,7 @@ pub(super) struct Common {
     pub(super) source: Arc<dyn ShardSource>,
     pub(super) functions: Arc<dyn RunFunction>,
     pub(super) leases: Arc<Leases>,
+    pub(super) ahead: Arc<Ahead>,
     pub(super) progress: Arc<Progress>,
     pub(super) time: Arc<Steady>,
     pub(super) tasks: Tasks,
@@ -109,6 +111,8 @@ enum At {
 #[derive(Debug)]
 enum Fetched {
     Page(Page),
+    /// There may be something behind a cursor.
+    Arrived(Cursor),
     /// The shard is not there any more.
     Gone,
     Failed(SourceError),
@@ -129,6 +133,8 @@ pub(super) struct ShardReader {
     common: Arc<Common>,
     held: Held,
     core: Core,
+    /// What of it counts among what all readers have.
+    share: Share,
     at: At,
     /// Where to begin if nothing was read yet and the first cursor is of no use any more.
     start: Position,
@@ -159,8 +165,18 @@ impl ShardReader {
         let core = Core::new(Arc::new(rules), held.checkpoint.clone());
         let extended_at = common.time.now();
         let at = At::Position(first);
-        let (running, setbacks, leased_at) = (0, 0, extended_at);
-        Self { common, held, core, at, start, running, setbacks, extended_at, leased_at }
+        Self {
+            share: common.ahead.share(),
+            common,
+            held,
+            core,
+            at,
+            start,
+            running: 0,
+            setbacks: 0,
+            extended_at,
+            leased_at: extended_at,
+        }
     }
 
     /// Reads until the shard has ended, is lost, or is to be left.
@@ -192,8 +208,10 @@ impl ShardReader {
             }
             if is_stopping {
                 fetching = None;
-            } else if fetching.is_none() {
-                fetching = self.fetch();
+            }
+            if fetching.is_none() {
+                self.share.hold(self.core.bytes());
+                fetching = if is_stopping { None } else { self.fetch() };
             }
             let wake = self.wake(now);
             tokio::select! {
@@ -354,9 +372,18 @@ impl ShardReader {
 }
 
 impl ShardReader {
-    /// Begins to read, if there is room.
+    /// Begins to read, or to wait for something to read, if there is room.
     fn fetch(&mut self) -> Doing<Fetched> {
-        let portion = self.core.room()?;
+        let mut portion = self.core.room()?;
+        if let At::Tip(cursor) = &self.at {
+            // No room is set aside for what may be long in coming.
+            let (source, cursor) = (Arc::clone(&self.common.source), cursor.clone());
+            return Some(Box::pin(async move {
+                source.arrival(&cursor).await;
+                Fetched::Arrived(cursor)
+            }));
+        }
+        portion.bytes = self.share.reserve(portion.bytes, self.common.rules.batch.bytes)?;
         let pause = (self.setbacks > 0).then(|| {
             let doubled = limits::SOURCE_RETRY_MILLIS_MIN << (self.setbacks - 1).min(16);
             Duration::from_millis(doubled.min(limits::SOURCE_RETRY_MILLIS_MAX))
@@ -374,6 +401,7 @@ impl ShardReader {
     fn fetched(&mut self, fetched: Fetched) {
         match fetched {
             Fetched::Page(page) => self.take(page),
+            Fetched::Arrived(cursor) => self.at = At::Cursor(cursor),
             Fetched::Gone => {
                 // Nothing of it can be read any more, so it is dealt with as far as it can be.
                 self.core.end();
@@ -497,11 +525,7 @@ fn outcome(common: &Common, id: RequestId, ran: Ran) -> Outcome {
 
 async fn fetch(source: &dyn ShardSource, shard: &str, (at, portion): (At, Portion)) -> Fetched {
     let cursor = match at {
-        At::Cursor(cursor) => Ok(cursor),
-        At::Tip(cursor) => {
-            source.arrival(&cursor).await;
-            Ok(cursor)
-        }
+        At::Cursor(cursor) | At::Tip(cursor) => Ok(cursor),
         At::Position(position) => source.cursor(shard, &position).await,
     };
     let read = match cursor {

@@ -38,6 +38,7 @@ use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use tokio::sync::Notify;
 
+use crate::ahead::Ahead;
 use crate::batch::BatchLimits;
 use crate::checkpoint::{Phase, Start};
 use crate::filter::Filters;
@@ -80,6 +81,8 @@ pub struct Parts {
     pub streams: Vec<Arc<dyn OpenStream>>,
     /// Where checkpoints and leases are kept.
     pub leases: Arc<Leases>,
+    /// What all readers may have.
+    pub ahead: Arc<Ahead>,
     /// The time that the queue goes by.
     pub time: Arc<Steady>,
     /// The owner of the tasks.
@@ -135,6 +138,7 @@ impl Streams {
             source,
             functions: Arc::clone(&work.functions),
             leases: Arc::clone(&self.parts.leases),
+            ahead: Arc::clone(&self.parts.ahead),
             progress: Arc::clone(&work.progress),
             time: Arc::clone(&self.parts.time),
             tasks: self.parts.tasks.clone(),

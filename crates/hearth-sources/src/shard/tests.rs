@@ -33,6 +33,7 @@ use super::source::{
     SourceError,
 };
 use super::streams::{OpenStream, Parts, Streams};
+use crate::ahead::Ahead;
 use crate::function::{Call, NotRun, Ran, RunFunction};
 use crate::json::Json;
 use crate::lease::Leases;
@@ -266,6 +267,7 @@ impl World {
         let streams = Streams::new(Parts {
             streams: vec![Arc::new(Opened(Arc::clone(&stream)))],
             leases: Arc::new(leases),
+            ahead: Ahead::new(hearth_types::limits::SOURCES_WAITING_BYTES_MAX),
             time,
             tasks: tasks.clone(),
         });
