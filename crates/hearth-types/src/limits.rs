@@ -33,7 +33,8 @@ pub const STREAM_PIECES_MAX: usize = 2;
 pub const STREAM_PRELUDE_BYTES_MAX: usize = 16 * 1024;
 /// AWS: the largest request body of a control-plane call (a 50 MB archive in base64, and the rest).
 pub const REQUEST_BODY_BYTES_MAX: usize = 70_167_211;
-/// Bodies of all requests together, while they are read. A few dozen uploads at a time.
+/// Bodies of all requests together, while they are read, and records of streams on their way to clients.
+/// A few dozen uploads at a time.
 pub const BODIES_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// AWS: the largest archive that is uploaded directly.
 pub const ZIP_BYTES_MAX: usize = 52_428_800;
