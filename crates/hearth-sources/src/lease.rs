@@ -317,7 +317,8 @@ impl Leases {
         let mut lanes = self.queue.lanes(LANE_KIND, Some(&id), ENTRIES_OF_PAGE).await?;
         lanes.retain(|lane| Self::is_of(lane, &id));
         lanes.push(self.lane(mapping, None));
-        for lane in lanes.iter().filter(|lane| Some(*lane) != left) {
+        lanes.retain(|lane| Some(lane) != left);
+        for lane in &lanes {
             if self.queue.counts(lane, now).await?.leased == 0 {
                 self.forget(lane).await?;
             }
