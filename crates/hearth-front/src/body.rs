@@ -1,4 +1,5 @@
-//! Reading request bodies, never more of them than is allowed and never for ever.
+//! Reading request bodies, never more of them than is allowed and never for ever. Large answers of
+//! services are counted among them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +90,12 @@ impl AsRef<[u8]> for Held {
 }
 
 impl Held {
+    /// The body of an answer, which counts as those of requests do until the client has taken it.
+    pub(crate) fn of_answer(bytes: Bytes, room: &BodyRoom) -> Result<Self, BodyError> {
+        let mut held = Self { bytes, room: None };
+        if held.grow(room, held.bytes.len()) { Ok(held) } else { Err(BodyError::NoRoom) }
+    }
+
     /// The bytes alone. A large body gives its room back when the last of them is let go of, which is
     /// when a runtime has it; a small one at once.
     pub(crate) fn into_bytes(self) -> Bytes {
@@ -182,6 +189,22 @@ mod tests {
         assert!(!held.grow(&room, BODIES_BYTES_MAX + 1));
         drop(held);
         assert_eq!(room.0.available_permits(), pages);
+    }
+
+    #[test]
+    fn the_body_of_an_answer_takes_room_until_it_is_let_go_of() {
+        let room = BodyRoom::default();
+        let pages = room.0.available_permits();
+        let large = Bytes::from(vec![0; 10 * PAGE_BYTES.max(ROOM_FOLLOWS_BYTES)]);
+        let held = Held::of_answer(large, &room).unwrap().into_bytes();
+        let taken = held.len() / PAGE_BYTES;
+        assert_eq!(room.0.available_permits(), pages - taken);
+        let _others =
+            Arc::clone(&room.0).try_acquire_many_owned(u32::try_from(pages - taken).unwrap());
+        let more = Held::of_answer(Bytes::from_static(b"x"), &room);
+        assert_eq!(more.err(), Some(BodyError::NoRoom));
+        drop(held);
+        assert_eq!(room.0.available_permits(), taken);
     }
 
     #[tokio::test(start_paused = true)]

@@ -71,9 +71,10 @@ pub const CALL_ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub const RECEIVE_ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// AWS: messages that a queue hands out, or takes the receipts of, in one call.
 pub const QUEUE_CALL_ENTRIES_MAX: usize = 10;
-/// How long a remote queue is asked to wait for messages. AWS lets it be 20 seconds; whoever is told
-/// to stop meanwhile waits for the answer.
-pub const QUEUE_WAIT_SECONDS_MAX: u64 = 5;
+/// How long a remote queue is asked to wait for messages. AWS lets it be 20 seconds; but whoever is told
+/// to stop meanwhile waits for the answer, because messages may be in it, and gives them back.
+pub const QUEUE_WAIT_SECONDS_MAX: u64 = 1;
+const _: () = assert!(QUEUE_WAIT_SECONDS_MAX < hearth_types::limits::END_GRACE_SECONDS);
 /// AWS: how long an HTTP endpoint that has subscribed to a topic may take to answer.
 pub const POST_SECONDS_MAX: u64 = 15;
 /// How long the rest of an answer is waited for whose status has said everything. Whoever sends

@@ -142,6 +142,10 @@ impl ShardSource for OwnStream {
         &self.arn
     }
 
+    fn generation(&self) -> Option<String> {
+        Some(self.opened.generation.simple().to_string())
+    }
+
     async fn shards(&self) -> Result<Vec<Shard>, SourceError> {
         // What changes while it is looked at is a change.
         self.changes.lock().expect("no code panics while it holds this").mark_unchanged();

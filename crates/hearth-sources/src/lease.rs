@@ -8,7 +8,8 @@
 //!             └── ran out     └──end──▶ ended, for as long as the stream lists the shard
 //! ```
 //!
-//! The lane is the mapping's, and its head is the [`Checkpoint`]. Whoever has leased the entry reads
+//! The lane is the mapping's and the stream's: one that was deleted and made again under its name has
+//! another. The head of the entry is the [`Checkpoint`]. Whoever has leased the entry reads
 //! the shard; a checkpoint is kept by the receipt of that lease, so that nobody writes one who has
 //! lost the shard to another. Where several servers share the queue, the lease is short, and is
 //! extended; where this one is alone, it lasts until the server is gone, and nothing has to be done
@@ -27,6 +28,7 @@
 //! Which shards there are, and which may be read: that is [`crate::shard::lineage`]'s. Sharing them
 //! out evenly: whoever comes first has them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -51,6 +53,8 @@ const ENDED_LOOK_MILLIS: u64 = 24 * 3_600 * 1_000;
 /// How long after a look at the shards somebody may add what it has found: whoever shares them has
 /// looked again by then.
 const ADDED_MILLIS: u64 = 60_000;
+/// What stands between a mapping and the generation of its stream. No id has one in it.
+const GENERATION_SIGN: char = ' ';
 /// Entries that are read at a time.
 const ENTRIES_OF_PAGE: usize = 1_000;
 
@@ -105,19 +109,30 @@ impl Leases {
         Self { queue, time }
     }
 
-    /// The lane of a mapping.
+    /// The lane of a mapping and the generation of its stream, if it has one.
     ///
     /// Servers that share a queue have mappings of their own, with ids of their own: those that read
     /// the same for the same function are one reader.
     #[must_use]
-    pub fn lane(&self, mapping: &Mapping) -> Lane {
-        let name = match self.queue.sharing() {
+    pub fn lane(&self, mapping: &Mapping, generation: Option<&str>) -> Lane {
+        let mut name = match self.queue.sharing() {
             Sharing::Alone => mapping.id.to_string(),
             Sharing::Shared => {
                 format!("{} {}", mapping.function_arn(), mapping.source.arn().unwrap_or_default())
             }
         };
+        if let Some(generation) = generation {
+            name.push(GENERATION_SIGN);
+            name.push_str(generation);
+        }
         Lane { kind: LANE_KIND, name }
+    }
+
+    /// Whether a lane is that of a mapping, of whatever generation its stream is. Not to be asked where
+    /// others read as well.
+    fn is_of(lane: &Lane, mapping: &str) -> bool {
+        let rest = lane.name.strip_prefix(mapping);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(GENERATION_SIGN))
     }
 
     /// Whether others may read shards as well.
@@ -249,6 +264,16 @@ impl Leases {
         self.settle(held, Fate::Return { due, head: Some(written(checkpoint)) }, puts).await
     }
 
+    /// Lets go of a shard of which nobody knows where its reader has come to: what was kept last is the
+    /// checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn put_back(&self, held: &Held) -> Result<Hold, StoreError> {
+        self.settle(held, Fate::Return { due: self.time.now(), head: None }, Vec::new()).await
+    }
+
     /// Forgets a shard that is not listed any more.
     ///
     /// # Errors
@@ -271,13 +296,58 @@ impl Leases {
         self.queue.purge(lane, now.plus_millis(1)).await.map(drop)
     }
 
-    /// The lanes that there are, from behind `after` on.
+    /// Forgets where streams were read to that had the name of a mapping's stream before this one; all
+    /// that is known of the mapping if there is no lane to be left. What somebody still has is left to
+    /// them. Where others read as well, it may be theirs, and stays.
     ///
     /// # Errors
     ///
     /// If the queue failed.
-    pub async fn lanes(&self, after: Option<&str>) -> Result<Vec<Lane>, StoreError> {
-        self.queue.lanes(LANE_KIND, after, ENTRIES_OF_PAGE).await
+    pub async fn forget_others(
+        &self,
+        mapping: &Mapping,
+        left: Option<&Lane>,
+    ) -> Result<(), StoreError> {
+        if self.is_shared() {
+            return Ok(());
+        }
+        let id = mapping.id.to_string();
+        let now = self.time.now();
+        // Those with a generation are right behind it.
+        let mut lanes = self.queue.lanes(LANE_KIND, Some(&id), ENTRIES_OF_PAGE).await?;
+        lanes.retain(|lane| Self::is_of(lane, &id));
+        lanes.push(self.lane(mapping, None));
+        lanes.retain(|lane| Some(lane) != left);
+        for lane in &lanes {
+            if self.queue.counts(lane, now).await?.leased == 0 {
+                self.forget(lane).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets everything about mappings that are gone. Where others read as well, what nobody knows
+    /// here may be theirs, and stays.
+    ///
+    /// # Errors
+    ///
+    /// If the queue failed.
+    pub async fn keep_only(&self, mappings: &HashSet<String>) -> Result<(), StoreError> {
+        if self.is_shared() {
+            return Ok(());
+        }
+        let mut after: Option<String> = None;
+        loop {
+            let lanes = self.queue.lanes(LANE_KIND, after.as_deref(), ENTRIES_OF_PAGE).await?;
+            let Some(last) = lanes.last() else { return Ok(()) };
+            after = Some(last.name.clone());
+            for lane in &lanes {
+                let mapping = lane.name.split(GENERATION_SIGN).next().unwrap_or_default();
+                if !mappings.contains(mapping) {
+                    self.forget(lane).await?;
+                }
+            }
+        }
     }
 
     async fn settle(
@@ -383,6 +453,19 @@ mod tests {
         assert!(looks * limits::SHARD_LOOK_MILLIS <= 10_000, "after {looks} looks");
         assert_eq!(leases.keep(&dead, &at("5"), Vec::new()).await.unwrap(), Hold::Lost);
         assert_eq!(leases.keep(&heir, &at("5"), Vec::new()).await.unwrap(), Hold::Ours);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lanes_are_kept_by_the_mapping_in_front_of_the_generation() {
+        let (leases, _lane) = leases(Sharing::Alone).await;
+        for name in ["m", "m 1", "mm 1", "n 1"] {
+            let lane = Lane { kind: LANE_KIND, name: name.to_owned() };
+            assert_eq!(Leases::is_of(&lane, "m"), name == "m" || name == "m 1", "{name}");
+            leases.add(&lane, &[Checkpoint::new("s-1", Start::TrimHorizon)]).await.unwrap();
+        }
+        leases.keep_only(&HashSet::from(["m".to_owned()])).await.unwrap();
+        let left = leases.queue.lanes(LANE_KIND, None, 10).await.unwrap();
+        assert_eq!(left.iter().map(|lane| lane.name.as_str()).collect::<Vec<_>>(), ["m", "m 1"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@
 //!      │        └ access   users and passwords, from the configuration
 //!      │
 //!      ├─ filter, batch       which records, and how many of them together
+//!      ├─ ahead               how many bytes of records are here, of all shards and partitions
 //!      ├─ function            runs the function for a batch
 //!      ├─ response            what its answer says about single records
 //!      └─ progress            what was done, for whoever asks
@@ -39,6 +40,7 @@ pub mod dynamodb;
 pub mod kinesis;
 pub mod kafka;
 pub mod rabbit;
+pub mod ahead;
 pub mod access;
 pub mod checkpoint;
 pub mod lease;

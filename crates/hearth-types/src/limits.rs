@@ -33,7 +33,8 @@ pub const STREAM_PIECES_MAX: usize = 2;
 pub const STREAM_PRELUDE_BYTES_MAX: usize = 16 * 1024;
 /// AWS: the largest request body of a control-plane call (a 50 MB archive in base64, and the rest).
 pub const REQUEST_BODY_BYTES_MAX: usize = 70_167_211;
-/// Bodies of all requests together, while they are read. A few dozen uploads at a time.
+/// Bodies of all requests together, while they are read, and records of streams on their way to clients.
+/// A few dozen uploads at a time.
 pub const BODIES_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// AWS: the largest archive that is uploaded directly.
 pub const ZIP_BYTES_MAX: usize = 52_428_800;
@@ -415,6 +416,9 @@ pub const SHARD_RETRY_MILLIS_MAX: u64 = 30_000;
 /// Bytes of records of one shard that wait beside those that the function has. A batch more than one
 /// lane can have, so that the next batch is there when one is done.
 pub const SHARD_WAITING_BYTES_MAX: usize = 3 * PAYLOAD_SYNC_BYTES_MAX;
+/// Bytes of records of all shards and partitions together that are here while the function has or awaits
+/// them. Enough for a dozen shards at their own bound; beyond it, each has one batch at a time.
+pub const SOURCES_WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Records of one shard that may always wait, so that small batches do not need a read for each.
 pub const SHARD_WAITING_RECORDS_MIN: usize = 1_000;
 /// AWS: records of one read of a shard.
@@ -446,6 +450,9 @@ pub const DYNAMODB_READ_RECORDS_MAX: usize = 1_000;
 /// What an answer of DynamoDB Streams may have: AWS's 1 MB of records, whose images are twice there and
 /// whose binary parts are Base64, with room.
 pub const DYNAMODB_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long what the server began to do may take when it ends, after functions have ended. A client that
+/// does not read its answer cannot hold it up for longer.
+pub const END_GRACE_SECONDS: u64 = 2;
 /// The longest wait before a stream is asked again that did not answer.
 pub const SOURCE_RETRY_MILLIS_MAX: u64 = 5_000;
 /// The first such wait.

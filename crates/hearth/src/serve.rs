@@ -254,7 +254,7 @@ impl Server {
         });
         ended.await.context("ending the launcher")?;
         // Answers are on their way out; a client that does not read them cannot hold us up.
-        let grace = Duration::from_secs(2);
+        let grace = Duration::from_secs(limits::END_GRACE_SECONDS);
         if tokio::time::timeout(grace, self.tasks.finished()).await.is_err() {
             tracing::warn!(tasks = self.tasks.running(), "not everything ended in time");
         }

@@ -10,6 +10,7 @@ use hearth_services::queues::Queues;
 use hearth_services::remote::queues::RemoteQueues;
 use hearth_services::remote::tls::Trust;
 use hearth_sources::access::{Login, Secret, Secrets};
+use hearth_sources::ahead::Ahead;
 use hearth_sources::dynamodb::DynamoDb;
 use hearth_sources::kafka::{self, KafkaReader, KnownCluster};
 use hearth_sources::kinesis::Kinesis;
@@ -22,6 +23,7 @@ use hearth_sources::reader::Reader;
 use hearth_sources::shard::streams::{self, OpenStream, Streams};
 use hearth_sources::{Board, Parts, Sources};
 use hearth_store::queue::Queue;
+use hearth_types::limits;
 use hearth_types::metrics::Metrics;
 use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
@@ -54,10 +56,12 @@ impl Readers {
         let kinesis = Kinesis::new(Arc::clone(&services.streams));
         let mut families = tables(config, trust)?;
         families.push(Arc::clone(&kinesis) as _);
+        let ahead = Ahead::new(limits::SOURCES_WAITING_BYTES_MAX);
         let leases = Leases::open(Arc::clone(queue), Arc::clone(time)).await;
         let streams = Streams::new(streams::Parts {
             streams: families,
             leases: Arc::new(leases.context("could not look after the shards of streams")?),
+            ahead: Arc::clone(&ahead),
             time: Arc::clone(time),
             tasks: tasks.clone(),
         });
@@ -68,6 +72,7 @@ impl Readers {
             secrets: Arc::clone(&secrets),
             trust: trust.clone(),
             queue: Arc::clone(queue),
+            ahead,
             time: Arc::clone(time),
             tasks: tasks.clone(),
         });

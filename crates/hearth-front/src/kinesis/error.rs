@@ -89,6 +89,12 @@ impl KinesisError {
         }
     }
 
+    /// Clients have not taken the records that others have asked for.
+    pub(super) fn too_many_answers() -> Self {
+        let text = "Rate exceeded. Too many large answers at a time.";
+        Self::new("ProvisionedThroughputExceededException", text)
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.name
     }

@@ -175,8 +175,16 @@ async fn perform_any(
     if operation == Operation::SubscribeToShard {
         return subscribe::answer(front, (&call, encoding), read(input)?).await;
     }
+    let is_large = operation == Operation::GetRecords;
     let output = perform(front, call, operation, input).await?;
-    let mut answer = Response::new(Full::new(Bytes::from(encoding.write(&output))));
+    let mut written = Bytes::from(encoding.write(&output));
+    drop(output);
+    if is_large {
+        // Nothing is lost if there is no room: its iterator is good for another time.
+        let held = body::Held::of_answer(written, &front.body_room);
+        written = held.map_err(|_no_room| KinesisError::too_many_answers())?.into_bytes();
+    }
+    let mut answer = Response::new(Full::new(written));
     let content_type = HeaderValue::from_static(encoding.content_type());
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
     Ok(whole(answer))

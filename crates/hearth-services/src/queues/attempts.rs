@@ -148,7 +148,8 @@ impl Queues {
         Ok(seen.map_or(Presence::Gone, |seen| Presence::of(&seen, receipt)))
     }
 
-    async fn seen(
+    /// The message as it is now.
+    pub(super) async fn seen(
         &self,
         lane: &Lane,
         receipt: Receipt,

@@ -90,6 +90,9 @@ pub(super) struct Head {
     /// The ARN of the queue whose dead letter it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) source: Option<String>,
+    /// How many of its receives were undone, so that they do not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) undone: Option<u32>,
 }
 
 impl Head {
@@ -110,8 +113,22 @@ impl Head {
                 deduplication: None,
                 id: None,
                 source: None,
+                undone: None,
             }
         })
+    }
+
+    /// The text of one, in which one receive more does not count. None of one that cannot be read,
+    /// which is to stay as it is.
+    pub(super) fn with_receive_undone(text: &str) -> Option<String> {
+        let mut head: Self = serde_json::from_str(text).ok()?;
+        head.undone = Some(head.undone.unwrap_or_default().saturating_add(1));
+        Some(head.text())
+    }
+
+    /// How often a message was received that was leased so often.
+    pub(super) fn receives(&self, leases: u32) -> u32 {
+        leases.saturating_sub(self.undone.unwrap_or_default())
     }
 }
 
@@ -155,6 +172,7 @@ pub(super) fn prepared(
         deduplication,
         id: None,
         source: None,
+        undone: None,
     };
     let entry = NewEntry {
         lane: queue.lane(),

@@ -465,7 +465,7 @@ impl Queues {
             put_at: now,
             due: now,
             sameness: None,
-            head: Head { id: None, source: None, ..head }.text(),
+            head: Head { id: None, source: None, undone: None, ..head }.text(),
             body: leased.body.clone(),
         })
     }

@@ -255,7 +255,7 @@ impl Queues {
                 continue;
             }
             match &target {
-                Some((receives_max, target)) if one.receipt.lease > *receives_max => {
+                Some((receives_max, target)) if is_beyond(&one, *receives_max) => {
                     dead.settles.push(remove);
                     dead.puts.push(dead_letter((queue, target.as_ref()), one, now));
                 }
@@ -275,6 +275,13 @@ impl Queues {
         self.engine.signals().signal(&lane);
         Ok(good)
     }
+}
+
+/// Whether a message was received more often than that, this time included.
+fn is_beyond(leased: &Leased, receives_max: u32) -> bool {
+    let leases = leased.receipt.lease;
+    // Most heads need not be read for it.
+    leases > receives_max && Head::read(&leased.head).receives(leases) > receives_max
 }
 
 fn checked(receive: &Receive, queue: &QueueRecord) -> Result<Asked, QueueError> {
@@ -326,6 +333,8 @@ fn dead_letter(
     let mut head = Head::read(&leased.head);
     head.id = Some(head.id.unwrap_or_else(|| queue.message_id(leased.receipt.entry)));
     head.source = Some(queue.arn());
+    // There it was received by nobody.
+    head.undone = None;
     NewEntry {
         lane: target.lane(),
         group: leased.group,
@@ -349,7 +358,7 @@ pub(super) fn handed_out(
         handle: Handle { receipt, received, until }.text(queue),
         md5_of_body: md5_of_body(&body),
         body: String::from_utf8_lossy(&body).into_owned(),
-        receives: receipt.lease,
+        receives: head.receives(receipt.lease),
         sent: put_at,
         first_received: first_leased_at,
         sender: head.sender,

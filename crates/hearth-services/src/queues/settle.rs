@@ -1,4 +1,5 @@
-//! What receivers do with messages that they have: delete them, or keep them longer or shorter.
+//! What receivers do with messages that they have: delete them, keep them longer or shorter, or, of
+//! those in the process, give them back as if they had never had them.
 
 use hearth_store::queue::{Batch, Fate, Receipt, Settle, Settled};
 use hearth_types::metrics::Metric;
@@ -8,6 +9,7 @@ use super::Queues;
 use super::attempts::Presence;
 use super::error::QueueError;
 use super::handle::Handle;
+use super::message::Head;
 use super::names::QueueName;
 use super::quotas::VISIBILITY_SECONDS_MAX;
 use super::receive::bounded;
@@ -83,6 +85,32 @@ impl Queues {
             }
         }
         Ok(results)
+    }
+
+    /// Gives back messages with which nothing was done, in one write: they are there again at once, and
+    /// the receive does not count. What somebody else has received since stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such queue, if a handle is not of it, or if the store failed; then nothing is
+    /// given back.
+    pub async fn give_back(&self, name: &QueueName, handles: &[String]) -> Result<(), QueueError> {
+        let queue = self.queue(name)?;
+        let (lane, now) = (queue.lane(), self.clock.now());
+        let mut fates = Vec::with_capacity(handles.len());
+        for handle in handles {
+            let receipt = Handle::read(handle, &queue)?.receipt;
+            let seen = self.seen(&lane, receipt, now).await?;
+            // Nobody but who has the newest receipt changes the head, so it is the same in the write.
+            if let Some(seen) = seen.filter(|seen| seen.leases == receipt.lease) {
+                let head = Head::with_receive_undone(&seen.head);
+                fates.push(Ok(Settle { receipt, fate: Fate::Return { due: now, head } }));
+            }
+        }
+        let (_none_refused, settled) = self.settle(&queue, fates, now).await?;
+        let done = settled.iter().filter(|(_place, settled)| *settled == Settled::Done).count();
+        self.flights.ended(&lane, u64::try_from(done).unwrap_or(u64::MAX));
+        Ok(())
     }
 
     /// Does what can be done. Returns what was refused before, and what became of the rest by its

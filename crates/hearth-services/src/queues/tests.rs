@@ -430,6 +430,31 @@ async fn what_was_received_too_often_goes_to_the_dead_letter_queue() {
 }
 
 #[tokio::test]
+async fn a_receive_that_was_given_back_does_not_count() {
+    let world = World::new().await;
+    let (live, dead) = world.with_dead_letters("", &[]).await;
+    world.put(&live, "x").await;
+    let mut last = String::new();
+    for _time in 0..3 {
+        let received = world.receive(&live, 10).await.remove(0);
+        assert_eq!(received.receives, 1);
+        last = received.handle;
+        world.queues.give_back(&live, std::slice::from_ref(&last)).await.unwrap();
+        // A second time, it is not the newest any more.
+        world.queues.give_back(&live, std::slice::from_ref(&last)).await.unwrap();
+    }
+    let world = world.restarted().await;
+    let received = world.receive(&live, 10).await.remove(0);
+    assert_eq!(received.receives, 1, "also after a restart");
+    world.queues.give_back(&live, &[last]).await.unwrap();
+    assert_eq!(world.bodies(&live).await.len(), 0, "somebody else has it");
+    world.clock.pass(31_000);
+    assert_eq!(world.bodies(&live).await.len(), 0, "that one counts");
+    let moved = world.receive(&dead, 10).await.remove(0);
+    assert_eq!((moved.body.as_str(), moved.receives), ("x", 1));
+}
+
+#[tokio::test]
 async fn dead_letters_stay_if_there_is_nowhere_to_go() {
     let world = World::new().await;
     let (live, dead) = world.with_dead_letters("", &[]).await;

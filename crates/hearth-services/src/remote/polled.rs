@@ -213,7 +213,7 @@ mod tests {
         let asked = played.heard()[1].json();
         assert_eq!(
             (&asked["MaxNumberOfMessages"], &asked["WaitTimeSeconds"]),
-            (&json!(10), &json!(5))
+            (&json!(10), &json!(1))
         );
     }
 

@@ -63,6 +63,7 @@ use self::group::{Pulse, Session};
 use self::partition::{Common, PartitionReader};
 use self::scram::Hash;
 use crate::access::{AccessError, Login, Secrets, uri};
+use crate::ahead::Ahead;
 use crate::filter::Filters;
 use crate::reader::{Ended, Reader, Stop, Stopper, Work};
 use crate::shard::lane::Rules;
@@ -103,6 +104,8 @@ pub struct Parts {
     pub trust: Trust,
     /// Where what is told of records waits that were given up.
     pub queue: Arc<dyn Queue>,
+    /// What all readers may have.
+    pub ahead: Arc<Ahead>,
     /// The time that the queue goes by.
     pub time: Arc<Steady>,
     /// The owner of the tasks.
@@ -167,6 +170,7 @@ impl KafkaReader {
             rules: Arc::new(rules),
             filters,
             queue: Arc::clone(&self.parts.queue),
+            ahead: Arc::clone(&self.parts.ahead),
             time: Arc::clone(&self.parts.time),
             tasks: self.parts.tasks.clone(),
         })

@@ -35,6 +35,7 @@ use super::event::{self, Place, TOPIC};
 use super::group::Session;
 use super::messages::{Appetite, Part};
 use super::records::Record;
+use crate::ahead::{Ahead, Share};
 use crate::checkpoint::{Checkpoint, Layout, Start};
 use crate::filter::Filters;
 use crate::function::{Call, NotRun, Ran, reason};
@@ -43,6 +44,7 @@ use crate::reader::{Stop, Work};
 use crate::shard::core::{Core, Outcome, Save, Sieve, Start as Batch};
 use crate::shard::lane::{LastRun, Reporting, Rules};
 use crate::shard::source::{SequenceNumber, ShardRecord};
+use crate::shard::teller::Teller;
 
 /// What AWS calls every failure of a function.
 const UNHANDLED: &str = "Unhandled";
@@ -58,6 +60,7 @@ pub(super) struct Common {
     pub(super) rules: Arc<Rules>,
     pub(super) filters: Filters,
     pub(super) queue: Arc<dyn Queue>,
+    pub(super) ahead: Arc<Ahead>,
     pub(super) time: Arc<Steady>,
     pub(super) tasks: Tasks,
 }
@@ -116,6 +119,8 @@ pub(super) struct PartitionReader {
     /// The topic, and the number of the partition behind a hyphen.
     name: String,
     core: Core,
+    /// What of it counts among what all readers have.
+    share: Share,
     /// Where to read on.
     next: i64,
     /// The offset behind the last record that there was.
@@ -134,6 +139,7 @@ impl PartitionReader {
         let name = format!("{}-{partition}", common.topic);
         Self {
             core: core(common, &name, 0),
+            share: common.ahead.share(),
             common: Arc::clone(common),
             session: Arc::clone(session),
             stop,
@@ -268,8 +274,10 @@ impl PartitionReader {
             }
             if is_stopping {
                 fetching = None;
-            } else if fetching.is_none() {
-                fetching = self.fetch();
+            }
+            if fetching.is_none() {
+                self.share.hold(self.core.bytes());
+                fetching = if is_stopping { None } else { self.fetch() };
             }
             let wake = self.wake(now);
             tokio::select! {
@@ -311,15 +319,17 @@ impl PartitionReader {
         let records = batch.events.len();
         drop(batch);
         common.work.progress.add(Count::Invoked, records);
+        let id = RequestId::random();
+        let run = LastRun { request_id: id.to_string(), ..LastRun::default() };
+        let teller = Teller::new(sender, (records, Outcome::Failed { run }));
         self.common.tasks.spawn("run a batch of a partition", async move {
+            let teller = teller;
             let running = common.work.progress.run();
-            let id = RequestId::random();
             let call = Call { id, payload, trace: None };
             let ran = common.work.functions.run(&common.work.mapping, call).await;
             let outcome = outcome(&common, &name, (id, ran));
             drop(running);
-            // Nobody waits for it if the partition was lost meanwhile.
-            let _ = sender.send((records, outcome)).await;
+            teller.tell((records, outcome));
         });
     }
 
@@ -386,7 +396,7 @@ impl PartitionReader {
 
     /// Begins to read, if there is room.
     fn fetch(&mut self) -> Doing<Fetched> {
-        let room = self.core.room()?;
+        let room = self.core.room().filter(|_| self.share.may_read())?;
         let pause = (self.setbacks > 0).then(|| {
             let doubled = limits::SOURCE_RETRY_MILLIS_MIN << (self.setbacks - 1).min(16);
             Duration::from_millis(doubled.min(limits::SOURCE_RETRY_MILLIS_MAX))

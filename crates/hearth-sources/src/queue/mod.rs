@@ -17,7 +17,9 @@
 //! 2. Of a FIFO queue, one batch at a time has messages of a group, and they are in order.
 //! 3. A function that is throttled costs no message a receive for eleven hours: the batch is kept,
 //!    and tried again, each time with its whole visibility timeout before it.
-//! 4. A poller whose queue is empty waits to be woken.
+//! 4. What is given back unused (the server stops, the mapping changes, it does not fit into a batch of
+//!    its group) costs a message of our own queues no receive.
+//! 5. A poller whose queue is empty waits to be woken.
 //!
 //! # Deliberately absent
 //!

@@ -36,9 +36,13 @@ pub trait OpenQueue: Send + Sync + Debug {
     /// Deletes messages by their receipt handles. Returns how many were there to be deleted.
     async fn delete(&self, handles: &[String]) -> Result<usize, Trouble>;
 
-    /// Keeps messages from others for so many seconds from now on; with none they are given back.
-    /// Those that are not here any more are left out.
+    /// Keeps messages from others for so many seconds from now on. Those that are not here any more
+    /// are left out.
     async fn keep(&self, handles: &[String], seconds: u32) -> Result<(), Trouble>;
+
+    /// Gives back messages with which nothing was done. Where the service can do that, it does not
+    /// count that they were received.
+    async fn give_back(&self, handles: &[String]) -> Result<(), Trouble>;
 }
 
 /// Why a queue was not read or written.
@@ -113,6 +117,10 @@ impl OpenQueue for Embedded {
             handles.iter().map(|handle| (handle.clone(), seconds)).collect();
         self.queues.change_visibility(&self.name, &changes).await.map(drop).map_err(trouble)
     }
+
+    async fn give_back(&self, handles: &[String]) -> Result<(), Trouble> {
+        self.queues.give_back(&self.name, handles).await.map_err(trouble)
+    }
 }
 
 fn trouble(error: QueueError) -> Trouble {
@@ -175,6 +183,11 @@ impl OpenQueue for Remote {
     async fn keep(&self, handles: &[String], seconds: u32) -> Result<(), Trouble> {
         let changed = self.queues.change_visibility(&self.arn, handles, seconds).await;
         changed.map(drop).map_err(remote_trouble)
+    }
+
+    async fn give_back(&self, handles: &[String]) -> Result<(), Trouble> {
+        // SQS has no other way, and counts the receive.
+        self.keep(handles, 0).await
     }
 }
 

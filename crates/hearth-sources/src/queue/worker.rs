@@ -111,12 +111,12 @@ async fn keep(common: &Common, messages: &[Message], taken: Moment) {
     }
 }
 
-/// Has the messages be there again at once.
+/// Has the messages be there again at once, as if they had not been received.
 pub(super) async fn give_back(common: &Common, messages: &[Message]) {
     if messages.is_empty() {
         return;
     }
-    if let Err(trouble) = common.queue.keep(&handles(messages), 0).await {
+    if let Err(trouble) = common.queue.give_back(&handles(messages)).await {
         // They are there again when their visibility timeout ends.
         tracing::info!(%trouble, "messages could not be given back");
     }

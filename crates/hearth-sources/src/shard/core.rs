@@ -153,9 +153,15 @@ impl Core {
         let records_max = records_max.max(limits::SHARD_WAITING_RECORDS_MIN);
         let records = records_max.saturating_sub(self.lanes.iter().map(Lane::len).sum());
         let bytes_max = limits::SHARD_WAITING_BYTES_MAX;
-        let bytes = bytes_max.saturating_sub(self.lanes.iter().map(Lane::bytes).sum());
+        let bytes = bytes_max.saturating_sub(self.bytes());
         let portion = Portion { records: records.min(limits::SHARD_READ_RECORDS_MAX), bytes };
         (records > 0 && bytes > 0).then_some(portion)
+    }
+
+    /// How many bytes the records have that are not dealt with.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.lanes.iter().map(Lane::bytes).sum()
     }
 
     /// Takes records that were read. `behind_millis` is what the stream says of the distance to the

@@ -9,7 +9,8 @@
 //!  core       decides: what is run, again, in parts, given up; what is saved
 //!    ├─ lane     one batch at a time, of records with some keys
 //!    ├─ window   tumbling windows
-//!    └─ event    what functions and destinations get
+//!    ├─ event    what functions and destinations get
+//!    └─ teller   says what came of a batch
 //! ```
 //!
 //! # Promises
@@ -26,6 +27,7 @@ pub mod source;
 pub mod streams;
 pub mod lineage;
 mod reader;
+pub(crate) mod teller;
 pub mod core;
 pub mod lane;
 pub mod window;

@@ -1,7 +1,7 @@
 //! Reads one shard: performs what [`super::core`] decides.
 //!
 //! ```text
-//!            ┌─ fetching   arrival, then a page of records
+//!            ┌─ fetching   an arrival, or a page of records
 //!  the task ─┼─ saving     a checkpoint, or only a longer lease
 //!            └─ running    a batch for each lane, in tasks of their own
 //! ```
@@ -12,6 +12,7 @@
 //!    run are waited for first, so that whoever comes next does not come before them.
 //! 2. A stream or a store that fails is asked again, with pauses that grow up to a bound.
 //! 3. Where others read as well, no batch is begun behind the end of the lease.
+//! 4. A batch whose task panics has failed, and is run again as any other that has.
 //!
 //! # Deliberately absent
 //!
@@ -32,6 +33,7 @@ use hearth_types::tasks::Tasks;
 use hearth_types::time::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::ahead::{Ahead, Share};
 use crate::checkpoint::Start;
 use crate::filter::Filters;
 use crate::function::{self, Call, NotRun, Ran, RunFunction};
@@ -44,6 +46,7 @@ use crate::shard::lane::{Dropped, LastRun, Rules};
 use crate::shard::source::{
     Cursor, Family, Page, Portion, Position, ShardRecord, ShardSource, SourceError,
 };
+use crate::shard::teller::Teller;
 
 /// What AWS calls every failure of a function.
 const UNHANDLED: &str = "Unhandled";
@@ -60,6 +63,7 @@ pub(super) struct Common {
     pub(super) source: Arc<dyn ShardSource>,
     pub(super) functions: Arc<dyn RunFunction>,
     pub(super) leases: Arc<Leases>,
+    pub(super) ahead: Arc<Ahead>,
     pub(super) progress: Arc<Progress>,
     pub(super) time: Arc<Steady>,
     pub(super) tasks: Tasks,
@@ -107,6 +111,8 @@ enum At {
 #[derive(Debug)]
 enum Fetched {
     Page(Page),
+    /// There may be something behind a cursor.
+    Arrived(Cursor),
     /// The shard is not there any more.
     Gone,
     Failed(SourceError),
@@ -127,6 +133,8 @@ pub(super) struct ShardReader {
     common: Arc<Common>,
     held: Held,
     core: Core,
+    /// What of it counts among what all readers have.
+    share: Share,
     at: At,
     /// Where to begin if nothing was read yet and the first cursor is of no use any more.
     start: Position,
@@ -157,8 +165,18 @@ impl ShardReader {
         let core = Core::new(Arc::new(rules), held.checkpoint.clone());
         let extended_at = common.time.now();
         let at = At::Position(first);
-        let (running, setbacks, leased_at) = (0, 0, extended_at);
-        Self { common, held, core, at, start, running, setbacks, extended_at, leased_at }
+        Self {
+            share: common.ahead.share(),
+            common,
+            held,
+            core,
+            at,
+            start,
+            running: 0,
+            setbacks: 0,
+            extended_at,
+            leased_at: extended_at,
+        }
     }
 
     /// Reads until the shard has ended, is lost, or is to be left.
@@ -190,8 +208,10 @@ impl ShardReader {
             }
             if is_stopping {
                 fetching = None;
-            } else if fetching.is_none() {
-                fetching = self.fetch();
+            }
+            if fetching.is_none() {
+                self.share.hold(self.core.bytes());
+                fetching = if is_stopping { None } else { self.fetch() };
             }
             let wake = self.wake(now);
             tokio::select! {
@@ -257,15 +277,17 @@ impl ShardReader {
         let (lane, records) = (batch.lane, batch.events.len());
         drop(batch);
         common.progress.add(Count::Invoked, records);
+        let id = RequestId::random();
+        let run = LastRun { request_id: id.to_string(), ..LastRun::default() };
+        let teller = Teller::new(sender, (lane, records, Outcome::Failed { run }));
         let work = async move {
+            let teller = teller;
             let running = common.progress.run();
-            let id = RequestId::random();
             let call = Call { id, payload, trace: None };
             let ran = common.functions.run(&common.mapping, call).await;
             let outcome = outcome(&common, id, ran);
             drop(running);
-            // Nobody waits for it if the shard was lost meanwhile.
-            let _ = sender.send((lane, records, outcome)).await;
+            teller.tell((lane, records, outcome));
         };
         self.common.tasks.spawn("run a batch of a shard", work);
     }
@@ -350,9 +372,18 @@ impl ShardReader {
 }
 
 impl ShardReader {
-    /// Begins to read, if there is room.
+    /// Begins to read, or to wait for something to read, if there is room.
     fn fetch(&mut self) -> Doing<Fetched> {
-        let portion = self.core.room()?;
+        let mut portion = self.core.room()?;
+        if let At::Tip(cursor) = &self.at {
+            // No room is set aside for what may be long in coming.
+            let (source, cursor) = (Arc::clone(&self.common.source), cursor.clone());
+            return Some(Box::pin(async move {
+                source.arrival(&cursor).await;
+                Fetched::Arrived(cursor)
+            }));
+        }
+        portion.bytes = self.share.reserve(portion.bytes, self.common.rules.batch.bytes)?;
         let pause = (self.setbacks > 0).then(|| {
             let doubled = limits::SOURCE_RETRY_MILLIS_MIN << (self.setbacks - 1).min(16);
             Duration::from_millis(doubled.min(limits::SOURCE_RETRY_MILLIS_MAX))
@@ -370,6 +401,7 @@ impl ShardReader {
     fn fetched(&mut self, fetched: Fetched) {
         match fetched {
             Fetched::Page(page) => self.take(page),
+            Fetched::Arrived(cursor) => self.at = At::Cursor(cursor),
             Fetched::Gone => {
                 // Nothing of it can be read any more, so it is dealt with as far as it can be.
                 self.core.end();
@@ -493,11 +525,7 @@ fn outcome(common: &Common, id: RequestId, ran: Ran) -> Outcome {
 
 async fn fetch(source: &dyn ShardSource, shard: &str, (at, portion): (At, Portion)) -> Fetched {
     let cursor = match at {
-        At::Cursor(cursor) => Ok(cursor),
-        At::Tip(cursor) => {
-            source.arrival(&cursor).await;
-            Ok(cursor)
-        }
+        At::Cursor(cursor) | At::Tip(cursor) => Ok(cursor),
         At::Position(position) => source.cursor(shard, &position).await,
     };
     let read = match cursor {

@@ -192,6 +192,12 @@ pub trait ShardSource: Send + Sync + fmt::Debug {
     /// The ARN of the stream, as records of failures name it.
     fn stream_arn(&self) -> &str;
 
+    /// What is another one after the stream was deleted and made again, so that nobody takes the
+    /// shards of one for those of the other. `None` if the ARN is another one then.
+    fn generation(&self) -> Option<String> {
+        None
+    }
+
     /// All shards that have records or may get some, closed ones as well as open ones.
     async fn shards(&self) -> Result<Vec<Shard>, SourceError>;
 

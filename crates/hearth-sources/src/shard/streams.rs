@@ -12,6 +12,8 @@
 //! 1. A shard that nobody reads is taken by a server that reads the stream, within
 //!    [`limits::SHARD_LOOK_MILLIS`] of its being free.
 //! 2. When a mapping is gone, its checkpoints are.
+//! 3. A shard whose reader panics is read again.
+//! 4. A stream that was deleted and made again is another one, also if nobody has read it meanwhile.
 //!
 //! # Deliberately absent
 //!
@@ -36,6 +38,7 @@ use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
 use tokio::sync::Notify;
 
+use crate::ahead::Ahead;
 use crate::batch::BatchLimits;
 use crate::checkpoint::{Phase, Start};
 use crate::filter::Filters;
@@ -45,7 +48,7 @@ use crate::reader::{Ended, Reader, Work};
 use crate::shard::lane::{OnFailure, Reporting, Rules};
 use crate::shard::lineage;
 use crate::shard::reader::{Common, ShardReader};
-use crate::shard::source::{Family, Shard, ShardSource, SourceError};
+use crate::shard::source::{Shard, ShardSource, SourceError};
 
 /// AWS's word for answers that name the records that have failed.
 const REPORT_ITEMS: &str = "ReportBatchItemFailures";
@@ -78,6 +81,8 @@ pub struct Parts {
     pub streams: Vec<Arc<dyn OpenStream>>,
     /// Where checkpoints and leases are kept.
     pub leases: Arc<Leases>,
+    /// What all readers may have.
+    pub ahead: Arc<Ahead>,
     /// The time that the queue goes by.
     pub time: Arc<Steady>,
     /// The owner of the tasks.
@@ -106,24 +111,11 @@ impl Streams {
     ///
     /// If the store of the checkpoints failed.
     pub async fn attend(&self, control: &Arc<Control>) -> Result<(), StoreError> {
-        let leases = &self.parts.leases;
         // Said twice, it stays as it was.
         let _ = self.control.set(Arc::downgrade(control));
-        if leases.is_shared() {
-            // What nobody knows here may be another server's.
-            return Ok(());
-        }
         let all = control.all_mappings();
-        let known: HashSet<String> = all.iter().map(|mapping| leases.lane(mapping).name).collect();
-        let mut after: Option<String> = None;
-        loop {
-            let lanes = leases.lanes(after.as_deref()).await?;
-            let Some(last) = lanes.last() else { return Ok(()) };
-            after = Some(last.name.clone());
-            for lane in lanes.iter().filter(|lane| !known.contains(&lane.name)) {
-                leases.forget(lane).await?;
-            }
-        }
+        let known: HashSet<String> = all.iter().map(|mapping| mapping.id.to_string()).collect();
+        self.parts.leases.keep_only(&known).await
     }
 
     fn opener(&self, kind: SourceKind) -> Option<&Arc<dyn OpenStream>> {
@@ -146,6 +138,7 @@ impl Streams {
             source,
             functions: Arc::clone(&work.functions),
             leases: Arc::clone(&self.parts.leases),
+            ahead: Arc::clone(&self.parts.ahead),
             progress: Arc::clone(&work.progress),
             time: Arc::clone(&self.parts.time),
             tasks: self.parts.tasks.clone(),
@@ -154,10 +147,11 @@ impl Streams {
     }
 
     /// Forgets the checkpoints of a mapping that goes, once nobody here reads it any more; and those of a
-    /// Kinesis stream that is gone, because another one may get its name and those of its shards.
+    /// stream that is gone and of which no other one can have the ARN and the generation.
     fn forget_later(&self, (common, reading): (Arc<Common>, Arc<Reading>), left: &Left) {
         let control = self.control.get().cloned().unwrap_or_default();
-        let is_gone = matches!(left, Left::Gone(_)) && common.source.family() == Family::Kinesis;
+        let generation = common.source.generation();
+        let is_gone = matches!(left, Left::Gone(_)) && generation.is_some();
         let work = async move {
             reading.finished().await;
             let mapping = &common.mapping;
@@ -167,11 +161,16 @@ impl Streams {
                 Some(found.is_ok_and(|found| found.state != State::Deleting))
             };
             // Without a control plane nothing is known, and the server is about to stop.
-            if !is_gone && is_left().unwrap_or(true) {
+            let is_left = is_left().unwrap_or(true);
+            if !is_gone && is_left {
                 return;
             }
-            let lane = common.leases.lane(mapping);
-            if let Err(error) = common.leases.forget(&lane).await {
+            let lane = common.leases.lane(mapping, generation.as_deref());
+            let mut forgotten = common.leases.forget(&lane).await;
+            if !is_left && forgotten.is_ok() {
+                forgotten = common.leases.forget_others(mapping, None).await;
+            }
+            if let Err(error) = forgotten {
                 // The next start forgets them.
                 tracing::warn!(mapping = %mapping.id, %error, "checkpoints could not be forgotten");
             }
@@ -199,8 +198,14 @@ impl Reader for Streams {
             Err(why) => return Ended::Unreadable(why),
         };
         let reading = Arc::new(Reading::default());
+        let lane = common.leases.lane(&common.mapping, common.source.generation().as_deref());
+        if let Err(error) = common.leases.forget_others(&common.mapping, Some(&lane)).await {
+            // They are in nobody's way.
+            let mapping = &common.mapping.id;
+            tracing::warn!(%mapping, %error, "old checkpoints could not be forgotten");
+        }
         let stream = Stream {
-            lane: common.leases.lane(&common.mapping),
+            lane,
             common: Arc::clone(&common),
             reading: Arc::clone(&reading),
             setbacks: 0,
@@ -257,6 +262,49 @@ impl Drop for OneReading {
         // Whoever waits for the last one, and whoever comes to look at the lineage.
         self.0.ended.notify_waiters();
         self.0.ended.notify_one();
+    }
+}
+
+/// A reader at its shard. If it panics, the shard is free a little later, also where leases last until
+/// the server is gone.
+struct Seat {
+    common: Arc<Common>,
+    held: Held,
+    counted: Option<OneReading>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let (common, held, counted) =
+            (Arc::clone(&self.common), self.held.clone(), self.counted.take());
+        self.common.tasks.spawn("let go of a shard", async move {
+            put_back(&common, &held).await;
+            drop(counted);
+        });
+    }
+}
+
+/// Lets go of a shard whose reader has panicked; not at once, because the next one may do the same.
+async fn put_back(common: &Common, held: &Held) {
+    let pause = Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MAX);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = common.stop.stopped() => {}
+        }
+        match common.leases.put_back(held).await {
+            Ok(_ours_or_lost) => return,
+            Err(error) => {
+                let shard = &held.checkpoint.shard;
+                tracing::warn!(shard, %error, "a shard could not be let go of");
+            }
+        }
+        if common.stop.is_stopped() {
+            tokio::time::sleep(pause).await;
+        }
     }
 }
 
@@ -366,12 +414,14 @@ impl Stream {
     }
 
     fn begin(&self, held: Held) {
-        let counted = OneReading::new(&self.reading);
+        let counted = Some(OneReading::new(&self.reading));
+        let seat = Seat { common: Arc::clone(&self.common), held: held.clone(), counted };
         let reader = ShardReader::new(Arc::clone(&self.common), held);
         self.common.tasks.spawn("read a shard", async move {
-            let counted = counted;
+            // Moved into the task, so that it is dropped also when the reader panics.
+            let seat = seat;
             Box::pin(reader.read()).await;
-            drop(counted);
+            drop(seat);
         });
     }
 

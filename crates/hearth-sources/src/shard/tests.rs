@@ -3,6 +3,8 @@
 
 mod starts;
 mod servers;
+mod remade;
+mod panics;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,6 +33,7 @@ use super::source::{
     SourceError,
 };
 use super::streams::{OpenStream, Parts, Streams};
+use crate::ahead::Ahead;
 use crate::function::{Call, NotRun, Ran, RunFunction};
 use crate::json::Json;
 use crate::lease::Leases;
@@ -264,6 +267,7 @@ impl World {
         let streams = Streams::new(Parts {
             streams: vec![Arc::new(Opened(Arc::clone(&stream)))],
             leases: Arc::new(leases),
+            ahead: Ahead::new(hearth_types::limits::SOURCES_WAITING_BYTES_MAX),
             time,
             tasks: tasks.clone(),
         });
@@ -387,8 +391,12 @@ struct Kept {
     shards: Vec<Shard>,
     records: HashMap<String, Vec<ShardRecord>>,
     fault: Option<SourceError>,
+    /// How often it was deleted and made again.
+    made: u32,
     /// Cursors of earlier generations have expired.
     generation: u32,
+    /// Whether the next read panics.
+    panics: bool,
     cursors: Cursors,
     /// How many cursors were made.
     cursors_made: u32,
@@ -452,6 +460,17 @@ impl Stream {
         self.arrived.notify_waiters();
     }
 
+    /// Somebody deletes it, and makes one with the same name and one shard.
+    fn remake(&self, shard: &str) {
+        let shard = Shard { id: shard.to_owned(), parents: Vec::new(), is_closed: false };
+        {
+            let mut kept = self.lock();
+            let made = kept.made + 1;
+            *kept = Kept { shards: vec![shard], made, ..Kept::default() };
+        }
+        self.arrived.notify_waiters();
+    }
+
     fn expire(&self) {
         self.lock().generation += 1;
     }
@@ -475,6 +494,10 @@ impl Stream {
 impl ShardSource for Stream {
     fn family(&self) -> Family {
         self.family
+    }
+
+    fn generation(&self) -> Option<String> {
+        (self.family == Family::Kinesis).then(|| self.lock().made.to_string())
     }
 
     fn stream_arn(&self) -> &str {
@@ -515,6 +538,8 @@ impl ShardSource for Stream {
     }
 
     async fn read(&self, cursor: &Cursor, portion: Portion) -> Result<Page, SourceError> {
+        let panics = std::mem::take(&mut self.lock().panics);
+        assert!(!panics, "on purpose");
         let kept = self.lock();
         if let Some(fault) = &kept.fault {
             return Err(fault.clone());
@@ -582,6 +607,8 @@ struct Script {
     takes: Duration,
     throttle: Throttle,
     poison: Vec<u64>,
+    /// Whether the next run panics.
+    panics: bool,
     /// In the order in which they came.
     numbers: Vec<u64>,
     good: Vec<u64>,
@@ -629,6 +656,8 @@ impl RunFunction for Played {
         let event: Value = serde_json::from_slice(&call.payload).unwrap();
         let records = event["Records"].as_array().unwrap();
         let numbers: Vec<u64> = records.iter().map(|one| one["number"].as_u64().unwrap()).collect();
+        let panics = std::mem::take(&mut self.lock().panics);
+        assert!(!panics, "on purpose");
         let takes = {
             let mut script = self.lock();
             if script.throttle == Throttle::On {

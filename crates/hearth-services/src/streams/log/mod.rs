@@ -12,11 +12,13 @@
 //! # Promises
 //!
 //! 1. What `append` was answered for is on the disk, and is read until it is too old.
-//! 2. Indices grow in the order in which records are read; none is used twice, also after a crash. Times
-//!    of arrival never go back within a shard.
+//! 2. Indices grow in the order in which records are read; no two records that are on the disk have the
+//!    same one. Times of arrival never go back within a shard.
 //! 3. A torn end, which a crash leaves, is cut off when the log is opened; nothing before it is lost.
 //!    Damage that has whole records behind it is reported, and passed over wherever it is.
-//! 4. In memory are what waits to be written, up to a bound, and some bytes for each segment. To read on
+//! 4. A place that was given out as the tip passes no record that comes later, also if what came first
+//!    could not be written, and its indices are given again after a restart.
+//! 5. In memory are what waits to be written, up to a bound, and some bytes for each segment. To read on
 //!    from where one stopped costs no more because there is much; to find a place costs one segment.
 //!
 //! # Deliberately absent
@@ -86,7 +88,9 @@ pub enum Phase {
 struct State {
     /// Oldest first; there is always one, and the last is written to.
     segments: VecDeque<Segment>,
-    /// The index behind all records that are on the disk, or never will be.
+    /// The index behind all records that are on the disk: where the tip is, also after a restart.
+    readable: u64,
+    /// The same, and behind those that never will be there.
     durable: u64,
     /// When the last of those came.
     durable_at: Timestamp,
@@ -183,6 +187,7 @@ impl ShardLog {
             tasks,
             state: Mutex::new(State {
                 segments,
+                readable: next,
                 durable: next,
                 durable_at: at,
                 next,
@@ -215,7 +220,7 @@ impl ShardLog {
         let phase = if is_over { Phase::Closed } else { Phase::Open };
         // Under the lock: what one has seen before another must not be told after it, or a shard that
         // is at its end would be taken for open for ever.
-        self.news.send_replace(News { next: state.durable, phase });
+        self.news.send_replace(News { next: state.readable, phase });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

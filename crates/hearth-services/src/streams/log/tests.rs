@@ -36,6 +36,17 @@ impl World {
         first
     }
 
+    /// Puts so many records, and cannot write them: their file is not found.
+    async fn lose(&self, records: usize) {
+        let file = self.files().remove(0);
+        let away = self.directory.path().join("away");
+        fs::rename(&file, &away).unwrap();
+        *self.log.file.lock().unwrap() = None;
+        let lost = std::iter::repeat_n(("key", b"lost".as_slice()), records);
+        self.log.append(NOW, lost).unwrap().written().await.unwrap_err();
+        fs::rename(&away, &file).unwrap();
+    }
+
     fn read(&self, from: Cursor, horizon: Timestamp) -> Page {
         let want = Want { records: 1_000, bytes: usize::MAX, horizon };
         self.log.read(from, want).unwrap()
@@ -113,6 +124,32 @@ async fn a_torn_end_is_cut_off_and_nothing_before_it_is_lost() {
         assert_eq!(world.put(NOW, &["c"]).await, 3);
         assert_eq!(world.texts(Cursor::default()), ["a", "b", "c"]);
     }
+}
+
+#[tokio::test]
+async fn the_tip_is_not_behind_what_was_never_written() {
+    let world = World::new();
+    world.put(NOW, &["a", "b"]).await;
+    world.lose(1).await;
+    let tip = Cursor { index: world.log.news().borrow().next, place: None };
+    let read_to = world.read(Cursor::default(), Timestamp(0)).next;
+    assert_eq!((tip.index, read_to.index), (3, 3));
+    assert_eq!(world.put(NOW, &["c"]).await, 4);
+    assert_eq!(
+        (world.texts(tip), world.texts(read_to)),
+        (vec!["c".to_owned()], vec!["c".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn a_tip_of_before_a_restart_skips_nothing() {
+    let world = World::new();
+    world.put(NOW, &["a", "b"]).await;
+    world.lose(2).await;
+    let read_to = world.read(Cursor::default(), Timestamp(0)).next;
+    let world = world.restarted();
+    assert_eq!(world.put(NOW, &["c"]).await, 3);
+    assert_eq!(world.texts(read_to), ["c"]);
 }
 
 #[tokio::test]

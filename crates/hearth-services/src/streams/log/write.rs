@@ -148,7 +148,8 @@ impl ShardLog {
         if let Some(last) = state.segments.back_mut() {
             last.bytes += length;
         }
-        (state.durable, state.durable_at) = (group.next, group.until);
+        (state.readable, state.durable) = (group.next, group.next);
+        state.durable_at = group.until;
         Ok(())
     }
 
