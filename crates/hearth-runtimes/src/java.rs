@@ -115,10 +115,10 @@ const DECIDED_BY: &[&str] = &[
 
 /// The package `hearth`.
 const SOURCES: &[(&str, &str)] = &[
-    ("Entry.java", include_str!("java_warm/hearth/Entry.java")),
-    ("Environment.java", include_str!("java_warm/hearth/Environment.java")),
-    ("Unpack.java", include_str!("java_warm/hearth/Unpack.java")),
-    ("Waiting.java", include_str!("java_warm/hearth/Waiting.java")),
+    ("Entry.java", include_str!("java_entry.java")),
+    ("Environment.java", include_str!("java_environment.java")),
+    ("Unpack.java", include_str!("java_unpack.java")),
+    ("Waiting.java", include_str!("java_waiting.java")),
 ];
 
 /// What a virtual machine begins with.
