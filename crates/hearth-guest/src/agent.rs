@@ -365,14 +365,18 @@ enum Sharing {
 /// As for fork(2): the child of a process with more than one thread may do very little.
 unsafe fn fork(sharing: Sharing) -> i32 {
     let shared = match sharing {
-        // SAFETY: the caller's business.
-        Sharing::Nothing => return unsafe { libc::fork() },
-        Sharing::Directory => libc::c_long::from(libc::CLONE_FS | libc::SIGCHLD),
+        Sharing::Nothing => 0,
+        Sharing::Directory => libc::CLONE_FS,
     };
+    if shared == 0 {
+        // SAFETY: the caller's business.
+        return unsafe { libc::fork() };
+    }
+    let flags = libc::c_long::from(shared | libc::SIGCHLD);
     let none: libc::c_long = 0;
     // SAFETY: the caller's business; without a stack of its own the child goes on with a copy of
     // this one, as after a fork.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, shared, none, none, none, none) };
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
     i32::try_from(pid).unwrap_or(-1)
 }
 

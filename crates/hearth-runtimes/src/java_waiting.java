@@ -32,20 +32,18 @@ import sun.misc.Unsafe;
 /**
  * Waits in a started virtual machine until there is a function.
  *
- * <p>The other end of descriptor 0 is Hearth's agent. It is sent one byte when the machine waits. It
- * sends the function's variables, each with a NUL behind it, and closes its direction. It is sent
- * one more byte if the machine goes on; if not, the machine ends and is started in the plain way.
+ * <p>The other end of descriptor 0 is Hearth's agent. It is sent one byte when the machine waits.
+ * It sends the function's variables, each with a NUL behind it, and closes its direction. It is
+ * sent one more byte if the machine goes on; if not, the machine ends and is started in the plain
+ * way. The agent has changed the working directory by then, which Java cannot.
  *
  * <p>Whatever a function can see afterwards has to be as after a plain start. What that takes is
  * tried before the machine says that it waits: where it does not work, it never says so.
  */
 final class Waiting {
-    /**
-     * The client's classes that every start loads and that ask for no variables when they are
-     * initialized. The two that do, AWSLambda and LambdaEnvironment, are only loaded.
-     */
     private static final String CLIENT = "com.amazonaws.services.lambda.runtime.api.client.";
 
+    /** Classes of the client that ask for no variables when they are initialized. */
     private static final String[] INITIALIZED = {
         "CustomerClassLoader",
         "EventHandlerLoader",
@@ -72,6 +70,7 @@ final class Waiting {
         "util.UnsafeUtil",
     };
 
+    /** Those that do, and those that most functions need and some do not. */
     private static final String[] ONLY_LOADED = {
         "AWSLambda",
         "EventHandlerLoader$2",
@@ -83,6 +82,7 @@ final class Waiting {
         "util.ConcurrencyConfig",
     };
 
+    /** Classes of what the client depends on, to be initialized as well. */
     private static final String[] OTHERS = {
         "com.amazonaws.services.lambda.runtime.CustomPojoSerializer",
         "com.amazonaws.services.lambda.runtime.LambdaRuntime",
@@ -286,8 +286,8 @@ final class Waiting {
     }
 
     /**
-     * From Java 24 on, who uses Unsafe is warned of, once. The function shall be the first whom that
-     * happens to.
+     * From Java 24 on, who uses Unsafe is warned of, once. The function shall be the first whom
+     * that happens to.
      */
     private static final class Warnings {
         private static Field warned;

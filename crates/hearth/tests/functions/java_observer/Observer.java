@@ -53,7 +53,8 @@ public class Observer {
         same.put("heap", Runtime.getRuntime().maxMemory());
         same.put("hooks", Thread.getDefaultUncaughtExceptionHandler() == null);
         same.put("algorithms", Security.getProperty("jdk.tls.disabledAlgorithms"));
-        same.put("lookups", String.valueOf(Security.getProperty("networkaddress.cache.negative.ttl")));
+        String lookups = Security.getProperty("networkaddress.cache.negative.ttl");
+        same.put("lookups", String.valueOf(lookups));
         Map<String, Object> answer = new TreeMap<>();
         answer.put("waited", split("/proc/self/environ").contains("_HEARTH_WARM=1"));
         answer.put("chance", Arrays.asList(new SecureRandom().nextLong(), UUID.randomUUID()));
@@ -81,8 +82,9 @@ public class Observer {
         for (String name : listed("/proc/self/fd")) {
             try {
                 Path target = Files.readSymbolicLink(Paths.get("/proc/self/fd", name));
-                String info = read("/proc/self/fdinfo/" + name).replaceAll("(?s).*flags:\\s*(\\d+).*", "$1");
-                String shown = target.toString().replaceAll("\\d+", "N") + " " + info;
+                String info = read("/proc/self/fdinfo/" + name);
+                String flags = info.replaceAll("(?s).*flags:\\s*(\\d+).*", "$1");
+                String shown = target.toString().replaceAll("\\d+", "N") + " " + flags;
                 // Which numbers its own files have is chance.
                 found.put(name.compareTo("4") < 0 && name.length() == 1 ? name : shown, shown);
             } catch (IOException e) {
@@ -93,7 +95,8 @@ public class Observer {
     }
 
     private static String child() throws Exception {
-        String script = "readlink /proc/self/fd/0; pwd -P; cat; env | grep -v '^_' | cut -d= -f1 | sort";
+        String names = "env | grep -v '^_' | cut -d= -f1 | sort";
+        String script = "readlink /proc/self/fd/0; pwd -P; cat; " + names;
         ProcessBuilder builder = new ProcessBuilder("/bin/sh", "-c", script);
         builder.redirectInput(ProcessBuilder.Redirect.INHERIT);
         Process process = builder.start();
@@ -102,7 +105,7 @@ public class Observer {
 
     private static List<String> threads() {
         return Thread.getAllStackTraces().keySet().stream()
-                .map(one -> one.getName() + one.getPriority() + one.isDaemon() + one.getThreadGroup())
+                .map(one -> one.getName() + one.getPriority() + one.isDaemon())
                 .filter(one -> !one.contains("process reaper"))
                 .sorted()
                 .collect(Collectors.toList());
