@@ -96,19 +96,7 @@ impl Agent {
                 self.start(&program, inside)
             }
             Command::Warm(program) => self.warm(&program, inside),
-            Command::Continue(program) => {
-                let asked = match inside.waiting.take() {
-                    Some(waiting) => waiting.ask(program),
-                    None => Err(program),
-                };
-                match asked {
-                    Ok(waiting) => {
-                        inside.waiting = Some(waiting);
-                        Ok(())
-                    }
-                    Err(program) => self.start(&program, inside),
-                }
-            }
+            Command::Continue(program) => self.go_on(program, inside),
             Command::Signal { process, signal } => {
                 let pid = match &process {
                     Process::Runtime => inside.runtime,
@@ -139,7 +127,7 @@ impl Agent {
     }
 
     fn start(&self, program: &Program, inside: &mut Inside) -> io::Result<()> {
-        let report = match self.run(program, None)? {
+        let report = match self.run(program, None, Sharing::Nothing)? {
             Ok(pid) => {
                 inside.runtime = Some(pid);
                 Report::Running
@@ -151,12 +139,30 @@ impl Agent {
 
     fn warm(&self, program: &Program, inside: &mut Inside) -> io::Result<()> {
         let (ours, theirs) = UnixStream::pair()?;
-        match self.run(program, Some(theirs.as_fd()))? {
+        match self.run(program, Some(theirs.as_fd()), Sharing::Directory)? {
             Ok(pid) => {
                 inside.waiting = Some(Waiting::new(pid, ours)?);
                 Ok(())
             }
             Err(_reason) => wire::send(&self.control, &Report::NotWaiting, &[]),
+        }
+    }
+
+    /// Has the interpreter that waits go on as this program, or starts it if there is none.
+    fn go_on(&self, program: Program, inside: &mut Inside) -> io::Result<()> {
+        let Some(mut waiting) = inside.waiting.take() else {
+            return self.start(&program, inside);
+        };
+        if take_along(&program.directory).is_err() {
+            waiting.end();
+            return self.start(&program, inside);
+        }
+        match waiting.ask(program) {
+            Ok(waiting) => {
+                inside.waiting = Some(waiting);
+                Ok(())
+            }
+            Err(program) => self.start(&program, inside),
         }
     }
 
@@ -215,7 +221,7 @@ impl Agent {
                     directory: "/".to_owned(),
                     extensions: None,
                 };
-                match self.launch(&Image::prepare(&path, &program)?, &streams)? {
+                match self.launch(&Image::prepare(&path, &program)?, &streams, Sharing::Nothing)? {
                     Ok(pid) => {
                         inside.extensions.started(pid, name.clone());
                         None
@@ -238,6 +244,7 @@ impl Agent {
         &self,
         program: &Program,
         input: Option<BorrowedFd<'_>>,
+        sharing: Sharing,
     ) -> io::Result<Result<i32, NotRunning>> {
         let Some(arguments) = program.candidates.iter().find(|arguments| exists(arguments)) else {
             let names = program.candidates.iter().filter_map(|one| one.first().cloned());
@@ -245,18 +252,24 @@ impl Agent {
         };
         let image = Image::prepare(arguments, program)?;
         let (input, output) = (input.map(|input| input.as_raw_fd()), self.output.as_raw_fd());
-        let started = self.launch(&image, &Streams { input, output, telemetry: Some(output) })?;
+        let streams = Streams { input, output, telemetry: Some(output) };
+        let started = self.launch(&image, &streams, sharing)?;
         let path = arguments.first().cloned().unwrap_or_default();
         Ok(started.map_err(|errno| NotRunning::Refused { path, errno }))
     }
 
     /// Starts a process, and knows whether the kernel took it: if not, with which error number.
-    fn launch(&self, image: &Image, streams: &Streams) -> io::Result<Result<i32, i32>> {
+    fn launch(
+        &self,
+        image: &Image,
+        streams: &Streams,
+        sharing: Sharing,
+    ) -> io::Result<Result<i32, i32>> {
         // Closed by a successful exec; carries the error number of a failed one.
         let (refused, refusal) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
 
         // SAFETY: the agent is single-threaded, so the child may do whatever the parent may.
-        let pid = unsafe { libc::fork() };
+        let pid = unsafe { fork(sharing) };
         if pid < 0 {
             // The function's own processes may have used up all that there may be.
             return Ok(Err(last_errno()));
@@ -334,6 +347,49 @@ struct Streams {
     output: RawFd,
     /// Its telemetry stream, if it has one.
     telemetry: Option<RawFd>,
+}
+
+/// What a child has in common with the agent.
+#[derive(Debug, Clone, Copy)]
+enum Sharing {
+    Nothing,
+    /// Its working directory, until [`take_along`]. One that waits begins in a directory over which
+    /// the function's code is mounted later, and not every interpreter can change it by itself.
+    Directory,
+}
+
+/// Forks.
+///
+/// # Safety
+///
+/// As for fork(2): the child of a process with more than one thread may do very little.
+unsafe fn fork(sharing: Sharing) -> i32 {
+    let shared = match sharing {
+        Sharing::Nothing => 0,
+        Sharing::Directory => libc::CLONE_FS,
+    };
+    if shared == 0 {
+        // SAFETY: the caller's business.
+        return unsafe { libc::fork() };
+    }
+    let flags = libc::c_long::from(shared | libc::SIGCHLD);
+    let none: libc::c_long = 0;
+    // SAFETY: the caller's business; without a stack of its own the child goes on with a copy of
+    // this one, as after a fork.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
+    i32::try_from(pid).unwrap_or(-1)
+}
+
+/// Changes the working directory that the agent shares, and shares it no longer.
+fn take_along(directory: &str) -> io::Result<()> {
+    let directory = CString::new(directory)?;
+    // SAFETY: strings that live until the calls return, and a plain number.
+    let failed = unsafe {
+        libc::chdir(directory.as_ptr()) < 0
+            || libc::unshare(libc::CLONE_FS) < 0
+            || libc::chdir(c"/".as_ptr()) < 0
+    };
+    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Everything that exec needs, allocated before the fork.

@@ -1,7 +1,8 @@
 //! The agent's side of an interpreter that waits for its function.
 //!
 //! It is started with a socket as its standard input, long before there is a function, and imports
-//! what every function of its runtime needs.
+//! what every function of its runtime needs. Until it is asked to go on, its working directory is the
+//! agent's as well, which changes it: the function's code is mounted over where it began.
 //!
 //! ```text
 //!  agent                        interpreter

@@ -1,4 +1,12 @@
 //! Java: a JDK or JRE of this host, and AWS's client from Maven.
+//!
+//! # Waiting for a function
+//!
+//! A virtual machine that was started ahead of need runs the same command. Its main class is
+//! `hearth.Entry`, which calls the client's. If it is to wait, `hearth.Waiting` loads before that
+//! what every function needs, and takes care that nothing tells afterwards. They are compiled when
+//! the runtime is added. Where there is no compiler, the client's main class is started, and no
+//! machine waits.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +16,7 @@ use std::process::Command;
 use crate::add::Build;
 use crate::host::{Host, children, is_program};
 use crate::run::run;
-use crate::{Client, Manifest, RuntimeError, clients};
+use crate::{Client, Manifest, RuntimeError, Warm, clients};
 
 /// A Java installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,26 +37,135 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
     maven_copy(build)?;
 
     let mut manifest = Manifest::managed(build.name, "java", &java.version);
-    let command = [
-        "/var/lang/bin/java",
-        "-XX:MaxHeapSize={memory_mb_for_heap}m",
-        "-XX:+UseSerialGC",
-        // A function runs briefly and on a fraction of a processor: AWS stops at the first
-        // compiler too.
-        "-XX:TieredStopAtLevel=1",
-        "-Xshare:auto",
-        // Only the client. It loads the function itself, from its working directory `/var/task`,
-        // `/var/task/lib` and `/opt/java/lib`, with a class loader of its own.
-        "-cp",
-        "/var/runtime/*",
-        "com.amazonaws.services.lambda.runtime.api.client.AWSLambda",
-        "{handler}",
-    ];
-    manifest.command = command.map(str::to_owned).to_vec();
+    let parts: Vec<&str> = match compile(build, &java, major)? {
+        Entry::OwnClass => {
+            manifest.warm = Some(Warm::new(DECIDED_BY, &[], &[("_HEARTH_WARM", "1")]));
+            [FLAGS, native_access(major), OWN_CLASS].concat()
+        }
+        Entry::Client => [FLAGS, native_access(major), ONLY_CLIENT].concat(),
+    };
+    manifest.command = parts.into_iter().map(str::to_owned).collect();
     manifest.mounts = linked_directories(&java.home).into_iter().collect();
     manifest.language = Some(java.home);
     manifest.client = Some(Client::new(clients::JAVA, clients::JAVA_VERSION));
     Ok(manifest)
+}
+
+/// How every function's virtual machine is started.
+const FLAGS: &[&str] = &[
+    "/var/lang/bin/java",
+    "-XX:MaxHeapSize={memory_mb_for_heap}m",
+    "-XX:+UseSerialGC",
+    // A function runs briefly and on a fraction of a processor: AWS stops at the first
+    // compiler too.
+    "-XX:TieredStopAtLevel=1",
+    "-Xshare:auto",
+];
+
+// On the class path is only the client. It loads the function itself, from its working directory
+// `/var/task`, `/var/task/lib` and `/opt/java/lib`, with a class loader of its own.
+
+/// And then, with a class of Hearth's own in front, which asks the environment for the handler.
+const OWN_CLASS: &[&str] = &[
+    // Its counters would be in a file in `/tmp`, which is not the function's when it waits.
+    "-XX:-UsePerfData",
+    // Otherwise the client unpacks it into `/tmp`, at every start and for a fifth of it.
+    "-Dcom.amazonaws.services.lambda.runtime.api.client.runtimeapi.NativeClient.JNI=/var/runtime/libaws-lambda-jni.so",
+    "-cp",
+    "/var/runtime/classes:/var/runtime/*",
+    "hearth.Entry",
+];
+
+/// And then, without it.
+const ONLY_CLIENT: &[&str] = &[
+    "-cp",
+    "/var/runtime/*",
+    "com.amazonaws.services.lambda.runtime.api.client.AWSLambda",
+    "{handler}",
+];
+
+/// Newer versions print four lines of warning when the client loads its native half, without this.
+fn native_access(major: u32) -> &'static [&'static str] {
+    if major >= NATIVE_ACCESS_FROM { &["--enable-native-access=ALL-UNNAMED"] } else { &[] }
+}
+
+/// The first version that warns.
+const NATIVE_ACCESS_FROM: u32 = 24;
+
+/// The first version that [`SOURCES`] were written for.
+const WARM_FROM: u32 = 11;
+
+/// What the loader, the C library or the virtual machine reads once. The time zone is not among
+/// them.
+const DECIDED_BY: &[&str] = &[
+    "JAVA_",
+    "_JAVA_",
+    "JDK_",
+    "CLASSPATH",
+    "NLSPATH",
+    "LD_",
+    "GLIBC_",
+    "MALLOC_",
+    "LANG",
+    "LC_",
+    "LOCPATH",
+    "GCONV_PATH",
+    "AWS_LAMBDA_EXEC_WRAPPER",
+];
+
+/// The package `hearth`.
+const SOURCES: &[(&str, &str)] = &[
+    ("Entry.java", include_str!("java_entry.java")),
+    ("Environment.java", include_str!("java_environment.java")),
+    ("Unpack.java", include_str!("java_unpack.java")),
+    ("Waiting.java", include_str!("java_waiting.java")),
+];
+
+/// What a virtual machine begins with.
+enum Entry {
+    OwnClass,
+    Client,
+}
+
+/// Compiles the classes that let a virtual machine wait, if there is a compiler, and unpacks the
+/// client's native half.
+fn compile(build: &Build<'_>, java: &Java, major: u32) -> Result<Entry, RuntimeError> {
+    if major < WARM_FROM {
+        return Ok(Entry::Client);
+    }
+    let own = Some(java.home.join("bin/javac")).filter(|compiler| is_program(compiler));
+    let Some(compiler) = own.or_else(|| build.host.program("javac")) else {
+        (build.progress)(&format!(
+            "There is no javac, so this runtime is not started ahead of need. To have that, \
+             install it (apt-get install openjdk-{major}-jdk-headless) and add the runtime again"
+        ));
+        return Ok(Entry::Client);
+    };
+    let (classes, jars) = (build.runtime.join("classes"), build.runtime.join("*"));
+    let mut command = Command::new(compiler);
+    // The oldest version that they are for: whose compiler it is makes no difference then.
+    command.arg("--release").arg(WARM_FROM.to_string()).arg("-nowarn");
+    command.arg("-cp").arg(&jars).arg("-d").arg(&classes);
+    for (name, text) in SOURCES {
+        let path = build.work.join(name);
+        fs::write(&path, text).map_err(RuntimeError::writing(&path))?;
+        command.arg(path);
+    }
+    run(&mut command, "compile what starts the runtime client")?;
+
+    let library = build.runtime.join("libaws-lambda-jni.so");
+    let mut command = Command::new(java.home.join("bin/java"));
+    let mut path = classes.into_os_string();
+    path.push(":");
+    path.push(&jars);
+    command.arg("-cp").arg(path).arg("hearth.Unpack").arg(&library);
+    let purpose = "unpack the native half of the runtime client";
+    run(&mut command, purpose)?;
+    if library.is_file() {
+        Ok(Entry::OwnClass)
+    } else {
+        Err(RuntimeError::NotComplete { purpose, missing: library.display().to_string() })
+    }
 }
 
 /// Every Java on this host, best first.
@@ -90,7 +207,7 @@ fn find(host: &Host, major: u32, from: Option<&Path>) -> Result<Java, RuntimeErr
             |from| format!(" in {}", from.display()),
         ),
         next: format!(
-            "Install it (apt-get install openjdk-{major}-jre-headless), or say where it is: \
+            "Install it (apt-get install openjdk-{major}-jdk-headless), or say where it is: \
              --from HOME, with HOME/bin/java and HOME/release"
         ),
     })

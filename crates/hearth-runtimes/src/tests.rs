@@ -233,6 +233,70 @@ fn versions_of_java_are_understood() {
     }
 }
 
+/// A JDK of this version, and a Maven, whose programs make the files that they are asked for.
+fn fake_java(directory: &Path, version: &str, programs: &[&str]) -> Host {
+    let home = directory.join("jdk");
+    let client = format!("{}-{}.jar", clients::JAVA, clients::JAVA_VERSION);
+    let text = r#"#!/bin/sh
+echo "$0 $*" >> "$(dirname "$0")/../said"
+for last; do :; done
+case "$0" in
+*/java) : > "$last" ;;
+*/javac) while [ "$1" != -d ]; do shift; done; mkdir "$2" ;;
+*/mvn) for one; do case "$one" in -DoutputDirectory=*)
+    : > "${one#*=}/CLIENT" ;; esac; done ;;
+esac
+"#
+    .replace("CLIENT", &client);
+    for name in programs {
+        program(&home.join("bin").join(name), &text);
+    }
+    fs::write(home.join("release"), format!("JAVA_VERSION=\"{version}\"\n")).unwrap();
+    Host { path: vec![home.join("bin")], ..Host::default() }
+}
+
+#[test]
+fn a_java_runtime_with_a_compiler_at_hand_can_be_started_ahead_of_need() {
+    let (_kept, directory) = directory();
+    let host = fake_java(&directory, "17.0.15", &["java", "javac", "mvn"]);
+    let installed = directory.join("runtimes");
+    let added = add_quietly(&host, &installed, "java17", None).unwrap();
+    let command = added.command(1000, "a.B::c");
+    assert_eq!(command.last().map(String::as_str), Some("hearth.Entry"));
+    assert!(command.contains(&"-XX:MaxHeapSize=850m".to_owned()), "{command:?}");
+    let warm = added.manifest.warm.as_ref().unwrap();
+    let decides = |name: &str| warm.is_decided_by(name);
+    assert!(decides("JAVA_TOOL_OPTIONS") && decides("LC_ALL") && !decides("TZ"));
+    assert!(added.runtime_directory().unwrap().join("libaws-lambda-jni.so").is_file());
+    let said = fs::read_to_string(directory.join("jdk/said")).unwrap();
+    assert!(said.contains("--release 11"), "{said}");
+}
+
+#[test]
+fn a_java_runtime_without_a_compiler_starts_the_client_itself() {
+    let (_kept, directory) = directory();
+    for (version, programs) in [
+        ("17.0.15", ["java", "mvn"].as_slice()),
+        ("1.8.0_402", ["java", "javac", "mvn"].as_slice()),
+    ] {
+        let directory = directory.join(version);
+        let host = fake_java(&directory, version, programs);
+        let name = if version.starts_with("17") { "java17" } else { "java8.al2" };
+        let added = add_quietly(&host, &directory.join("runtimes"), name, None).unwrap();
+        assert!(added.manifest.warm.is_none(), "{version}");
+        assert_eq!(added.command(128, "a.B::c").last().map(String::as_str), Some("a.B::c"));
+    }
+}
+
+#[test]
+fn newer_java_is_allowed_to_load_the_clients_native_half() {
+    let (_kept, directory) = directory();
+    let host = fake_java(&directory, "25.0.1", &["java", "javac", "mvn"]);
+    let added = add_quietly(&host, &directory.join("runtimes"), "java25", None).unwrap();
+    let flag = "--enable-native-access=ALL-UNNAMED".to_owned();
+    assert!(added.command(128, "a.B::c").contains(&flag));
+}
+
 #[test]
 fn a_base_image_is_referred_to_and_not_copied() {
     let (_kept, directory) = directory();

@@ -3,10 +3,13 @@
 //! Each start is of another function. Between two of them the server rests, so that each finds what
 //! the server keeps ready as complete as it is on a quiet day.
 
+use std::fs;
 use std::time::Duration;
 
+use anyhow::Context as _;
+
 use super::fixtures::{
-    NO_OP, NO_OP_NODE, NOTHING_READY, ONE_PROCESSOR_MB, bare_node, bare_python,
+    NO_OP, NO_OP_NODE, NOTHING_READY, ONE_PROCESSOR_MB, bare_java, bare_node, bare_python,
     compiled as compiled_function, compiled_package, create_many, first_invocation,
     python as python_function, summary,
 };
@@ -14,7 +17,7 @@ use super::hearth::{Function, Runtimes, Server, package};
 use super::peers::emulator::{Emulator, Handler};
 use super::stats::Summary;
 use super::table::{Row, both, ms};
-use super::tools::Tools;
+use super::tools::{Java, Tools};
 
 const COLD_STARTS: usize = 30;
 
@@ -75,6 +78,31 @@ pub(super) fn node(tools: &Tools, _rounds: usize) -> anyhow::Result<Vec<Row>> {
     }
     .measure()?;
     Ok(measured.rows("Node.js"))
+}
+
+/// A function for Java, if a JDK and Maven are installed here.
+pub(super) fn java(tools: &Tools, _rounds: usize) -> anyhow::Result<Vec<Row>> {
+    let java = match tools.java() {
+        Ok(java) => java,
+        Err(why) => return Ok(vec![Row::unmeasured("cold, Java", &why)]),
+    };
+    let class = fs::read(java.function.join(Java::CLASS)).context("could not read the function")?;
+    let package = package(Java::CLASS, &class)?;
+    let function = Function {
+        name: "no-op".to_owned(),
+        runtime: &java.runtime,
+        memory_mb: ONE_PROCESSOR_MB,
+        package: &package,
+    };
+    let measured = Language {
+        tools,
+        runtimes: Runtimes::WithJava,
+        function,
+        handler: Handler::Java(&java),
+        bare: &|| bare_java(&java),
+    }
+    .measure()?;
+    Ok(measured.rows("Java"))
 }
 
 /// A language with an interpreter.

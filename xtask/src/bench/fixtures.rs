@@ -14,7 +14,7 @@ use super::hearth::{Function, Server, invoke_path, package};
 use super::http::{Connection, Request};
 use super::load::{Burst, Load, Requests};
 use super::stats::Summary;
-use super::tools::{Node, Tools};
+use super::tools::{Java, Node, Tools};
 use crate::now;
 
 /// The handler in Python that does nothing.
@@ -115,6 +115,16 @@ pub(super) fn bare_node(node: &Node) -> anyhow::Result<Duration> {
         node.client.join("index.mjs").display()
     );
     bare(Command::new(&node.program).args(["--input-type=module", "--eval", &import]))
+}
+
+/// The same for Java, up to its first request for work.
+pub(super) fn bare_java(java: &Java) -> anyhow::Result<Duration> {
+    let parts = java.command();
+    let (program, flags) = parts.split_first().expect("it begins with its program");
+    let mut command = Command::new(program);
+    // A port on which nobody listens.
+    command.args(flags).arg("NoOp").env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9");
+    bare(command.current_dir(&java.function))
 }
 
 fn bare(command: &mut Command) -> anyhow::Result<Duration> {

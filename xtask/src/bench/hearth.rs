@@ -40,6 +40,7 @@ pub(crate) enum Runtimes {
     ProvidedOnly,
     WithPython,
     WithNode,
+    WithJava,
 }
 
 /// A running server with a data directory of its own.
@@ -149,6 +150,7 @@ pub(crate) fn create(connection: &mut Connection, function: &Function<'_>) -> an
     let handler = match runtime.get(..6) {
         Some("python") => "app.handler",
         Some("nodejs") => "index.handler",
+        Some(java) if java.starts_with("java") => "NoOp::handle",
         Some(_) | None => "bootstrap",
     };
     let request = json!({
@@ -204,6 +206,11 @@ fn link_runtime(tools: &Tools, runtimes: Runtimes, data: &Path) -> anyhow::Resul
         }
         Runtimes::WithNode => {
             let name = tools.node()?.runtime;
+            let runtime = tools.runtime(&name, None)?;
+            (name, runtime)
+        }
+        Runtimes::WithJava => {
+            let name = tools.java()?.runtime;
             let runtime = tools.runtime(&name, None)?;
             (name, runtime)
         }

@@ -27,6 +27,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "cold-rust",   what: "new environments, compiled function",                   run: cold::compiled },
     Scenario { name: "cold-python", what: "new environments, Python",                              run: cold::python },
     Scenario { name: "cold-node",   what: "new environments, Node.js",                             run: cold::node },
+    Scenario { name: "cold-java",   what: "new environments, Java",                                run: cold::java },
     Scenario { name: "burst",       what: "many first calls of one function at once",              run: burst::run },
     Scenario { name: "memory",      what: "the server, idle and with idle environments",           run: density::memory },
     Scenario { name: "density",     what: "a thousand idle environments",                          run: density::density },

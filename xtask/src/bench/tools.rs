@@ -81,6 +81,29 @@ pub(crate) struct Node {
     pub(crate) client: PathBuf,
 }
 
+/// A JDK, AWS's client for it, and a function that does nothing.
+#[derive(Debug)]
+pub(crate) struct Java {
+    /// AWS's name, such as `java17`.
+    pub(crate) runtime: String,
+    /// The directory that functions see as `/var/runtime`.
+    pub(crate) client: PathBuf,
+    /// The directory with the function's class.
+    pub(crate) function: PathBuf,
+}
+
+impl Java {
+    /// The class of the function.
+    pub(crate) const CLASS: &'static str = "NoOp.class";
+
+    /// How the virtual machine is started, with Hearth's flags, without its main class.
+    pub(crate) fn command(&self) -> Vec<String> {
+        let path = format!("{}/*:{}", self.client.display(), self.function.display());
+        let flags = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", path.as_str()];
+        flags.map(str::to_owned).to_vec()
+    }
+}
+
 /// The interpreter that both peers run: the one behind `python3`, without shims in between.
 #[derive(Debug)]
 pub(crate) struct Python {
@@ -133,6 +156,21 @@ impl Tools {
         let runtime = format!("nodejs{major}.x");
         let client = self.runtime(&runtime, None)?.join("runtime");
         Ok(Node { program: PathBuf::from(program), runtime, client })
+    }
+
+    /// Java and its client, and a function for it.
+    pub(crate) fn java(&self) -> anyhow::Result<Java> {
+        let needed = "a JDK and Maven are needed: apt-get install default-jdk-headless maven";
+        let said = output_of(Command::new("javac").arg("-version")).context(needed)?;
+        // `javac 17.0.15`
+        let version = said.split_whitespace().nth(1).unwrap_or_default();
+        let runtime = format!("java{}", version.split('.').next().unwrap_or_default());
+        let client = self.runtime(&runtime, None).context(needed)?.join("runtime");
+        let function = self.directory.join("no-op-java");
+        let mut compile = Command::new("javac");
+        compile.arg("-nowarn").arg("-cp").arg(client.join("*")).arg("-d").arg(&function);
+        output_of(compile.arg(workspace_root().join(NO_OP_JAVA)))?;
+        Ok(Java { runtime, client, function })
     }
 
     /// A runtime of Hearth's, put together from an installation or from what is found. Once for
@@ -204,6 +242,7 @@ impl Tools {
 const HELLO_COMPILED: &str = "crates/hearth/functions/hello_compiled/main.rs";
 const STREAMS: &str = "xtask/functions/streams/main.rs";
 const STARTS: &str = "xtask/functions/starts/main.rs";
+const NO_OP_JAVA: &str = "xtask/functions/no_op_java/NoOp.java";
 const REPLIES: &str = "xtask/functions/replies/main.rs";
 
 /// A release build of something in this workspace.

@@ -127,23 +127,36 @@ fn node_streams_with_awss_client() {
     assert_eq!(streamed(&server, "node-stream", &event).1, json!({}));
 }
 
-#[test]
-fn java_with_awss_client() {
-    let test = "java_with_awss_client";
+/// The name of the runtime for this host's JDK, and where it is; or why there is none.
+pub(crate) fn java() -> Result<(String, PathBuf), String> {
     let Ok(version) = tools::run(Command::new("javac").arg("-version")) else {
-        return skipped(test, "there is no JDK (apt-get install default-jdk-headless)");
+        return Err("there is no JDK (apt-get install default-jdk-headless)".to_owned());
     };
     if !tools::answers("mvn", "--version") {
-        return skipped(test, "there is no `mvn` (apt-get install maven)");
+        return Err("there is no `mvn` (apt-get install maven)".to_owned());
     }
     // `javac 17.0.15`
     let number = version.split_whitespace().nth(1).unwrap_or_default();
     let name = format!("java{}", number.split('.').next().unwrap_or_default());
     let runtime = tools::runtime(&name).unwrap_or_else(|error| panic!("{error}"));
-    let class = tools::java_echo().unwrap_or_else(|error| panic!("{error}"));
+    Ok((name, runtime))
+}
+
+/// A function that is one class of the tests.
+pub(crate) fn java_code(runtime: String, name: &str, handler: &'static str) -> Code {
+    let class = tools::java_class(name).unwrap_or_else(|error| panic!("{error}"));
     let class = fs::read(class).expect("it was compiled");
-    let zip = zip(&[("Echo.class", 0o644, &class)]);
+    let zip = zip(&[(format!("{name}.class").as_str(), 0o644, class.as_slice())]);
+    Code { runtime, handler, zip }
+}
+
+#[test]
+fn java_with_awss_client() {
+    let (name, runtime) = match java() {
+        Ok(found) => found,
+        Err(why) => return skipped("java_with_awss_client", &why),
+    };
     let server = Server::start();
     server.place.link(&name, &runtime); // Found although the server is running.
-    check(&server, "java", &Code { runtime: name, handler: "Echo::handle", zip });
+    check(&server, "java", &java_code(name, "Echo", "Echo::handle"));
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::functions::{Code, behaves, hello_compiled, observer, own_module, zip};
 use crate::harness::{Place, Server, eventually, skipped};
+use crate::languages;
 use crate::tools;
 
 /// Nothing is built ahead.
@@ -108,6 +109,44 @@ fn a_function_of_node_cannot_tell_either() {
     let variables = json!({ "Variables": { "TZ": "Asia/Tokyo", "NODE_ENV": "production" } });
     let settings = json!({ "MemorySize": 512, "Timeout": 30, "Environment": variables });
     check_that_nobody_can_tell(Some((name.as_str(), runtime.as_path())), &code, &[settings]);
+}
+
+#[test]
+fn a_function_of_java_cannot_tell_either() {
+    let (name, runtime) = match languages::java() {
+        Ok(found) => found,
+        Err(why) => return skipped("a_function_of_java_cannot_tell_either", &why),
+    };
+    let code = languages::java_code(name.clone(), "Observer", "Observer::handle");
+    let variables = json!({ "TZ": "America/New_York", "OWN": "mine äöü" });
+    let settings = [
+        json!({ "MemorySize": 512, "Timeout": 30 }),
+        json!({ "MemorySize": 1024, "Timeout": 30, "Environment": { "Variables": variables } }),
+    ];
+    check_that_nobody_can_tell(Some((name.as_str(), runtime.as_path())), &code, &settings);
+}
+
+#[test]
+fn a_function_of_java_whose_variables_matter_at_the_start_does_not_get_one_that_waited() {
+    let test =
+        "a_function_of_java_whose_variables_matter_at_the_start_does_not_get_one_that_waited";
+    let (name, runtime) = match languages::java() {
+        Ok(found) => found,
+        Err(why) => return skipped(test, &why),
+    };
+    let server = Server::start();
+    server.place.link(&name, &runtime);
+    let code = languages::java_code(name, "Observer", "Observer::handle");
+    let settings = |variables: Value| {
+        let environment = json!({ "Variables": variables });
+        json!({ "MemorySize": 512, "Timeout": 30, "Environment": environment })
+    };
+    observe_one_that_waited(&server, &code, &settings(json!({})));
+    for (name, value) in [("JAVA_TOOL_OPTIONS", "-Dmine=1"), ("LC_ALL", "C"), ("LD_PRELOAD", "")] {
+        let seen = observe(&server, &code, &settings(json!({ name: value })));
+        assert_eq!(seen["waited"], false, "{name}");
+        assert_eq!(seen["variables"][name], value);
+    }
 }
 
 #[test]

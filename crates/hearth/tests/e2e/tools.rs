@@ -257,14 +257,14 @@ pub(crate) fn go_echo() -> Result<PathBuf, String> {
     Ok(place.join("bootstrap"))
 }
 
-/// The class of a Java function that depends on nothing.
-pub(crate) fn java_echo() -> Result<PathBuf, String> {
-    let file = source("functions/java_echo/Echo.java");
+/// The class of a Java function that depends on nothing: `functions/java_<name>/<Name>.java`.
+pub(crate) fn java_class(name: &str) -> Result<PathBuf, String> {
+    let file = source(&format!("functions/java_{}/{name}.java", name.to_lowercase()));
     let key = fs::read(&file).unwrap_or_default();
-    let place = made("java-echo", &key, |building| {
+    let place = made(&format!("java-{}", name.to_lowercase()), &key, |building| {
         run(Command::new("javac").args(["-nowarn", "-d"]).arg(building).arg(&file)).map(drop)
     })?;
-    Ok(place.join("Echo.class"))
+    Ok(place.join(format!("{name}.class")))
 }
 
 /// Amazon's DynamoDB Local with all that it needs, from Maven Central.

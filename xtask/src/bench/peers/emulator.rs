@@ -17,7 +17,7 @@ use crate::bench::hearth::{end_of, invoke_path};
 use crate::bench::http::Connection;
 use crate::bench::load::Requests;
 use crate::bench::process::Process;
-use crate::bench::tools::{Node, Tools};
+use crate::bench::tools::{Java, Node, Tools};
 use crate::now;
 
 const START_MAX: Duration = Duration::from_secs(15);
@@ -33,6 +33,8 @@ pub(crate) enum Handler<'a> {
     Python(&'a str),
     /// The source of a function for Node.js, and with which interpreter it runs.
     Node(&'a str, &'a Node),
+    /// A function for Java.
+    Java(&'a Java),
     /// A program.
     Compiled(&'a Path),
 }
@@ -123,6 +125,13 @@ impl Handler<'_> {
                 write("index.mjs", source)?;
                 write("start.mjs", &started(&node.client))?;
                 command.arg(&node.program).args(["start.mjs", "index.handler"]);
+            }
+            Self::Java(java) => {
+                let copied = fs::copy(java.function.join(Java::CLASS), directory.join(Java::CLASS));
+                copied.context("could not copy a function")?;
+                command.args(java.command());
+                let main = "com.amazonaws.services.lambda.runtime.api.client.AWSLambda";
+                command.args([main, "NoOp::handle"]);
             }
             Self::Compiled(program) => {
                 command.arg(program);
