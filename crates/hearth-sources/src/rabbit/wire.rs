@@ -148,19 +148,26 @@ impl Wire {
 
     /// Comes back when there is something that goes on, or nothing more to come: `passed` is empty then.
     fn poll_passed(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.passed.is_empty() {
-            if self.sieve.is_between() && self.inlet.is_full(context) {
+        loop {
+            while !self.untaken.is_empty() && !self.has_enough(context) {
+                self.take().map_err(io::Error::other)?;
+            }
+            if !self.passed.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            if self.has_enough(context) {
                 task::ready!(self.pause.as_mut().poll(context));
                 self.pause.as_mut().reset(Instant::now() + PAUSE);
                 self.passed.extend_from_slice(&ALIVE);
-                break;
+            } else if task::ready!(self.poll_fill(context))? == 0 {
+                return Poll::Ready(Ok(()));
             }
-            if self.untaken.is_empty() && task::ready!(self.poll_fill(context))? == 0 {
-                break;
-            }
-            self.take().map_err(io::Error::other)?;
         }
-        Poll::Ready(Ok(()))
+    }
+
+    /// Whether no other message is to begin: who has half of one can do nothing with it.
+    fn has_enough(&self, context: &Context<'_>) -> bool {
+        self.sieve.is_between() && self.inlet.is_full(context)
     }
 
     /// Reads from the socket. Says how much has come.

@@ -22,14 +22,17 @@ fn wire() -> (Wire, DuplexStream, Outlet) {
 
 /// What `lapin` reads next; `None` if that would have it wait.
 async fn read_now(wire: &mut Wire) -> Option<io::Result<Vec<u8>>> {
-    let mut into = vec![0; 32 * 1024 * 1024];
+    let mut into = vec![0; 256 * 1024];
     let read = poll_fn(|context| {
-        Poll::Ready(match futures_io::AsyncRead::poll_read(Pin::new(wire), context, &mut into) {
-            Poll::Ready(read) => Some(read),
-            Poll::Pending => None,
-        })
+        Poll::Ready(
+            match futures_io::AsyncRead::poll_read(Pin::new(&mut *wire), context, &mut into) {
+                Poll::Ready(read) => Some(read),
+                Poll::Pending => None,
+            },
+        )
     });
-    let read = read.await?;
+    // All of it is one task's turn, and nothing is to be put off because the turn is long.
+    let read = tokio::task::unconstrained(read).await?;
     Some(read.map(|length| into[..length].to_vec()))
 }
 
