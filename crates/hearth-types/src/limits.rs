@@ -460,6 +460,22 @@ pub const SOURCE_RETRY_MILLIS_MIN: u64 = 200;
 /// How long a broker or a cluster may take to answer, connecting included. Longer is as good as never,
 /// and another connection is tried.
 pub const SOURCE_ANSWER_SECONDS_MAX: u64 = 30;
+/// Levels of tables and arrays in each other that the headers of a message of RabbitMQ may have. Who
+/// reads them calls itself for each level, and the stack of its thread has 2 MiB.
+pub const RABBIT_HEADER_LEVELS_MAX: usize = 64;
+/// What a frame of RabbitMQ may have, all in all: what its brokers send if nobody has changed it.
+pub const RABBIT_FRAME_BYTES_MAX: u32 = 128 * 1024;
+/// What a byte of headers may take in memory when it is read: most are less, and an array of nothings
+/// is as bad as this.
+pub const RABBIT_HEADER_BYTES_EACH: usize = 32;
+/// What a message takes in memory beside its headers and its body.
+pub const RABBIT_MESSAGE_BYTES: usize = 1_024;
+/// Bytes of messages of one queue that wait beside those that the function has. Nothing more is read
+/// until there are fewer. The next batch is there when one is done.
+pub const RABBIT_WAITING_BYTES_MAX: usize = 3 * PAYLOAD_SYNC_BYTES_MAX;
+/// How often a client that waits because of that is told that its connection is alive. A client gives
+/// up after two of the broker's heartbeats, which come once a second at the most.
+pub const RABBIT_ALIVE_MILLIS: u64 = 500;
 /// How long a group of Kafka keeps the partitions of a member that does not say that it is there. With
 /// two heartbeats, they are taken over within 10 seconds. The brokers' usual minimum is 6 seconds.
 pub const KAFKA_SESSION_MILLIS: u32 = 8_000;

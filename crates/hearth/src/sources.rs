@@ -76,8 +76,7 @@ impl Readers {
             time: Arc::clone(time),
             tasks: tasks.clone(),
         });
-        let brokers =
-            RabbitReader::new(brokers(config), secrets, authorities(config)?, Arc::clone(clock));
+        let brokers = RabbitReader::new(brokers(config), secrets, trust.clone(), Arc::clone(clock));
         let readers: Vec<Arc<dyn Reader>> =
             vec![Arc::new(queues), Arc::clone(&streams) as _, Arc::new(brokers), Arc::new(topics)];
         let book = Arc::new(Book::new(Arc::clone(metrics)));
@@ -155,15 +154,6 @@ fn clusters(config: &Config) -> BTreeMap<String, KnownCluster> {
 fn login(values: &BTreeMap<String, String>) -> Option<Login> {
     let (user, password) = (values.get("user")?.clone(), values.get("password")?.clone());
     Some(Login { user, password })
-}
-
-/// The certificates of `tls_ca_file`, as text.
-fn authorities(config: &Config) -> anyhow::Result<Option<String>> {
-    if config.tls_ca_file.is_empty() {
-        return Ok(None);
-    }
-    let read = std::fs::read_to_string(&config.tls_ca_file);
-    read.map(Some).context("`tls_ca_file` cannot be used")
 }
 
 /// Our own queues, or those that the configuration names in their place. Whoever reads them has

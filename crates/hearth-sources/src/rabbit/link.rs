@@ -1,5 +1,8 @@
 //! A queue of a broker, being consumed: a connection, a channel, a consumer.
 //!
+//! `lapin` speaks to the broker on a wire of ours (`wire`), which keeps from it what would harm it and
+//! counts what waits here.
+//!
 //! The broker keeps what was delivered and not acknowledged for whoever has the channel, and gives it
 //! to the next one, in its old place, when the channel is gone. So a link that is dropped or closed
 //! gives everything back that it has not acknowledged.
@@ -14,17 +17,21 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use async_rs::Runtime;
 use futures_core::Stream;
+use hearth_services::remote::tls::Trust;
 use hearth_types::limits;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueDeclareOptions,
 };
-use lapin::tcp::OwnedTLSConfig;
 use lapin::types::FieldTable;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Channel, Connection, ConnectionProperties, Consumer, ErrorKind};
 
+use super::gate::{Outlet, gate};
+use super::properties::Unfit;
+use super::wire::{self, Kit};
 use crate::access::Login;
 
 /// AMQP: there is no such thing.
@@ -45,8 +52,8 @@ pub(super) struct Target {
     pub(super) virtual_host: String,
     pub(super) queue: String,
     pub(super) login: Login,
-    /// Certificates of authorities beside those of the machine.
-    pub(super) authorities: Option<String>,
+    /// Whom a connection with TLS may lead to.
+    pub(super) trust: Trust,
     /// How many messages may be here that are not acknowledged.
     pub(super) prefetch: u16,
 }
@@ -62,12 +69,21 @@ pub(super) enum Trouble {
     Failed(String),
 }
 
+/// A message that was delivered.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) delivery: Delivery,
+    /// Why no function can have it, if that is so. Nothing of it is here then but its number.
+    pub(super) unfit: Option<Unfit>,
+}
+
 /// A queue, being consumed.
 #[derive(Debug)]
 pub(super) struct Link {
     consumer: Consumer,
     channel: Channel,
     connection: Connection,
+    waiting: Outlet,
 }
 
 impl Link {
@@ -88,12 +104,18 @@ impl Link {
                 port: target.port,
             },
             vhost: target.virtual_host.clone(),
-            query: AMQPQueryString::default(),
+            query: AMQPQueryString {
+                frame_max: Some(limits::RABBIT_FRAME_BYTES_MAX),
+                ..AMQPQueryString::default()
+            },
         };
-        let tls = OwnedTLSConfig { identity: None, cert_chain: target.authorities.clone() };
         let properties = ConnectionProperties::default().with_connection_name("hearth".into());
-        let runtime = lapin::runtime::default_runtime()?;
-        let connection = Connection::connect_uri_with_config(uri, properties, tls, runtime).await?;
+        let (inlet, waiting) = gate();
+        let trust = target.trust.clone();
+        let connect = async move |uri: AMQPUri, _runtime: Runtime<Kit>| {
+            wire::connect(&uri, &trust, &inlet).await
+        };
+        let connection = Connection::connector(uri, wire::runtime(), connect, properties).await?;
         let channel = connection.create_channel().await?;
         channel.basic_qos(target.prefetch, BasicQosOptions::default()).await?;
         let queue = target.queue.as_str();
@@ -102,25 +124,39 @@ impl Link {
         let options = BasicConsumeOptions::default();
         let consumer =
             channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
-        Ok(Self { consumer, channel, connection })
+        Ok(Self { consumer, channel, connection, waiting })
     }
 
     /// The next message. May be dropped at any moment.
-    pub(super) async fn next(&mut self) -> Result<Delivery, Trouble> {
-        delivered(poll_fn(|context| Pin::new(&mut self.consumer).poll_next(context)).await)
+    pub(super) async fn next(&mut self) -> Result<Arrived, Trouble> {
+        let found = poll_fn(|context| Pin::new(&mut self.consumer).poll_next(context)).await;
+        self.arrived(found)
     }
 
     /// The next message that is here already, if there is one.
-    pub(super) async fn next_if_here(&mut self) -> Result<Option<Delivery>, Trouble> {
+    pub(super) async fn next_if_here(&mut self) -> Result<Option<Arrived>, Trouble> {
         let found = poll_fn(|context| {
             Poll::Ready(match Pin::new(&mut self.consumer).poll_next(context) {
                 Poll::Ready(found) => Some(found),
                 Poll::Pending => None,
             })
         });
-        match found.await {
-            Some(found) => delivered(found).map(Some),
+        let found = found.await;
+        match found {
+            Some(found) => self.arrived(found).map(Some),
             None => Ok(None),
+        }
+    }
+
+    fn arrived(&self, found: Option<Result<Delivery, lapin::Error>>) -> Result<Arrived, Trouble> {
+        match found {
+            Some(Ok(delivery)) => {
+                let unfit = self.waiting.taken(delivery.delivery_tag);
+                Ok(Arrived { delivery, unfit })
+            }
+            Some(Err(error)) => Err(trouble(&error)),
+            // The broker has cancelled it: the queue was deleted, or its node is gone.
+            None => Err(Trouble::Failed("the queue is not delivered any more".to_owned())),
         }
     }
 
@@ -141,25 +177,26 @@ impl Link {
     /// Has the broker do what it does with messages that cannot be dealt with, for everything that
     /// was delivered up to one: they go to the queue's dead-letter exchange, or are gone.
     pub(super) async fn reject_up_to(&self, tag: u64) -> Result<(), Trouble> {
-        let options = BasicNackOptions { multiple: true, requeue: false };
+        self.reject_by(tag, BasicNackOptions { multiple: true, requeue: false }).await
+    }
+
+    /// The same for one message.
+    pub(super) async fn reject(&self, tag: u64) -> Result<(), Trouble> {
+        self.reject_by(tag, BasicNackOptions { multiple: false, requeue: false }).await
+    }
+
+    async fn reject_by(&self, tag: u64, options: BasicNackOptions) -> Result<(), Trouble> {
         within("rejecting", self.channel.basic_nack(tag, options)).await
     }
 
     /// Gives everything back that is not acknowledged.
     pub(super) async fn close(self) {
+        // The broker's farewell stands behind what it has sent already.
+        self.waiting.close();
         let closed = within("closing", self.connection.close(SUCCESS, "bye".into())).await;
         if let Err(trouble) = closed {
             tracing::debug!(%trouble, "a connection to a broker was not closed in order");
         }
-    }
-}
-
-fn delivered(found: Option<Result<Delivery, lapin::Error>>) -> Result<Delivery, Trouble> {
-    match found {
-        Some(Ok(delivery)) => Ok(delivery),
-        Some(Err(error)) => Err(trouble(&error)),
-        // The broker has cancelled it: the queue was deleted, or its node is gone.
-        None => Err(Trouble::Failed("the queue is not delivered any more".to_owned())),
     }
 }
 

@@ -15,7 +15,11 @@
 //!    back. Otherwise the broker has it again, in its old place, whatever happens here.
 //! 2. Messages come in the order of the queue, also behind a failure.
 //! 3. A function that is throttled costs no message a delivery: the batch is kept, and tried again.
-//! 4. What is held in memory is bounded by what the broker may send unacknowledged.
+//! 4. What waits here is bounded, in bytes: when there is enough, the broker is left with the rest.
+//! 5. A message that no function can have is rejected, and harms nobody: the queue's own rules have it.
+//!
+//! `lapin` speaks AMQP, on a wire of ours that looks at everything before (`wire`, `sieve`, `properties`)
+//! and counts it (`gate`).
 //!
 //! # Deliberately absent
 //!
@@ -25,6 +29,10 @@
 
 mod event;
 mod link;
+mod wire;
+mod sieve;
+mod properties;
+mod gate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,15 +41,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hearth_control::mapping::Mapping;
 use hearth_control::mapping::source::{Source, SourceKind};
+use hearth_services::remote::tls::Trust;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
 use hearth_types::time::{Clock, Moment};
-use lapin::message::Delivery;
 use lapin::uri::AMQPScheme;
 use tokio::time::Instant;
 
 use self::event::{Message, Place, event};
-use self::link::{Link, Target, Trouble};
+use self::link::{Arrived, Link, Target, Trouble};
 use crate::access::{Login, Secrets, uri};
 use crate::batch::{BatchLimits, Gathering};
 use crate::filter::Filters;
@@ -76,21 +84,21 @@ pub struct Broker {
 pub struct RabbitReader {
     brokers: BTreeMap<String, Broker>,
     secrets: Arc<Secrets>,
-    authorities: Option<String>,
+    trust: Trust,
     clock: Arc<dyn Clock>,
 }
 
 impl RabbitReader {
-    /// Reads the queues of these brokers, by their names. `authorities` are certificates of those that
-    /// are trusted beside those of the machine, as text.
+    /// Reads the queues of these brokers, by their names. `trust` says whom a connection with TLS may
+    /// lead to.
     #[must_use]
     pub fn new(
         brokers: BTreeMap<String, Broker>,
         secrets: Arc<Secrets>,
-        authorities: Option<String>,
+        trust: Trust,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { brokers, secrets, authorities, clock }
+        Self { brokers, secrets, trust, clock }
     }
 
     /// The broker of a source, and where it is.
@@ -128,7 +136,7 @@ impl RabbitReader {
             virtual_host: uri(access, "VIRTUAL_HOST").unwrap_or(VIRTUAL_HOST_DEFAULT).to_owned(),
             queue,
             login,
-            authorities: self.authorities.clone(),
+            trust: self.trust.clone(),
             prefetch: u16::try_from(prefetch).unwrap_or(u16::MAX).max(1),
         })
     }
@@ -373,9 +381,9 @@ impl Batcher<'_> {
         loop {
             while left.is_none()
                 && !self.gathering.is_full()
-                && let Some(delivery) = link.next_if_here().await?
+                && let Some(arrived) = link.next_if_here().await?
             {
-                *left = self.take(link, &delivery).await?;
+                *left = self.take(link, &arrived).await?;
             }
             if stop.is_stopped() {
                 return Ok(None);
@@ -389,15 +397,23 @@ impl Batcher<'_> {
             tokio::select! {
                 () = stop.stopped() => return Ok(None),
                 () = tokio::time::sleep(window.unwrap_or_default()), if window.is_some() => {}
-                delivery = link.next() => *left = self.take(link, &delivery?).await?,
+                arrived = link.next() => *left = self.take(link, &arrived?).await?,
             }
         }
     }
 
     /// Takes a message that was delivered. What the filters keep back is acknowledged: AWS discards it.
-    async fn take(&mut self, link: &Link, delivery: &Delivery) -> Result<Option<Message>, Trouble> {
-        let progress = &self.consuming.work.progress;
+    /// What no function can have is rejected: nobody knows what filters would say to it.
+    async fn take(&mut self, link: &Link, arrived: &Arrived) -> Result<Option<Message>, Trouble> {
+        let (progress, delivery) = (&self.consuming.work.progress, &arrived.delivery);
         progress.add(Count::Polled, 1);
+        if let Some(unfit) = arrived.unfit {
+            link.reject(delivery.delivery_tag).await?;
+            progress.add(Count::Dropped, 1);
+            let why = format!("a message was rejected: {unfit}");
+            progress.went_wrong(FUNCTION_FAILED, &why, self.consuming.clock.now());
+            return Ok(None);
+        }
         if let Some(message) = Message::of(delivery, &self.consuming.filters) {
             return Ok(self.add(message));
         }

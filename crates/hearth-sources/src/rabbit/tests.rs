@@ -10,6 +10,7 @@ use hearth_control::mapping::state::State;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, FunctionArn, FunctionName, Region, Scope};
 use hearth_types::time::Timestamp;
+use lapin::message::Delivery;
 
 use super::*;
 use crate::function::RunFunction;
@@ -74,7 +75,7 @@ fn consuming(functions: &Arc<Told>) -> (Consuming, Stopper) {
         virtual_host: "/".to_owned(),
         queue: "orders".to_owned(),
         login: Login { user: "u".to_owned(), password: "p".to_owned() },
-        authorities: None,
+        trust: Trust::default(),
         prefetch: 20,
     };
     let (filters, clock, began) = (Filters::default(), Arc::new(Still), Instant::now());

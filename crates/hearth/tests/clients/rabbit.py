@@ -1,6 +1,7 @@
 """Sends messages to a queue of RabbitMQ, or counts those that are there.
 
     rabbit.py PORT publish QUEUE BODY...    makes the queue, and sends; each is confirmed
+    rabbit.py PORT deep QUEUE LEVELS BODY   sends a message with a header of so many arrays in each other
     rabbit.py PORT flow QUEUE CLIENT...     sends the ids CLIENT-0, CLIENT-1, ... of each until the input
                                             ends; prints those that were accepted
     rabbit.py PORT delete QUEUE             deletes it
@@ -8,6 +9,7 @@
     rabbit.py PORT ping                     says whether the broker answers
 """
 
+import struct
 import sys
 import threading
 
@@ -30,6 +32,10 @@ def main():
         )
         for body in bodies:
             channel.basic_publish("", queue, body.encode(), properties)
+    elif action == "deep":
+        queue, levels, body = rest
+        channel.confirm_delivery()
+        channel.basic_publish("", queue, body.encode(), Deep(int(levels)))
     elif action == "flow":
         flow(channel, *rest)
     elif action == "delete":
@@ -37,6 +43,21 @@ def main():
     elif action == "count":
         print(channel.queue_declare(rest[0], passive=True).method.message_count)
     connection.close()
+
+
+class Deep(pika.BasicProperties):
+    """Properties that pika itself cannot write: it would call itself for each level."""
+
+    def __init__(self, levels):
+        super().__init__(delivery_mode=2)
+        self.levels = levels
+
+    def encode(self):
+        header = bytearray(b"\x01h")
+        for below in reversed(range(self.levels)):
+            header += b"A" + struct.pack(">I", 5 * below)
+        flags = self.FLAG_HEADERS | self.FLAG_DELIVERY_MODE
+        return [struct.pack(">HI", flags, len(header)), bytes(header), bytes([self.delivery_mode])]
 
 
 def flow(channel, queue, *clients):

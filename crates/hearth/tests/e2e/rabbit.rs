@@ -254,6 +254,39 @@ fn nothing_of_rabbitmq_is_lost_when_the_server_is_killed_or_the_broker_restarts(
 }
 
 #[test]
+fn a_message_with_headers_that_are_nested_deeply_is_rejected_and_harms_nobody() {
+    let place = Place::new();
+    let broker = match Broker::start(&place) {
+        Ok(broker) => broker,
+        Err(why) => return skipped("a_message_with_headers_that_are_nested_deeply", why),
+    };
+    broker.publish(&[json!({ "n": 1 })]);
+    let deep = broker.ask(&["deep", "orders", "20000", r#"{"n": 2}"#]);
+    deep.unwrap_or_else(|error| panic!("{error}"));
+    let shallow = broker.ask(&["deep", "orders", "20", r#"{"n": 3}"#]);
+    shallow.unwrap_or_else(|error| panic!("{error}"));
+    broker.publish(&[json!({ "n": 4 })]);
+    let server = broker.reader(place);
+    server.create("consumer", &consumes_rabbit(), json!({}));
+    let made = map(&server, "consumer", mapping(json!({})));
+    let records =
+        last_seen(60, || got(&server, "consumer"), |records| numbers(records).contains(&4));
+    assert_eq!(numbers(&records), [1, 3, 4], "{records:?}");
+    let uuid = made["UUID"].as_str().expect("a mapping has an id");
+    let progress = eventually("all of them are dealt with", 30, || {
+        let progress = server.get(&format!("/_hearth/sources/{uuid}")).json()["progress"].clone();
+        (progress["deleted"] == 3).then_some(progress)
+    });
+    assert_eq!(progress["dropped"], 1, "{progress}");
+    let error = progress["error"].as_str().expect("why is said");
+    assert!(error.contains("nested"), "{error}");
+    // What comes afterwards is read on the same connection.
+    broker.publish(&[json!({ "n": 5 })]);
+    last_seen(60, || got(&server, "consumer"), |records| numbers(records).contains(&5));
+    eventually("the queue is empty", 30, || (broker.waiting().trim() == "0").then_some(()));
+}
+
+#[test]
 fn a_queue_that_is_deleted_is_said_and_read_again_when_it_is_there() {
     let place = Place::new();
     let broker = match Broker::start(&place) {
