@@ -16,6 +16,7 @@
 //!      ├─ ahead               how many bytes of records are here, of all shards and partitions
 //!      ├─ function            runs the function for a batch
 //!      ├─ response            what its answer says about single records
+//!      ├─ destination         what is told of records that were given up
 //!      └─ progress            what was done, for whoever asks
 //! ```
 //!
@@ -33,6 +34,7 @@
 
 mod supervisor;
 mod board;
+mod destination;
 pub mod reader;
 pub mod queue;
 pub mod shard;

@@ -6,15 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hearth_control::mapping::Mapping;
-use hearth_services::delivery::{Delivery, Origin, Parcel, Patience, QueueMessage, TopicMessage};
 use hearth_store::queue::NewEntry;
-use hearth_types::ids::RequestId;
-use hearth_types::limits;
 use hearth_types::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::records::{Record, TimeKind};
+use crate::destination;
 use crate::json::Json;
 use crate::shard::lane::Dropped;
 
@@ -147,37 +145,9 @@ pub(super) fn told(
     place: Place<'_>,
     (dropped, now): (&Dropped, Timestamp),
 ) -> Option<NewEntry> {
-    let arn = mapping.configuration.on_failure.as_ref()?;
-    let mut record = failure(mapping, place, (dropped, now));
-    let parcel = match arn.split(':').nth(2) {
-        Some("sqs") => Parcel::Queue { arn: arn.clone(), message: QueueMessage::default() },
-        Some("sns") => Parcel::Topic { arn: arn.clone(), message: TopicMessage::default() },
-        Some("s3") => {
-            let event = event(&events(dropped), place);
-            record["payload"] = Value::from(String::from_utf8_lossy(&event).into_owned());
-            Parcel::Object {
-                bucket: arn.rsplit(':').next().unwrap_or_default().to_owned(),
-                key: key(mapping, place, now),
-                region: mapping.function.scope.region.to_string(),
-            }
-        }
-        _ => return None,
-    };
-    let delivery = Delivery {
-        origin: Origin::Destination { function: mapping.function.name.to_string() },
-        parcel,
-        patience: Patience {
-            retries_max: limits::DESTINATION_RETRIES_MAX,
-            age_ms_max: limits::DESTINATION_AGE_MS_MAX,
-            http: None,
-        },
-        dead_letter: None,
-        trace: None,
-        attempts: 0,
-    };
-    // A function's deliveries to one receiver wait for each other and for nobody else.
-    let lane = format!("{} {arn}", mapping.function);
-    Some(delivery.entry((&lane, None), Bytes::from(record.to_string()), now))
+    let document = || failure(mapping, place, (dropped, now));
+    let event = || event(&destination::events(dropped), place);
+    destination::entry(mapping, now, document, (place.part, event))
 }
 
 /// The records that a topic gets of what was given up: as they were, and why in a header.
@@ -201,25 +171,12 @@ pub(super) fn copied(
         let (key, value) = (bytes("key"), bytes("value"));
         Record { offset: 0, timestamp, time_kind: TimeKind::Create, key, value, headers }
     };
-    events(dropped).iter().map(copy).collect()
+    destination::events(dropped).iter().map(copy).collect()
 }
 
 fn unsigned(value: &Value) -> Option<Vec<u8>> {
     let numbers = value.as_array()?.iter().filter_map(Value::as_i64);
     Some(numbers.filter_map(|one| i8::try_from(one).ok()).map(i8::cast_unsigned).collect())
-}
-
-fn events(dropped: &Dropped) -> Vec<Bytes> {
-    dropped.records.iter().map(|one| one.event.clone()).collect()
-}
-
-/// The key of an object of a bucket, as AWS makes it.
-fn key(mapping: &Mapping, place: Place<'_>, now: Timestamp) -> String {
-    let time = now.iso();
-    // Up to the seconds, and in letters that any system of files takes.
-    let time = time.split('.').next().unwrap_or_default().replace(':', ".");
-    let (id, part, date) = (&mapping.id, place.part, now.date_path());
-    format!("aws/lambda/{id}/{part}/{date}/{time}-{}", RequestId::random())
 }
 
 fn failure(mapping: &Mapping, place: Place<'_>, (dropped, now): (&Dropped, Timestamp)) -> Value {
@@ -239,27 +196,9 @@ fn failure(mapping: &Mapping, place: Place<'_>, (dropped, now): (&Dropped, Times
     if let Some(arn) = place.arn {
         info["eventSourceArn"] = Value::from(arn);
     }
-    let run = dropped.last.as_ref();
-    let request_id = run.map(|run| run.request_id.clone()).filter(|id| !id.is_empty());
-    let mut record = json!({
-        "requestContext": {
-            "requestId": request_id.unwrap_or_else(|| RequestId::random().to_string()),
-            "functionArn": mapping.function.to_string(),
-            "condition": dropped.condition.name(),
-            "approximateInvokeCount": dropped.runs,
-        },
-        "version": "1.0",
-        "timestamp": now.iso(),
-        "KafkaBatchInfo": info,
-    });
-    if let Some(version) = run.and_then(|run| run.version.as_ref()) {
-        let mut context = json!({ "statusCode": 200, "executedVersion": version });
-        if let Some(error) = run.and_then(|run| run.function_error.as_ref()) {
-            context["functionError"] = Value::from(error.as_str());
-        }
-        record["responseContext"] = context;
-    }
-    record
+    let mut document = destination::document(mapping, (dropped, now));
+    document["KafkaBatchInfo"] = info;
+    document
 }
 
 #[cfg(test)]

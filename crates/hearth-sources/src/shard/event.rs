@@ -7,13 +7,11 @@
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use hearth_control::mapping::Mapping;
-use hearth_services::delivery::{Delivery, Origin, Parcel, Patience, QueueMessage, TopicMessage};
 use hearth_store::queue::NewEntry;
-use hearth_types::ids::RequestId;
-use hearth_types::limits;
 use hearth_types::time::Timestamp;
 use serde_json::{Value, json};
 
+use crate::destination;
 use crate::shard::lane::Dropped;
 use crate::shard::source::Family;
 use crate::shard::window::{Turn, WindowRun};
@@ -74,53 +72,9 @@ pub(super) fn told(
     place: Place<'_>,
     (dropped, now): (&Dropped, Timestamp),
 ) -> Option<NewEntry> {
-    let arn = mapping.configuration.on_failure.as_ref()?;
-    let mut record = failure(mapping, place, (dropped, now));
-    let parcel = match arn.split(':').nth(2) {
-        Some("sqs") => Parcel::Queue { arn: arn.clone(), message: QueueMessage::default() },
-        Some("sns") => Parcel::Topic { arn: arn.clone(), message: TopicMessage::default() },
-        Some("s3") => {
-            let records: Vec<Bytes> = dropped.records.iter().map(|one| one.event.clone()).collect();
-            let event = event(&records, None, place);
-            record["payload"] = Value::from(String::from_utf8_lossy(&event).into_owned());
-            Parcel::Object {
-                bucket: arn.rsplit(':').next().unwrap_or_default().to_owned(),
-                key: key(mapping, place, now),
-                region: mapping.function.scope.region.to_string(),
-            }
-        }
-        // The control plane lets no other through.
-        _ => return None,
-    };
-    let delivery = Delivery {
-        origin: Origin::Destination { function: mapping.function.name.to_string() },
-        parcel,
-        patience: Patience {
-            retries_max: limits::DESTINATION_RETRIES_MAX,
-            age_ms_max: limits::DESTINATION_AGE_MS_MAX,
-            http: None,
-        },
-        dead_letter: None,
-        trace: None,
-        attempts: 0,
-    };
-    // A function's deliveries to one receiver wait for each other and for nobody else.
-    let lane = format!("{} {arn}", mapping.function);
-    Some(delivery.entry((&lane, None), Bytes::from(record.to_string()), now))
-}
-
-/// The key of an object of a bucket, as AWS makes it.
-fn key(mapping: &Mapping, place: Place<'_>, now: Timestamp) -> String {
-    let time = now.iso();
-    // Up to the seconds, and in letters that any system of files takes.
-    let time = time.split('.').next().unwrap_or_default().replace(':', ".");
-    format!(
-        "aws/lambda/{}/{}/{}/{time}-{}",
-        mapping.id,
-        place.shard,
-        now.date_path(),
-        RequestId::random()
-    )
+    let document = || failure(mapping, place, (dropped, now));
+    let event = || event(&destination::events(dropped), None, place);
+    destination::entry(mapping, now, document, (place.shard, event))
 }
 
 fn failure(mapping: &Mapping, place: Place<'_>, (dropped, now): (&Dropped, Timestamp)) -> Value {
@@ -134,31 +88,13 @@ fn failure(mapping: &Mapping, place: Place<'_>, (dropped, now): (&Dropped, Times
         "batchSize": dropped.records.len(),
         "streamArn": place.stream_arn,
     });
-    let run = dropped.last.as_ref();
-    let request_id = run.map(|run| run.request_id.clone()).filter(|id| !id.is_empty());
-    let mut record = json!({
-        "requestContext": {
-            "requestId": request_id.unwrap_or_else(|| RequestId::random().to_string()),
-            "functionArn": mapping.function.to_string(),
-            "condition": dropped.condition.name(),
-            "approximateInvokeCount": dropped.runs,
-        },
-        "version": "1.0",
-        "timestamp": now.iso(),
-    });
-    if let Some(version) = run.and_then(|run| run.version.as_ref()) {
-        let mut context = json!({ "statusCode": 200, "executedVersion": version });
-        if let Some(error) = run.and_then(|run| run.function_error.as_ref()) {
-            context["functionError"] = Value::from(error.as_str());
-        }
-        record["responseContext"] = context;
-    }
+    let mut document = destination::document(mapping, (dropped, now));
     let name = match place.family {
         Family::Kinesis => "KinesisBatchInfo",
         Family::DynamoDb => "DDBStreamBatchInfo",
     };
-    record[name] = info;
-    record
+    document[name] = info;
+    document
 }
 
 #[cfg(test)]
@@ -169,6 +105,7 @@ mod tests {
     use hearth_control::mapping::settings::Configuration;
     use hearth_control::mapping::source::Source;
     use hearth_control::mapping::state::State;
+    use hearth_services::delivery::{Delivery, Parcel};
     use hearth_types::names::{AccountId, FunctionArn, FunctionName, Region, Scope};
 
     use super::*;
