@@ -10,6 +10,13 @@
 //! 1. A change of a stream that has begun is finished, also when the client goes away.
 //! 2. A subscription ends with its connection.
 
+/// The stream that a request names in all three ways, each an `Option`.
+macro_rules! named {
+    ($request:ident) => {
+        Named { name: $request.stream_name, arn: $request.stream_arn, id: $request.stream_id }
+    };
+}
+
 mod streams;
 mod shards;
 mod consumers;

@@ -17,11 +17,7 @@ pub(super) async fn put(
     call: &Call,
     request: types::PutRecordInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let key = (request.partition_key, request.explicit_hash_key);
     let record = new_record(key, request.data)?;
     if let Some(number) = &request.sequence_number_for_ordering {
@@ -72,11 +68,7 @@ pub(super) async fn put_all(
     call: &Call,
     request: types::PutRecordsInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let records = request
         .records
         .into_iter()
@@ -112,11 +104,7 @@ pub(super) async fn iterator(
     call: &Call,
     request: types::GetShardIteratorInput,
 ) -> Result<Value, KinesisError> {
-    let stream = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let stream = call.stream(named!(request))?;
     let of = Position {
         kind: &request.shard_iterator_type,
         number: request.starting_sequence_number,

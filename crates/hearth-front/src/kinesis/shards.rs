@@ -41,7 +41,7 @@ fn range(shard: &ShardRecord) -> HashKeyRange {
 }
 
 pub(super) fn list(call: &Call, request: types::ListShardsInput) -> Result<Value, KinesisError> {
-    let named = Named { name: request.stream_name, arn: request.stream_arn, id: request.stream_id };
+    let named = named!(request);
     let is_named = named.name.is_some() || named.arn.is_some() || named.id.is_some();
     let stream = is_named.then(|| call.stream(named)).transpose()?;
     if request.next_token.is_some() && request.exclusive_start_shard_id.is_some() {
@@ -85,11 +85,7 @@ pub(super) async fn split(
     call: &Call,
     request: types::SplitShardInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let streams = &call.streams;
     streams.split(&name, &request.shard_to_split, &request.new_starting_hash_key).await?;
     Ok(Value::Null)
@@ -99,11 +95,7 @@ pub(super) async fn merge(
     call: &Call,
     request: types::MergeShardsInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let both = (request.shard_to_merge.as_str(), request.adjacent_shard_to_merge.as_str());
     call.streams.merge(&name, both).await?;
     Ok(Value::Null)
@@ -113,11 +105,7 @@ pub(super) async fn scale(
     call: &Call,
     request: types::UpdateShardCountInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let before = call.streams.scale(&name, small(request.target_shard_count)).await?;
     Ok(write(&types::UpdateShardCountOutput {
         stream_arn: Some(name.to_string()),

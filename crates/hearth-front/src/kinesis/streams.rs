@@ -53,11 +53,7 @@ pub(super) async fn delete(
     call: &Call,
     request: types::DeleteStreamInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let consumers = match request.enforce_consumer_deletion {
         Some(true) => WithConsumers::Delete,
         Some(false) | None => WithConsumers::Refuse,
@@ -70,11 +66,7 @@ pub(super) fn describe(
     call: &Call,
     request: types::DescribeStreamInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let stream = call.streams.stream(&name)?;
     let limit = request.limit.map_or(SHARDS_OF_DESCRIPTION, count);
     let after = request.exclusive_start_shard_id;
@@ -105,11 +97,7 @@ pub(super) fn summary(
     call: &Call,
     request: types::DescribeStreamSummaryInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let stream = call.streams.stream(&name)?;
     let consumers = call.streams.consumers_of(&stream).len();
     let summary = types::StreamDescriptionSummary {
@@ -168,11 +156,7 @@ pub(super) async fn increase_retention(
     call: &Call,
     request: types::IncreaseStreamRetentionPeriodInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     call.streams.increase_retention(&name, small(request.retention_period_hours)).await?;
     Ok(Value::Null)
 }
@@ -181,11 +165,7 @@ pub(super) async fn decrease_retention(
     call: &Call,
     request: types::DecreaseStreamRetentionPeriodInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     call.streams.decrease_retention(&name, small(request.retention_period_hours)).await?;
     Ok(Value::Null)
 }
@@ -217,11 +197,7 @@ pub(super) async fn enable_metrics(
     call: &Call,
     request: types::EnableEnhancedMonitoringInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let wanted = metrics_of(request.shard_level_metrics);
     let changed = call.streams.change_metrics(&name, |metrics| metrics.extend(wanted)).await?;
     Ok(metrics_changed(&name, changed))
@@ -231,11 +207,7 @@ pub(super) async fn disable_metrics(
     call: &Call,
     request: types::DisableEnhancedMonitoringInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let unwanted = metrics_of(request.shard_level_metrics);
     let change = |metrics: &mut BTreeSet<String>| metrics.retain(|one| !unwanted.contains(one));
     let changed = call.streams.change_metrics(&name, change).await?;
@@ -285,11 +257,7 @@ pub(super) fn tags(
     call: &Call,
     request: types::ListTagsForStreamInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let stream = call.streams.stream(&name)?;
     let after = request.exclusive_start_tag_key;
     let mut tags = tags_to_wire(&stream.tags);
@@ -305,11 +273,7 @@ pub(super) async fn add_tags(
     call: &Call,
     request: types::AddTagsToStreamInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     call.streams.change_tags(&name, |tags| tags.extend(request.tags)).await?;
     Ok(Value::Null)
 }
@@ -318,11 +282,7 @@ pub(super) async fn remove_tags(
     call: &Call,
     request: types::RemoveTagsFromStreamInput,
 ) -> Result<Value, KinesisError> {
-    let name = call.stream(Named {
-        name: request.stream_name,
-        arn: request.stream_arn,
-        id: request.stream_id,
-    })?;
+    let name = call.stream(named!(request))?;
     let keys = request.tag_keys;
     call.streams.change_tags(&name, |tags| tags.retain(|key, _| !keys.contains(key))).await?;
     Ok(Value::Null)
