@@ -3,6 +3,7 @@
 //! Most clients speak HTTP/1.1. Those that subscribe to shards of streams may speak HTTP/2, which they
 //! say with their first bytes.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +75,22 @@ pub(crate) async fn draining(admission: &mut watch::Receiver<Admission>) {
     let _ = admission.wait_for(|now| *now == Admission::Draining).await;
 }
 
+/// Waits for a connection to end. While no new work is taken, it ends with what it has begun, which
+/// `close` makes of it.
+pub(crate) async fn to_its_end<C: Future>(
+    mut connection: Pin<&mut C>,
+    admission: &mut watch::Receiver<Admission>,
+    close: impl FnOnce(Pin<&mut C>),
+) -> C::Output {
+    tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = draining(admission) => {
+            close(connection.as_mut());
+            connection.await
+        }
+    }
+}
+
 /// Serves one connection to its end, in the protocol that its first bytes are of.
 async fn serve_spoken(
     stream: TcpStream,
@@ -114,13 +131,7 @@ async fn serve_multiplexed(
     let stream = TokioIo::new(Impatient::new(stream));
     let connection = two(&tasks).serve_connection(stream, service);
     tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = draining(&mut admission) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
+    let ended = to_its_end(connection, &mut admission, |one| one.graceful_shutdown()).await;
     if let Err(error) = ended {
         tracing::debug!(from = %carrier.from, %error, "a connection ended badly");
     }
@@ -144,13 +155,7 @@ pub(crate) async fn serve_connection(
         .serve_connection(TokioIo::new(Impatient::new(stream)), service)
         .with_upgrades();
     tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = draining(&mut admission) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
+    let ended = to_its_end(connection, &mut admission, |one| one.graceful_shutdown()).await;
     if let Err(error) = ended {
         tracing::debug!(from = %carrier.from, %error, "a connection ended badly");
     }

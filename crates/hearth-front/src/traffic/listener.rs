@@ -39,7 +39,7 @@ use tokio_rustls::TlsAcceptor;
 use super::replayed::{self, Spoken};
 use super::{Carrier, answer_site};
 use crate::front::{AnyBody, Front};
-use crate::server::{ACCEPT_PAUSE, Admission, draining};
+use crate::server::{ACCEPT_PAUSE, Admission, draining, to_its_end};
 use crate::stall::Impatient;
 
 /// What a listener works with.
@@ -134,24 +134,12 @@ impl Door {
             Spoken::One => {
                 let connection = one().serve_connection(stream, service).with_upgrades();
                 tokio::pin!(connection);
-                tokio::select! {
-                    ended = connection.as_mut() => ended,
-                    () = draining(&mut admission) => {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
-                    }
-                }
+                to_its_end(connection, &mut admission, |one| one.graceful_shutdown()).await
             }
             Spoken::Two => {
                 let connection = two(&self.tasks).serve_connection(stream, service);
                 tokio::pin!(connection);
-                tokio::select! {
-                    ended = connection.as_mut() => ended,
-                    () = draining(&mut admission) => {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
-                    }
-                }
+                to_its_end(connection, &mut admission, |one| one.graceful_shutdown()).await
             }
         };
         ended.map_err(io::Error::other)
