@@ -1,5 +1,8 @@
 //! Records: one document for each thing that has to be remembered.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod memory;
+
 use std::fmt;
 
 use async_trait::async_trait;

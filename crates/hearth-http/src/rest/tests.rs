@@ -1,11 +1,9 @@
 //! What is kept of REST APIs, keys and plans, over a restart as well.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use hearth_store::records::{Record, RecordKey};
+use hearth_store::records::memory::MemoryRecords;
 use hearth_types::names::{AccountId, Region};
 
 use super::edit::api::NewApi;
@@ -16,35 +14,6 @@ use super::keys::edit::{NewKey, NewPlan};
 use super::keys::record::{ApiKey, Period, PlanStage, Quota, UsagePlan};
 use super::*;
 
-/// Records that are in memory, and survive a restart of what uses them.
-#[derive(Debug, Default)]
-struct Memory(Mutex<BTreeMap<RecordKey, String>>);
-
-#[async_trait]
-impl Records for Memory {
-    async fn put(&self, key: &RecordKey, document: &str) -> Result<(), StoreError> {
-        self.0.lock().unwrap().insert(key.clone(), document.to_owned());
-        Ok(())
-    }
-
-    async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.0.lock().unwrap().remove(key);
-        Ok(())
-    }
-
-    async fn all(&self, kind: &'static str) -> Result<Vec<Record>, StoreError> {
-        let all = self.0.lock().unwrap();
-        let of_kind = all.iter().filter(|(key, _)| key.kind == kind);
-        Ok(of_kind
-            .map(|(key, document)| Record {
-                scope: key.scope.clone(),
-                name: key.name.clone(),
-                document: document.clone(),
-            })
-            .collect())
-    }
-}
-
 #[derive(Debug)]
 struct Still;
 
@@ -54,7 +23,7 @@ impl Clock for Still {
     }
 }
 
-async fn opened(records: &Arc<Memory>) -> RestApis {
+async fn opened(records: &Arc<MemoryRecords>) -> RestApis {
     let records: Arc<dyn Records> = Arc::clone(records) as _;
     RestApis::open(records, Arc::new(Still), Tasks::default()).await.unwrap()
 }
@@ -86,7 +55,7 @@ fn paths(apis: &RestApis, api: &RestApi, stage: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_stage_serves_what_was_deployed_and_not_what_came_after() {
-    let records = Arc::new(Memory::default());
+    let records = Arc::new(MemoryRecords::default());
     let apis = opened(&records).await;
     let here = scope();
     let created = apis.create(api()).await.unwrap();
@@ -113,12 +82,12 @@ async fn a_stage_serves_what_was_deployed_and_not_what_came_after() {
     assert_eq!(paths(&apis, &found, "prod"), ["/", "/a"]);
     apis.delete(&here, &created.id).await.unwrap();
     assert!(apis.find(&created.id).is_none());
-    assert!(records.0.lock().unwrap().is_empty());
+    assert!(records.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_is_admitted_by_its_plan_and_its_usage_is_kept() {
-    let records = Arc::new(Memory::default());
+    let records = Arc::new(MemoryRecords::default());
     let apis = opened(&records).await;
     let (here, now) = (scope(), Still.now());
     let key = |name: &str| {

@@ -1,13 +1,7 @@
-//! Records in memory, and a clock that tests move: what the queues are tested on.
-//!
-//! Nothing here waits, so tests can pause the clock of the reactor.
+//! A clock that tests move.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
-use hearth_store::error::StoreError;
-use hearth_store::records::{Record, RecordKey, Records};
 use hearth_types::time::{Clock, Timestamp};
 
 /// A clock that stands still until it is moved.
@@ -34,31 +28,5 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
-    }
-}
-
-/// Documents in memory.
-#[derive(Debug, Default)]
-pub(super) struct MemoryRecords(Mutex<BTreeMap<RecordKey, String>>);
-
-#[async_trait]
-impl Records for MemoryRecords {
-    async fn put(&self, key: &RecordKey, document: &str) -> Result<(), StoreError> {
-        self.0.lock().unwrap().insert(key.clone(), document.to_owned());
-        Ok(())
-    }
-
-    async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.0.lock().unwrap().remove(key);
-        Ok(())
-    }
-
-    async fn all(&self, kind: &'static str) -> Result<Vec<Record>, StoreError> {
-        let records = self.0.lock().unwrap();
-        let found = records.iter().filter(|(key, _)| key.kind == kind).map(|(key, document)| {
-            let RecordKey { scope, name, .. } = key.clone();
-            Record { scope, name, document: document.clone() }
-        });
-        Ok(found.collect())
     }
 }

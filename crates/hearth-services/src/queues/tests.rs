@@ -9,11 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hearth_store::queue::memory::MemoryQueue;
 use hearth_store::queue::{Batch, NewEntry};
+use hearth_store::records::memory::MemoryRecords;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, Region, Scope};
 use hearth_types::steady::Steady;
 
-use super::memory::{MemoryRecords, TestClock};
+use super::memory::TestClock;
 use super::*;
 use crate::delivery::{AttributeValue, MessageAttribute, QueueMessage};
 use crate::targets::{self, NotTaken, SendMessage};

@@ -12,9 +12,8 @@ use hearth_control::mapping::settings::Configuration;
 use hearth_control::mapping::state::State;
 use hearth_control::mapping::{Mapping, MappingId};
 use hearth_services::queues::{self, NewMessage, Queues, Receive, Sender};
-use hearth_store::error::StoreError;
 use hearth_store::queue::memory::MemoryQueue;
-use hearth_store::records::{Record, RecordKey, Records};
+use hearth_store::records::memory::MemoryRecords;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, FunctionArn, FunctionName, Region, Scope};
 use serde_json::{Value, json};
@@ -491,31 +490,5 @@ struct PausedClock(Instant);
 impl Clock for PausedClock {
     fn now(&self) -> Timestamp {
         Timestamp(1_800_000_000_000).plus_millis(millis(self.0.elapsed()))
-    }
-}
-
-/// Documents in memory.
-#[derive(Debug, Default)]
-struct MemoryRecords(Mutex<BTreeMap<RecordKey, String>>);
-
-#[async_trait]
-impl Records for MemoryRecords {
-    async fn put(&self, key: &RecordKey, document: &str) -> Result<(), StoreError> {
-        self.0.lock().unwrap().insert(key.clone(), document.to_owned());
-        Ok(())
-    }
-
-    async fn remove(&self, key: &RecordKey) -> Result<(), StoreError> {
-        self.0.lock().unwrap().remove(key);
-        Ok(())
-    }
-
-    async fn all(&self, kind: &'static str) -> Result<Vec<Record>, StoreError> {
-        let records = self.0.lock().unwrap();
-        let found = records.iter().filter(|(key, _)| key.kind == kind).map(|(key, document)| {
-            let RecordKey { scope, name, .. } = key.clone();
-            Record { scope, name, document: document.clone() }
-        });
-        Ok(found.collect())
     }
 }
