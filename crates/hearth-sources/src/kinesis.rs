@@ -365,7 +365,8 @@ mod tests {
     use hearth_types::metrics::NoMetrics;
     use hearth_types::names::{AccountId, Region, Scope};
     use hearth_types::tasks::Tasks;
-    use hearth_types::time::{Clock, Timestamp};
+    use hearth_types::testing::StandingClock;
+    use hearth_types::time::Timestamp;
     use serde_json::{Value, json};
 
     use super::*;
@@ -374,21 +375,12 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_800_000_000_987);
     const WANT: Portion = Portion { records: 10, bytes: 1_000_000 };
 
-    #[derive(Debug)]
-    struct Noon;
-
-    impl Clock for Noon {
-        fn now(&self) -> Timestamp {
-            NOW
-        }
-    }
-
     async fn streams(directory: &Path) -> Arc<Streams> {
         let store = Sqlite::open(&directory.join("hearth.db")).await.unwrap();
         let parts = Parts {
             records: Arc::new(store),
             directory: directory.join("streams"),
-            clock: Arc::new(Noon),
+            clock: StandingClock::at(NOW),
             metrics: Arc::new(NoMetrics),
             tasks: Tasks::default(),
             limits: WriteLimits::default(),

@@ -382,25 +382,17 @@ fn read(head: &str) -> Result<Checkpoint, StoreError> {
 #[cfg(test)]
 mod tests {
     use hearth_store::queue::memory::MemoryQueue;
-    use hearth_types::time::Clock;
+    use hearth_types::testing::StandingClock;
 
     use super::*;
     use crate::checkpoint::{Layout, Start};
     use crate::shard::source::SequenceNumber;
 
-    #[derive(Debug)]
-    struct Still;
-
-    impl Clock for Still {
-        fn now(&self) -> Timestamp {
-            Timestamp(1_000_000)
-        }
-    }
-
     async fn leases(sharing: Sharing) -> (Leases, Lane) {
         let queue = Arc::new(MemoryQueue::default());
         queue.set_sharing(sharing);
-        let leases = Leases::open(queue, Arc::new(Steady::new(Arc::new(Still)))).await.unwrap();
+        let clock = Steady::new(StandingClock::at(Timestamp(1_000_000)));
+        let leases = Leases::open(queue, Arc::new(clock)).await.unwrap();
         (leases, Lane { kind: LANE_KIND, name: "m".to_owned() })
     }
 

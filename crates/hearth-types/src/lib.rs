@@ -19,3 +19,5 @@ pub mod logs;
 pub mod metrics;
 pub mod tasks;
 pub mod limits;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -70,26 +70,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
-    #[derive(Debug, Default)]
-    struct Moved(AtomicU64);
-
-    impl Clock for Moved {
-        fn now(&self) -> Timestamp {
-            Timestamp(self.0.load(Ordering::Relaxed))
-        }
-    }
+    use crate::testing::StandingClock;
 
     #[tokio::test(start_paused = true)]
     async fn it_follows_a_clock_forward_and_never_back() {
-        let clock = Arc::new(Moved::default());
-        clock.0.store(10_000_000, Ordering::Relaxed);
+        let clock = StandingClock::at(Timestamp(10_000_000));
         let steady = Steady::new(Arc::clone(&clock) as Arc<dyn Clock>);
         assert_eq!(steady.now(), Timestamp(10_000_000));
-        clock.0.store(6_400_000, Ordering::Relaxed); // An hour back.
+        clock.set(Timestamp(6_400_000)); // An hour back.
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(steady.now(), Timestamp(10_005_000));
-        clock.0.store(20_000_000, Ordering::Relaxed);
+        clock.set(Timestamp(20_000_000));
         assert_eq!(steady.now(), Timestamp(20_000_000));
         assert_eq!(steady.of_day(), Timestamp(20_000_000));
         assert_eq!(Clock::now(&steady), Timestamp(20_000_000));
@@ -97,13 +88,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_goes_on_from_what_is_known_until_the_clock_has_come_up_with_it() {
-        let clock = Arc::new(Moved::default());
-        clock.0.store(6_000_000, Ordering::Relaxed);
+        let clock = StandingClock::at(Timestamp(6_000_000));
         let as_clock = || Arc::clone(&clock) as Arc<dyn Clock>;
         let steady = Steady::no_earlier_than(Timestamp(10_000_000), as_clock());
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(steady.now(), Timestamp(10_005_000));
-        clock.0.store(11_000_000, Ordering::Relaxed);
+        clock.set(Timestamp(11_000_000));
         assert_eq!(steady.now(), Timestamp(11_000_000));
         let later = Steady::no_earlier_than(Timestamp(10_000_000), as_clock());
         assert_eq!(later.now(), Timestamp(11_000_000));

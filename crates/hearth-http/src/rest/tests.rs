@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hearth_store::records::memory::MemoryRecords;
 use hearth_types::names::{AccountId, Region};
+use hearth_types::testing::StandingClock;
 
 use super::edit::api::NewApi;
 use super::edit::integration::NewIntegration;
@@ -14,18 +15,11 @@ use super::keys::edit::{NewKey, NewPlan};
 use super::keys::record::{ApiKey, Period, PlanStage, Quota, UsagePlan};
 use super::*;
 
-#[derive(Debug)]
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp(1_795_404_035_123)
-    }
-}
+const NOW: Timestamp = Timestamp(1_795_404_035_123);
 
 async fn opened(records: &Arc<MemoryRecords>) -> RestApis {
     let records: Arc<dyn Records> = Arc::clone(records) as _;
-    RestApis::open(records, Arc::new(Still), Tasks::default()).await.unwrap()
+    RestApis::open(records, StandingClock::at(NOW), Tasks::default()).await.unwrap()
 }
 
 fn scope() -> Scope {
@@ -89,7 +83,7 @@ async fn a_stage_serves_what_was_deployed_and_not_what_came_after() {
 async fn a_key_is_admitted_by_its_plan_and_its_usage_is_kept() {
     let records = Arc::new(MemoryRecords::default());
     let apis = opened(&records).await;
-    let (here, now) = (scope(), Still.now());
+    let (here, now) = (scope(), NOW);
     let key = |name: &str| {
         let new = NewKey { name: Some(name.to_owned()), enabled: true, ..NewKey::default() };
         ApiKey::new(&here, new, now).unwrap()

@@ -7,6 +7,7 @@ use hearth_store::queue::memory::MemoryQueue;
 use hearth_store::sqlite::Sqlite;
 use hearth_types::metrics::Metric;
 use hearth_types::names::{AccountId, Region};
+use hearth_types::testing::StandingClock;
 use hearth_types::time::Timestamp;
 use serde_json::json;
 use tempfile::TempDir;
@@ -21,15 +22,6 @@ use crate::targets::{NotTaken, PutEvent as _, Sent};
 const NOW: u64 = 1_795_404_035_123;
 const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:000000000000:function:f";
-
-#[derive(Debug)]
-struct Noon;
-
-impl Clock for Noon {
-    fn now(&self) -> Timestamp {
-        Timestamp(NOW)
-    }
-}
 
 #[derive(Debug, Default)]
 struct Triggered(AtomicU64);
@@ -62,7 +54,7 @@ impl Place {
             records: Arc::new(store),
             queue: Arc::clone(&queue) as _,
             changes: Arc::new(Changes::default()),
-            clock: Arc::new(Noon),
+            clock: StandingClock::at(Timestamp(NOW)),
             metrics: Arc::clone(&triggered) as _,
         };
         Self { buses: Buses::open(parts).await.unwrap(), queue, triggered, directory }

@@ -60,8 +60,6 @@ mod retention;
 mod error;
 mod quotas;
 #[cfg(test)]
-mod memory;
-#[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;

@@ -13,8 +13,8 @@ use hearth_store::records::memory::MemoryRecords;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, Region, Scope};
 use hearth_types::steady::Steady;
+use hearth_types::testing::StandingClock;
 
-use super::memory::TestClock;
 use super::*;
 use crate::delivery::{AttributeValue, MessageAttribute, QueueMessage};
 use crate::targets::{self, NotTaken, SendMessage};
@@ -23,7 +23,7 @@ use crate::targets::{self, NotTaken, SendMessage};
 struct World {
     records: Arc<MemoryRecords>,
     engine: Arc<MemoryQueue>,
-    clock: Arc<TestClock>,
+    clock: Arc<StandingClock>,
     queues: Arc<Queues>,
 }
 
@@ -32,7 +32,7 @@ const START: u64 = 1_800_000_000_000;
 impl World {
     async fn new() -> Self {
         let (records, engine) = (Arc::default(), Arc::default());
-        let clock = TestClock::at(START);
+        let clock = StandingClock::at(Timestamp(START));
         let queues = open(&records, &engine, &clock).await;
         Self { records, engine, clock, queues }
     }
@@ -280,7 +280,7 @@ async fn a_receiver_whose_time_is_over_may_keep_the_message_if_nobody_else_has_i
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_keeps_no_message_from_its_receivers() {
     let (records, engine) = (Arc::default(), Arc::default());
-    let clock = TestClock::at(START);
+    let clock = StandingClock::at(Timestamp(START));
     let steady = Arc::new(Steady::new(Arc::clone(&clock) as Arc<dyn Clock>));
     let queues = open(&records, &engine, &steady).await;
     let world = World { records, engine, clock, queues };
@@ -756,7 +756,7 @@ async fn messages_of_queues_that_another_server_may_have_are_left_alone() {
     for (sharing, left) in [(Sharing::Alone, 0), (Sharing::Shared, 1)] {
         let engine: Arc<MemoryQueue> = Arc::default();
         engine.set_sharing(sharing);
-        let clock = TestClock::at(START);
+        let clock = StandingClock::at(Timestamp(START));
         let theirs = open(&Arc::default(), &engine, &clock).await;
         let name = named("theirs");
         theirs.create(&name, &given(&[]), BTreeMap::new()).await.unwrap();

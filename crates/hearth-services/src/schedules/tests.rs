@@ -1,11 +1,11 @@
 //! Schedules and groups as a whole, on a database.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use hearth_store::queue::NewEntry;
 use hearth_store::sqlite::Sqlite;
 use hearth_types::names::{AccountId, Region};
+use hearth_types::testing::StandingClock;
 use tempfile::TempDir;
 
 use super::names::GroupArn;
@@ -19,19 +19,10 @@ use crate::delivery::{Delivery, Origin, Parcel};
 /// 2026-11-23T03:20:35.123Z.
 const NOW: u64 = 1_795_404_035_123;
 
-#[derive(Debug)]
-struct Hand(AtomicU64);
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
-    }
-}
-
 struct Place {
     schedules: Arc<Schedules>,
     changes: Arc<Changes>,
-    clock: Arc<Hand>,
+    clock: Arc<StandingClock>,
     tasks: Tasks,
     directory: TempDir,
 }
@@ -44,7 +35,7 @@ impl Place {
     async fn open(directory: TempDir) -> Self {
         let store = Sqlite::open(&directory.path().join("hearth.db")).await.unwrap();
         let (changes, tasks) = (Arc::new(Changes::default()), Tasks::default());
-        let clock = Arc::new(Hand(AtomicU64::new(NOW)));
+        let clock = StandingClock::at(Timestamp(NOW));
         let parts = Parts {
             records: Arc::new(store),
             changes: Arc::clone(&changes),
@@ -62,7 +53,7 @@ impl Place {
     }
 
     fn later(&self, milliseconds: u64) {
-        self.clock.0.fetch_add(milliseconds, Ordering::Relaxed);
+        self.clock.pass(milliseconds);
     }
 
     fn timing(&self, arn: &ScheduleArn) -> Option<Timing> {

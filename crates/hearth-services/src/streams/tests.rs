@@ -1,13 +1,13 @@
 //! The streams as a whole, on a disk, with a clock that stands still until it is moved.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hearth_store::sqlite::Sqlite;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, Region, Scope};
+use hearth_types::testing::StandingClock;
 use tempfile::TempDir;
 
 use super::*;
@@ -15,25 +15,10 @@ use super::*;
 const START: u64 = 1_800_000_000_000;
 const HOUR: u64 = 3_600_000;
 
-#[derive(Debug)]
-struct TestClock(AtomicU64);
-
-impl TestClock {
-    fn pass(&self, millis: u64) {
-        self.0.fetch_add(millis, Ordering::SeqCst);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
-    }
-}
-
 /// Streams, and what they stand on.
 struct World {
     directory: TempDir,
-    clock: Arc<TestClock>,
+    clock: Arc<StandingClock>,
     streams: Arc<Streams>,
 }
 
@@ -44,7 +29,7 @@ impl World {
 
     async fn limited(limits: WriteLimits) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock(AtomicU64::new(START)));
+        let clock = StandingClock::at(Timestamp(START));
         let streams = open(&directory, &clock, limits).await;
         Self { directory, clock, streams }
     }
@@ -84,7 +69,11 @@ fn texts(page: &Page) -> Vec<String> {
     page.records.iter().map(|one| String::from_utf8(one.data.to_vec()).unwrap()).collect()
 }
 
-async fn open(directory: &TempDir, clock: &Arc<TestClock>, limits: WriteLimits) -> Arc<Streams> {
+async fn open(
+    directory: &TempDir,
+    clock: &Arc<StandingClock>,
+    limits: WriteLimits,
+) -> Arc<Streams> {
     let store = Sqlite::open(&directory.path().join("hearth.db")).await.unwrap();
     let parts = Parts {
         records: Arc::new(store),

@@ -16,6 +16,7 @@ use hearth_store::queue::memory::MemoryQueue;
 use hearth_store::records::memory::MemoryRecords;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, FunctionArn, FunctionName, Region, Scope};
+use hearth_types::testing::ReactorClock;
 use serde_json::{Value, json};
 
 use super::source::EmbeddedQueues;
@@ -254,7 +255,7 @@ struct World {
 
 impl World {
     async fn new(name: &str, attributes: &[(&str, &str)]) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(PausedClock(Instant::now()));
+        let clock: Arc<dyn Clock> = ReactorClock::starting_at(Timestamp(1_800_000_000_000));
         let tasks = Tasks::default();
         let queues = Queues::open(queues::Parts {
             records: Arc::new(MemoryRecords::default()),
@@ -480,15 +481,5 @@ fn mapping(queue: &QueueName, configuration: Configuration) -> Mapping {
         last_processing_result: None,
         modified: Timestamp(0),
         tags: BTreeMap::new(),
-    }
-}
-
-/// Goes with the reactor's clock.
-#[derive(Debug)]
-struct PausedClock(Instant);
-
-impl Clock for PausedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(1_800_000_000_000).plus_millis(millis(self.0.elapsed()))
     }
 }

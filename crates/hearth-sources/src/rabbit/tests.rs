@@ -9,6 +9,7 @@ use hearth_control::mapping::settings::Configuration;
 use hearth_control::mapping::state::State;
 use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, FunctionArn, FunctionName, Region, Scope};
+use hearth_types::testing::StandingClock;
 use hearth_types::time::Timestamp;
 use lapin::message::Delivery;
 
@@ -18,15 +19,6 @@ use crate::progress::Book;
 use crate::reader::Stopper;
 
 const ARN: &str = "arn:aws:mq:us-east-1:000000000000:broker:orders:b-1";
-
-#[derive(Debug)]
-struct Still;
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp(1)
-    }
-}
 
 /// A function that does as it is told, and keeps what it got.
 #[derive(Debug)]
@@ -78,7 +70,8 @@ fn consuming(functions: &Arc<Told>) -> (Consuming, Stopper) {
         trust: Trust::default(),
         prefetch: 20,
     };
-    let (filters, clock, began) = (Filters::default(), Arc::new(Still), Instant::now());
+    let clock = StandingClock::at(Timestamp(1));
+    let (filters, began) = (Filters::default(), Instant::now());
     (Consuming { target, filters, limits, clock, work, began }, stopper)
 }
 

@@ -23,10 +23,10 @@ use hearth_types::metrics::NoMetrics;
 use hearth_types::names::{AccountId, FunctionArn, FunctionName, Region, Scope};
 use hearth_types::steady::Steady;
 use hearth_types::tasks::Tasks;
+use hearth_types::testing::ReactorClock;
 use hearth_types::time::{Clock, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::source::{
     Cursor, Family, Page, Portion, Position, SequenceNumber, Shard, ShardRecord, ShardSource,
@@ -252,7 +252,7 @@ impl World {
 
     /// One with a stream of a family.
     fn of(shards: &[&str], family: Family) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(PausedClock(Instant::now()));
+        let clock: Arc<dyn Clock> = ReactorClock::starting_at(Timestamp(1_800_000_000_000));
         let stream = Arc::new(Stream::new((shards, family), clock));
         let queue = Arc::new(MemoryQueue::default());
         Self::server(stream, Arc::clone(&queue), queue)
@@ -364,16 +364,6 @@ impl Reading {
 /// Lets time go by.
 async fn pass(seconds: u64) {
     tokio::time::sleep(Duration::from_secs(seconds)).await;
-}
-
-#[derive(Debug)]
-struct PausedClock(Instant);
-
-impl Clock for PausedClock {
-    fn now(&self) -> Timestamp {
-        let passed = u64::try_from(self.0.elapsed().as_millis()).unwrap();
-        Timestamp(1_800_000_000_000 + passed)
-    }
 }
 
 /// A stream in memory.

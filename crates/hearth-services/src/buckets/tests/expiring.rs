@@ -1,32 +1,21 @@
 //! What expires, on a clock that the test moves.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use hearth_types::testing::StandingClock;
 
 use super::lifecycle::{Expiration, LifecycleRule, NoncurrentExpiration, RuleFilter, RuleStatus};
 use super::*;
 
 const DAY: u64 = 24 * 60 * 60 * 1_000;
 
-/// A time of day that stands still until it is moved.
-#[derive(Debug)]
-struct Standing(AtomicU64);
-
-impl Clock for Standing {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Acquire))
-    }
+/// When the day of that number begins.
+fn day(number: u64) -> Timestamp {
+    Timestamp(number * DAY)
 }
 
-impl Standing {
-    fn day(&self, day: u64) {
-        self.0.store(day * DAY, Ordering::Release);
-    }
-}
-
-async fn on_day_zero(rules: Vec<LifecycleRule>) -> (TempDir, Buckets, Arc<Standing>) {
+async fn on_day_zero(rules: Vec<LifecycleRule>) -> (TempDir, Buckets, Arc<StandingClock>) {
     let directory = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&directory.path().join("hearth.db")).await.unwrap();
-    let clock = Arc::new(Standing(AtomicU64::new(0)));
+    let clock = StandingClock::at(Timestamp(0));
     let place = directory.path().join("buckets");
     let buckets = Buckets::open_at(place, Arc::new(store), Arc::clone(&clock) as _).await.unwrap();
     buckets.create(&here(), "bucket").await.unwrap();
@@ -60,16 +49,16 @@ async fn objects_expire_by_days_and_only_those_of_the_rule() {
     let (directory, buckets, clock) = on_day_zero(vec![days]).await;
     put(&buckets, "tmp/a", &large(1)).await;
     put(&buckets, "kept", b"x").await;
-    clock.day(1);
+    clock.set(day(1));
     put(&buckets, "tmp/b", b"x").await;
     let expires = buckets.find(&name("tmp/b")).await.unwrap().expires;
     assert_eq!(expires, Some((Timestamp(3 * DAY), "r".to_owned())));
     assert_eq!(buckets.expire().await.unwrap(), 0);
-    clock.day(2);
+    clock.set(day(2));
     assert_eq!(buckets.expire().await.unwrap(), 1);
     assert_eq!(keys(&buckets).await, ["kept", "tmp/b"]);
     assert_eq!(files(directory.path()), 0);
-    clock.day(3);
+    clock.set(day(3));
     assert_eq!(buckets.expire().await.unwrap(), 1);
     assert_eq!(buckets.expire().await.unwrap(), 0);
     assert_eq!(keys(&buckets).await, ["kept"]);
@@ -86,11 +75,11 @@ async fn with_versions_an_object_is_hidden_then_removed_then_its_marker() {
     buckets.set_versioning("bucket", Versioning::Enabled).await.unwrap();
     put(&buckets, "key", b"old").await;
     put(&buckets, "key", b"new").await;
-    clock.day(1);
+    clock.set(day(1));
     // The old one is noncurrent for a day, and the new one is a day old.
     assert_eq!(buckets.expire().await.unwrap(), 2);
     assert_eq!((keys(&buckets).await.len(), versions(&buckets).await), (0, 2));
-    clock.day(2);
+    clock.set(day(2));
     assert_eq!(buckets.expire().await.unwrap(), 1);
     assert_eq!(versions(&buckets).await, 1);
     assert_eq!(buckets.expire().await.unwrap(), 1);
@@ -108,7 +97,7 @@ async fn so_many_noncurrent_versions_are_left_over_many_batches() {
         put(&buckets, "key", number.to_string().as_bytes()).await;
     }
     put(&buckets, "other", b"x").await;
-    clock.day(2);
+    clock.set(day(2));
     assert_eq!(buckets.expire().await.unwrap(), count - 4);
     assert_eq!(versions(&buckets).await, 5);
     let newest = (count - 1).to_string();
@@ -130,7 +119,7 @@ async fn what_expires_is_told() {
     let told = NotificationConfiguration { notifications: vec![notification], to_event_bus: false };
     buckets.set_notifications("bucket", told).await.unwrap();
     put(&buckets, "key", b"x").await;
-    clock.day(1);
+    clock.set(day(1));
     buckets.expire().await.unwrap();
     let notes = buckets.shelf.notes(10).await.unwrap();
     assert_eq!(notes.len(), 1);
@@ -145,12 +134,12 @@ async fn uploads_are_forgotten_by_a_rule_or_after_a_week() {
         let begun = upload(&buckets, key).await;
         put_part(&buckets, &begun, (1, b"part")).await;
     }
-    clock.day(1);
+    clock.set(day(1));
     assert_eq!(buckets.expire().await.unwrap(), 0);
-    clock.day(2);
+    clock.set(day(2));
     assert_eq!(buckets.expire().await.unwrap(), 1);
     assert_eq!(files(directory.path()), 1);
-    clock.day(crate::limits::UPLOAD_DAYS_MAX);
+    clock.set(day(crate::limits::UPLOAD_DAYS_MAX));
     assert_eq!(buckets.expire().await.unwrap(), 1);
     assert_eq!(files(directory.path()), 0);
 }

@@ -4,13 +4,13 @@ mod publishing;
 mod subscriptions;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use hearth_store::queue::memory::MemoryQueue;
 use hearth_store::sqlite::Sqlite;
 use hearth_types::metrics::{Metric, Metrics};
 use hearth_types::names::{AccountId, Region, Scope};
-use hearth_types::time::{Clock, Timestamp};
+use hearth_types::testing::StandingClock;
+use hearth_types::time::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
@@ -22,26 +22,6 @@ const URL: &str = "http://127.0.0.1:9/endpoint";
 
 fn scope(account: &str, region: &str) -> Scope {
     Scope { account: AccountId::parse(account).unwrap(), region: Region::parse(region).unwrap() }
-}
-
-/// A clock that is moved by hand.
-#[derive(Debug)]
-struct Hands(AtomicU64);
-
-impl Hands {
-    fn turn(&self, millis: u64) {
-        self.0.fetch_add(millis, Ordering::Relaxed);
-    }
-
-    fn turn_back(&self, millis: u64) {
-        self.0.fetch_sub(millis, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Hands {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
-    }
 }
 
 /// What was counted, by metric and topic.
@@ -68,7 +48,7 @@ struct Place {
     directory: TempDir,
     queue: Arc<MemoryQueue>,
     metrics: Arc<Counted>,
-    clock: Arc<Hands>,
+    clock: Arc<StandingClock>,
     here: Scope,
 }
 
@@ -80,7 +60,7 @@ impl Place {
             directory,
             queue: Arc::new(MemoryQueue::default()),
             metrics: Arc::new(Counted::default()),
-            clock: Arc::new(Hands(AtomicU64::new(1_795_404_035_123))),
+            clock: StandingClock::at(Timestamp(1_795_404_035_123)),
             here: scope("000000000000", "us-east-1"),
         }
     }

@@ -266,7 +266,7 @@ async fn a_fifo_topic_takes_the_same_message_once_in_five_minutes() {
     let second = topics.publish(&asker, &arn, in_group("2", "g", "e")).await.unwrap();
     assert!(second.sequence_number > first.sequence_number, "{second:?}");
     assert_eq!(first.sequence_number.map(|number| number.len()), Some(20));
-    place.clock.turn(DEDUPLICATION_MILLIS + 1);
+    place.clock.pass(DEDUPLICATION_MILLIS + 1);
     let later = topics.publish(&asker, &arn, in_group("3", "g", "d")).await.unwrap();
     assert_ne!(later.message_id, first.message_id);
     assert_eq!(place.bodies(), ["1", "1", "2", "2", "3", "3"]);
@@ -317,7 +317,7 @@ async fn a_clock_that_is_set_back_keeps_nothing_in_a_fifo_topic() {
     let arn = fifo(&topics, &place).await;
     place.queue.fail_after(1);
     assert!(topics.publish(&asker, &arn, in_group("1", "g", "d")).await.is_err());
-    place.clock.turn_back(3_600_000);
+    place.clock.set_back(3_600_000);
     topics.publish(&asker, &arn, in_group("2", "g", "e")).await.unwrap();
     assert_eq!(place.bodies(), ["1", "1", "2", "2"]);
 }

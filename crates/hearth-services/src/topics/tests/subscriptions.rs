@@ -70,7 +70,7 @@ async fn a_question_that_is_not_answered_is_forgotten() {
     let arn = topic(&topics, &place, "t", &[]).await;
     topics.subscribe(&asker, &arn, subscribe("http", URL, &[])).await.unwrap();
     let (question, _kind) = asked(&place);
-    place.clock.turn(CONFIRMATION_MILLIS_MAX + 1);
+    place.clock.pass(CONFIRMATION_MILLIS_MAX + 1);
     let request = confirm(&arn, &question["Token"]);
     let told = topics.confirm((&asker, Proof::Nothing), &request).await.unwrap_err();
     assert_eq!(told.to_string(), "Invalid parameter: Token");
