@@ -1,13 +1,10 @@
 //! Buckets: as their guide shows them, and when the server is killed.
 
-use std::fs;
-use std::path::Path;
 use std::thread;
 
-use crate::clients::{aws_command, commands_of_guide};
+use crate::clients::run_guide;
 use crate::harness::Server;
 use crate::http::{Connection, Request};
-use crate::tools;
 
 /// Those who put at the same moment.
 const CLIENTS: usize = 8;
@@ -56,16 +53,7 @@ fn an_object_that_was_answered_is_there_when_the_server_was_killed_behind_it() {
 #[test]
 fn the_commands_of_the_guide_to_buckets_do_what_it_says() {
     let server = Server::start();
-    let guide = tools::source("../../../docs/guides/buckets.md");
-    let guide = fs::read_to_string(guide).expect("the guide is where it was");
-    let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint());
-    let script = format!(
-        "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
-        commands_of_guide(&guide)
-    );
-    let mut command = aws_command(&server, Path::new("bash"));
-    command.args(["-c", &script]);
-    let said = tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"));
+    let said = run_guide(&server, "buckets");
     for expected in [
         "site/pages/more.html",
         "large.bin is the same",

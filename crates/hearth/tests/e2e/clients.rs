@@ -148,13 +148,20 @@ pub(crate) fn run_guide_where(server: &Server, name: &str, (there, here): (&str,
     let guide = tools::source(&format!("../../../docs/guides/{name}.md"));
     let guide = fs::read_to_string(guide).expect("the guide is where it was");
     let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint()).replace(there, here);
+    tools::run(&mut guide_command(server, &guide)).unwrap_or_else(|error| {
+        panic!("{error}\nGuides use curl and openssl, too: apt-get install curl openssl")
+    })
+}
+
+/// What runs the commands of the text of a guide against a server.
+pub(crate) fn guide_command(server: &Server, text: &str) -> Command {
     let script = format!(
         "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
-        commands_of_guide(&guide)
+        commands_of_guide(text)
     );
     let mut command = aws_command(server, Path::new("bash"));
     command.args(["-c", &script]);
-    tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"))
+    command
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::clients::{aws_command, commands_of_guide};
+use crate::clients::run_guide;
 use crate::functions::{Code, behaves, serves};
 use crate::harness::{Place, Server, eventually, skipped};
 use crate::http::{Connection, Request, raw};
@@ -245,16 +245,7 @@ fn the_commands_of_the_guide_to_function_urls_do_what_it_says() {
     let server = Server::start();
     // Runs the guide on the runtime that is there.
     server.create("there", &behaves(), json!({}));
-    let guide = tools::source("../../../docs/guides/function-urls.md");
-    let guide = fs::read_to_string(guide).expect("the guide is where it was");
-    let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint());
-    let script = format!(
-        "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
-        commands_of_guide(&guide)
-    );
-    let mut command = aws_command(&server, Path::new("bash"));
-    command.args(["-c", &script]);
-    let said = tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"));
+    let said = run_guide(&server, "function-urls");
     for expected in [
         "Forbidden. For troubleshooting",
         "hello Ada",

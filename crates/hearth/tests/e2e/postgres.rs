@@ -6,10 +6,10 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::clients::{aws_command, commands_of_guide};
+use crate::clients::{commands_of_guide, guide_command};
 use crate::harness::{Place, Server, skipped};
 use crate::tools;
 
@@ -88,13 +88,7 @@ fn the_commands_of_the_guide_to_postgresql_do_what_it_says() {
     tools::run(postgres.known_to(&mut command)).unwrap_or_else(|error| panic!("{error}"));
 
     let server = Server::start_set(Place::new(), &[&postgres.setting()]);
-    let script = format!(
-        "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
-        commands_of_guide(after)
-    );
-    let mut command = aws_command(&server, Path::new("bash"));
-    command.args(["-c", &script]);
-    let said = tools::run(postgres.known_to(&mut command));
+    let said = tools::run(postgres.known_to(&mut guide_command(&server, after)));
     let said = said.unwrap_or_else(|error| panic!("{error}"));
     for expected in ["|waiting: 1", "kept in PostgreSQL"] {
         assert!(said.contains(expected), "{expected} in {said}");

@@ -1,9 +1,8 @@
 //! Schedules across restarts, and with the AWS CLI as their guide shows them.
 
-use std::fs;
 use std::path::Path;
 
-use crate::clients::{aws_command, commands_of_guide};
+use crate::clients::{aws_command, run_guide};
 use crate::harness::Server;
 use crate::tools;
 
@@ -73,16 +72,7 @@ fn a_server_that_is_killed_at_their_time_lets_schedules_happen_once() {
 #[test]
 fn the_commands_of_the_guide_to_schedules_do_what_it_says() {
     let server = Server::start();
-    let guide = tools::source("../../../docs/guides/schedules.md");
-    let guide = fs::read_to_string(guide).expect("the guide is where it was");
-    let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint());
-    let script = format!(
-        "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
-        commands_of_guide(&guide)
-    );
-    let mut command = aws_command(&server, Path::new("bash"));
-    command.args(["-c", &script]);
-    let said = tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"));
+    let said = run_guide(&server, "schedules");
     for expected in ["schedule/default/reminder", "remember the milk", "rule/every-five-minutes"] {
         assert!(said.contains(expected), "{expected} in {said}");
     }

@@ -2,17 +2,13 @@
 //! soon a message is there. What each option does is tried by `clients/api/sources_sqs.py`, kills are
 //! in `kill_sources.rs`, and queues of another server in `elsewhere.rs`.
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::{Value, json};
 
-use crate::clients::{aws_command, commands_of_guide};
+use crate::clients::run_guide;
 use crate::functions::batches;
 use crate::harness::{Server, eventually, hearth};
 use crate::http::Request;
 use crate::reports::{message, queue_call};
-use crate::tools;
 
 /// Makes a queue, a function and a mapping between them. Returns the UUID.
 fn prepare(server: &Server, name: &str) -> String {
@@ -87,16 +83,7 @@ fn mappings_are_read_again_after_a_restart() {
 #[test]
 fn the_commands_of_the_guide_to_queues_as_sources_do_what_it_says() {
     let server = Server::start();
-    let guide = tools::source("../../../docs/guides/event-sources-sqs.md");
-    let guide = fs::read_to_string(guide).expect("the guide is where it was");
-    let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint());
-    let script = format!(
-        "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
-        commands_of_guide(&guide)
-    );
-    let mut command = aws_command(&server, Path::new("bash"));
-    command.args(["-c", &script]);
-    let said = tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"));
+    let said = run_guide(&server, "event-sources-sqs");
     for expected in [
         "worked on order 1",
         "worked on order 3",

@@ -1,17 +1,14 @@
 //! Queues: by the older query protocol, through the AWS CLI, over a restart, and for receivers that
 //! wait.
 
-use std::fs;
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::clients::{aws_command, commands_of_guide};
+use crate::clients::run_guide;
 use crate::harness::{Server, now};
 use crate::http::{Answer, Connection, Request};
-use crate::tools;
 
 /// An operation in JSON.
 fn call(operation: &str, input: &Value) -> Request {
@@ -220,16 +217,7 @@ fn a_receiver_is_answered_when_the_server_ends() {
 #[test]
 fn the_commands_of_the_guide_to_queues_do_what_it_says() {
     let server = Server::start();
-    let guide = tools::source("../../../docs/guides/queues.md");
-    let guide = fs::read_to_string(guide).expect("the guide is where it was");
-    let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint());
-    let script = format!(
-        "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
-        commands_of_guide(&guide)
-    );
-    let mut command = aws_command(&server, Path::new("bash"));
-    command.args(["-c", &script]);
-    let said = tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"));
+    let said = run_guide(&server, "queues");
     for expected in [
         "first job",
         "second job",

@@ -1,17 +1,14 @@
 //! Uploads that others are told of: when the server is killed, and as the guide shows them.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::clients::{aws_command, commands_of_guide};
+use crate::clients::run_guide;
 use crate::functions::behaves;
 use crate::harness::{Server, eventually};
 use crate::http::{Answer, Connection, Request};
 use crate::reports::queue_call;
-use crate::tools;
 
 const QUEUE: &str = "uploads";
 const UPLOADS: usize = 40;
@@ -97,16 +94,7 @@ fn the_commands_of_the_guide_to_uploads_do_what_it_says() {
     let server = Server::start();
     // Runs the guide on the runtime that is there.
     server.create("there", &behaves(), json!({}));
-    let guide = tools::source("../../../docs/guides/uploads.md");
-    let guide = fs::read_to_string(guide).expect("the guide is where it was");
-    let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint());
-    let script = format!(
-        "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
-        commands_of_guide(&guide)
-    );
-    let mut command = aws_command(&server, Path::new("bash"));
-    command.args(["-c", &script]);
-    let said = tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"));
+    let said = run_guide(&server, "uploads");
     for expected in [
         "uploaded: in/first.txt 6",
         "s3:TestEvent",

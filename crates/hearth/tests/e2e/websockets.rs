@@ -1,33 +1,21 @@
 //! WebSocket APIs: as the guide uses them, and what the server does with connections when it stops.
 //! What functions and clients are told is in `tests/clients/api/websockets.py`.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::clients::{aws_command, commands_of_guide};
+use crate::clients::run_guide;
 use crate::functions::behaves;
 use crate::harness::{Place, Server};
 use crate::http::Request;
-use crate::tools;
 
 #[test]
 fn the_commands_of_the_guide_to_websocket_apis_do_what_it_says() {
     let server = Server::start();
-    let guide = tools::source("../../../docs/guides/websocket-apis.md");
-    let guide = fs::read_to_string(guide).expect("the guide is where it was");
-    let guide = guide.replace("http://127.0.0.1:4566", &server.endpoint());
-    let script = format!(
-        "set -euo pipefail\naws() {{ python3 -m awscli \"$@\"; }}\n{}",
-        commands_of_guide(&guide)
-    );
-    let mut command = aws_command(&server, Path::new("bash"));
-    command.args(["-c", &script]);
-    let said = tools::run(&mut command).unwrap_or_else(|error| panic!("{error}"));
+    let said = run_guide(&server, "websocket-apis");
     for expected in ["hello Ada\n", "not let in\n", "\"sourceIp\"", "news from outside\n", "gone\n"]
     {
         let there = said.to_lowercase().contains(&expected.to_lowercase());
