@@ -152,8 +152,9 @@ def a_message_comes_as_aws_sends_it():
     same(counts, [1, 1, 1, 0, 0])
     same([one["uuid"] for one in json.loads(own("sources"))["mappings"]], [uuid])
     page = own("metrics")
-    assert any("polled_event_count" in line.lower() or "PolledEventCount" in line
-               for line in page.splitlines() if uuid in line), page
+    for name in ("polled", "invoked", "deleted"):
+        line = f'aws_lambda_{name}_event_count_total{{event_source_mapping_uuid="{uuid}"}} 1'
+        assert line in page.splitlines(), page
 
 
 def a_window_gathers_a_batch():
@@ -354,6 +355,22 @@ def a_mapping_that_is_gone_leaves_the_queue_alone():
     same((bodies("removed"), waiting(url)), ([], 1))
 
 
+def a_function_that_is_gone_is_waited_for():
+    url, uuid = pair("deserted")
+    awslambda.delete_function(FunctionName="deserted")
+    send(url, "patient")
+
+    def result():
+        return awslambda.get_event_source_mapping(UUID=uuid).get("LastProcessingResult")
+
+    same(eventually("it is said", result), "PROBLEM: Function call failed")
+    same(awslambda.get_event_source_mapping(UUID=uuid)["State"], "Enabled")
+    same(waiting(url), 1)
+    function("deserted")
+    emptied(url)
+    same(eventually("it came", lambda: bodies("deserted")), ["patient"])
+
+
 def a_queue_may_go_and_come_back():
     url, uuid = pair("vanished")
     sqs.delete_queue(QueueUrl=url)
@@ -407,6 +424,7 @@ a_throttle_costs_no_receive()
 a_mapping_can_be_switched_off_and_on()
 a_change_takes_effect()
 a_mapping_that_is_gone_leaves_the_queue_alone()
+a_function_that_is_gone_is_waited_for()
 a_queue_may_go_and_come_back()
 no_more_batches_run_than_the_mapping_says()
 two_mappings_share_a_queue()
