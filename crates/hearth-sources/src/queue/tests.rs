@@ -190,6 +190,28 @@ async fn messages_of_a_group_come_in_order_and_one_batch_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_not_named_of_a_group_is_deleted_also_behind_what_is() {
+    let world = World::new("q.fifo", &[("FifoQueue", "true"), ("VisibilityTimeout", "30")]).await;
+    for body in ["a", "b", "c"] {
+        world.send_to("x", body).await;
+    }
+    let configuration = Configuration {
+        response_types: Some(vec![REPORT_ITEMS.to_owned()]),
+        ..configuration(10, 0)
+    };
+    let reading = world.read(configuration, Played { failing: vec!["b"], ..Played::default() });
+    pass(1).await;
+    assert_eq!(reading.function.bodies(), [["a", "b", "c"]]);
+    assert_eq!((reading.seen().deleted, reading.seen().failed), (2, 1));
+    world.send_to("x", "d").await;
+    pass(20).await;
+    assert_eq!(reading.function.bodies().len(), 1, "what failed holds up its group");
+    pass(20).await;
+    assert_eq!(reading.function.bodies()[1..].concat(), ["b", "d"]);
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_filters_keep_back_is_deleted() {
     let world = World::new("q", &[]).await;
     let configuration = Configuration {

@@ -217,6 +217,26 @@ def an_unknown_identifier_fails_the_whole_batch():
     assert "nobody" in shown["error"], shown
 
 
+def an_answer_of_the_wrong_shape_or_size_fails_the_whole_batch():
+    def named(*identifiers):
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in identifiers]}
+
+    url, uuid = pair("shapeless", timeout=5, attributes={"VisibilityTimeout": "5"}, BatchSize=1,
+                     **REPORT)
+    wrong = [["a"], "text", 7, {"batchItemFailures": "all"}, {"batchItemFailures": ["a"]},
+             named(None), named(""), named("nobody", "nobody")]
+    fine = [None, {}, {"batchItemFailures": None}, named()]
+    send(url, *({"do": "answer", "with": one} for one in wrong + fine), {"do": "flood"})
+    emptied(url)
+    again = len(wrong) + 1
+    found = eventually("all came", lambda: batches("shapeless"),
+                       lambda found: len(found) == 2 * again + len(fine))
+    same(sorted(batch["receives"] for batch in found),
+         [[1]] * (again + len(fine)) + [[2]] * again)
+    progress = json.loads(own(f"sources/{uuid}"))["progress"]
+    same((progress["failed"], progress["deleted"]), (again, again + len(fine)))
+
+
 def without_reports_the_answer_means_nothing():
     url, _ = pair("unread")
     send(url, {"do": "report", "times": 9})
@@ -415,6 +435,7 @@ a_batch_has_no_more_than_its_size()
 an_event_is_no_larger_than_a_function_takes()
 only_what_was_reported_comes_again()
 an_unknown_identifier_fails_the_whole_batch()
+an_answer_of_the_wrong_shape_or_size_fails_the_whole_batch()
 without_reports_the_answer_means_nothing()
 messages_of_a_group_come_in_order()
 a_failure_holds_up_its_group_alone()
