@@ -42,7 +42,7 @@ pub fn offer(operation: Operation) -> Offer {
         ),
         Operation::CreateEventSourceMapping | Operation::UpdateEventSourceMapping => {
             Offer::Partial(
-                "[Event sources](event-sources.md) says which are read; a mapping of another one is kept, `Disabled`, and says why",
+                "[Event sources](event-sources.md) says which are read; a mapping of another one is kept, `Disabled`, and says why. Kept without effect: `KMSKeyArn`, `MetricsConfig`, `LoggingConfig`, `ProvisionedPollerConfig` of Kafka, `VPC_SUBNET` and `VPC_SECURITY_GROUP`",
             )
         }
         Operation::AddPermission | Operation::PutResourcePolicy => Offer::Partial(

@@ -7,6 +7,7 @@
 
 use hearth_control::mapping::Mapping;
 use hearth_control::mapping::operations::MappingFilter;
+use hearth_control::mapping::source::Source;
 use hearth_services::queues::QueueName;
 use hearth_types::names::Scope;
 use serde_json::{Value, json};
@@ -30,18 +31,30 @@ pub(crate) async fn one(front: &Front, scope: &Scope, id: &str) -> Option<Value>
 
 async fn row(front: &Front, mapping: &Mapping) -> Value {
     let seen = front.mappings.seen(&mapping.id).unwrap_or_default();
+    let configuration = &mapping.configuration;
+    let parts = configuration.topics.iter().chain(&configuration.queues);
+    let parts: Vec<&String> = parts.collect();
     json!({
         "uuid": mapping.id.as_str(),
         "function": mapping.function_arn(),
-        "source": mapping.source.arn(),
+        "source": source(&mapping.source),
+        "parts": parts,
         "state": mapping.state.name(),
         "reason": mapping.transition_reason,
-        "waiting": waiting(front, mapping).await,
+        "waiting": waiting(front, mapping).await.or(seen.behind),
         "progress": seen,
     })
 }
 
-/// How many records wait, where that can be known at once: messages of our own queues.
+/// The ARN of a source, or where it is.
+fn source(source: &Source) -> String {
+    match source {
+        Source::Arn { arn, .. } => arn.clone(),
+        Source::SelfManagedKafka { bootstrap_servers } => bootstrap_servers.join(","),
+    }
+}
+
+/// How many messages wait, where the queue is our own.
 async fn waiting(front: &Front, mapping: &Mapping) -> Option<u64> {
     const WAITING: &str = "ApproximateNumberOfMessages";
     if !mapping.source.kind().is_queue() || front.elsewhere.sqs.is_some() {

@@ -297,6 +297,26 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_tables_are_texts_and_images_have_no_value_of_their_own() {
+        let record = r#"{"eventName": "MODIFY", "dynamodb": {
+            "Keys": {"id": {"S": "a"}}, "NewImage": {"id": {"S": "a"}, "n": {"N": "10"}} }}"#;
+        #[rustfmt::skip]
+        let rows = [
+            (r#"{"eventName": ["INSERT", "MODIFY"]}"#,                                true),
+            (r#"{"dynamodb": {"Keys": {"id": {"S": [{"prefix": "a"}]}}}}"#,           true),
+            (r#"{"dynamodb": {"NewImage": {"n": {"N": ["10"]}}}}"#,                   true),
+            (r#"{"dynamodb": {"NewImage": {"n": {"N": [10]}}}}"#,                     false),
+            (r#"{"dynamodb": {"NewImage": {"n": {"N": [{"numeric": [">", 5]}]}}}}"#,  false),
+            (r#"{"dynamodb": {"NewImage": [{"exists": true}]}}"#,                     false),
+            (r#"{"dynamodb": {"NewImage": {"n": {"N": [{"exists": true}]}}}}"#,       true),
+            (r#"{"dynamodb": {"OldImage": {"n": {"N": [{"exists": false}]}}}}"#,      true),
+        ];
+        for (pattern, expected) in rows {
+            assert_eq!(admits(pattern, record), expected, "{pattern}");
+        }
+    }
+
+    #[test]
     fn any_pattern_is_enough_and_none_lets_everything_through() {
         let patterns = [r#"{"a": ["x"]}"#.to_owned(), r#"{"b": ["y"]}"#.to_owned()];
         let filters = Filters::parse(&patterns).unwrap();

@@ -105,8 +105,11 @@ struct Rest {
     result: Option<Processed>,
     result_at: Option<Timestamp>,
     error: Option<(Timestamp, String)>,
-    age_millis: Option<u64>,
     positions: BTreeMap<String, String>,
+    /// By shard or partition, how old the newest record of its last batch was.
+    ages: BTreeMap<String, u64>,
+    /// By partition, how many records are not dealt with.
+    behind: BTreeMap<String, u64>,
     /// How many records were read in each of the latest seconds in which there were any.
     recent: VecDeque<(u64, u64)>,
 }
@@ -141,8 +144,11 @@ pub struct Seen {
     pub error: Option<String>,
     /// When that was.
     pub error_at: Option<Timestamp>,
-    /// How old the newest record was that was read last, when it was read.
+    /// How old the newest record of the last batch was when the function got it, of the shard that is
+    /// furthest behind; 0 where nothing is left to do.
     pub age_millis: Option<u64>,
+    /// Records that are not dealt with, where the source says how many there are.
+    pub behind: Option<u64>,
     /// By shard or partition, up to where it was read.
     pub positions: BTreeMap<String, String>,
 }
@@ -192,11 +198,22 @@ impl Progress {
         self.lock().result = Some(Processed::Problem(result.to_owned()));
     }
 
-    /// Says how old the newest record of a batch was when it was read.
-    pub fn read_at_age(&self, millis: u64) {
+    /// Says how old the newest record of a batch of a shard or a partition is that the function gets
+    /// now, as AWS measures it: with each attempt.
+    pub fn given_at_age(&self, part: &str, millis: u64) {
         let mut rest = self.lock();
         self.metrics.observe(Metric::IteratorAge, &rest.function, millis);
-        rest.age_millis = Some(millis);
+        rest.ages.insert(part.to_owned(), millis);
+    }
+
+    /// Says that everything of a shard is dealt with that there is.
+    pub fn caught_up(&self, part: &str) {
+        self.lock().ages.insert(part.to_owned(), 0);
+    }
+
+    /// Says how many records of a partition are not dealt with.
+    pub fn left(&self, part: &str, records: u64) {
+        self.lock().behind.insert(part.to_owned(), records);
     }
 
     /// Says up to where a shard or a partition was read; `None` if it is not read any more.
@@ -204,7 +221,11 @@ impl Progress {
         let mut rest = self.lock();
         match position {
             Some(position) => rest.positions.insert(part.to_owned(), position),
-            None => rest.positions.remove(part),
+            None => {
+                rest.ages.remove(part);
+                rest.behind.remove(part);
+                rest.positions.remove(part)
+            }
         };
     }
 
@@ -250,7 +271,8 @@ impl Progress {
             result_at: rest.result_at,
             error: rest.error.as_ref().map(|(_, error)| error.clone()),
             error_at: rest.error.as_ref().map(|(at, _)| *at),
-            age_millis: rest.age_millis,
+            age_millis: rest.ages.values().copied().max(),
+            behind: rest.behind.values().copied().reduce(u64::saturating_add),
             positions: rest.positions.clone(),
         }
     }
@@ -367,6 +389,24 @@ mod tests {
         progress.freed().await;
         assert_eq!(progress.running(), 0);
         assert_eq!(progress.lock().function, "behind");
+    }
+
+    #[test]
+    fn a_mapping_is_as_far_behind_as_its_slowest_shard() {
+        let book = Book::new(Arc::new(NoMetrics));
+        let progress = book.of(&MappingId::random(), "f");
+        let seen = || (progress.seen().age_millis, progress.seen().behind);
+        assert_eq!(seen(), (None, None));
+        progress.given_at_age("slow", 9_000);
+        progress.given_at_age("fast", 5);
+        progress.left("slow", 7);
+        progress.left("fast", 1);
+        assert_eq!(seen(), (Some(9_000), Some(8)));
+        progress.caught_up("slow");
+        assert_eq!(seen(), (Some(5), Some(8)));
+        progress.reached("slow", None);
+        progress.reached("fast", None);
+        assert_eq!(seen(), (None, None), "they are not read any more");
     }
 
     #[test]

@@ -79,7 +79,7 @@ metrics! {
     OnFailureDestinationDeliveredEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
     /// Messages that a mapping has deleted from their queue.
     DeletedEventCount, "AWS/Lambda", "EventSourceMappingUUID", Count;
-    /// How old the newest record of a batch of a stream was when it was read.
+    /// How old the newest record of a batch of a stream was when the function got it.
     IteratorAge, "AWS/Lambda", "FunctionName", Duration;
     /// Messages that were put into a queue.
     NumberOfMessagesSent, "AWS/SQS", "QueueName", Count;

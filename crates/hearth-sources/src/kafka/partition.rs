@@ -300,8 +300,13 @@ impl PartitionReader {
 
     fn show(&self) {
         let offset = dealt_with(self.core.checkpoint()).unwrap_or_default();
-        let shown = format!("{offset} of {}", self.end.max(offset));
-        self.common.work.progress.reached(&self.name, Some(shown));
+        let end = self.end.max(offset);
+        let progress = &self.common.work.progress;
+        progress.reached(&self.name, Some(format!("{offset} of {end}")));
+        // What transactions have left out is behind nobody.
+        let is_done = self.core.bytes() == 0 && self.next >= end;
+        let left = if is_done { 0 } else { u64::try_from(end - offset).unwrap_or_default() };
+        progress.left(&self.name, left);
     }
 
     /// How long there is nothing to do unless somebody tells.
@@ -317,6 +322,10 @@ impl PartitionReader {
         let (common, name) = (Arc::clone(&self.common), self.name.clone());
         let payload = event::event(&batch.events, common.place(&name));
         let records = batch.events.len();
+        if let Some(newest) = batch.newest {
+            let age_millis = common.time.of_day().millis_since(newest);
+            common.work.progress.given_at_age(&name, age_millis);
+        }
         drop(batch);
         common.work.progress.add(Count::Invoked, records);
         let id = RequestId::random();
@@ -432,19 +441,19 @@ impl PartitionReader {
             }
         };
         self.setbacks = 0;
+        let is_longer = end > self.end;
         (self.next, self.end) = (portion.next.unwrap_or(self.next).max(self.next), end);
         let (progress, common) = (&self.common.work.progress, self.common.as_ref());
         let (now, of_day) = (common.time.now(), common.time.of_day());
         let at = (common.topic.as_str(), self.partition);
         let records: Vec<ShardRecord> =
             portion.records.iter().map(|record| shard_record(record, at, of_day)).collect();
-        let newest = records.last().map(|record| record.arrived);
+        let is_news = is_longer || !records.is_empty();
         let behind = u64::from(self.next < end);
         let sorted = self.core.read(records, common, (Some(behind), now));
         progress.add(Count::Polled, sorted.taken + sorted.filtered_out);
         progress.add(Count::FilteredOut, sorted.filtered_out);
-        if let Some(newest) = newest {
-            progress.read_at_age(of_day.millis_since(newest));
+        if is_news {
             self.show();
         }
     }

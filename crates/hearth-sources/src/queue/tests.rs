@@ -190,6 +190,28 @@ async fn messages_of_a_group_come_in_order_and_one_batch_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_not_named_of_a_group_is_deleted_also_behind_what_is() {
+    let world = World::new("q.fifo", &[("FifoQueue", "true"), ("VisibilityTimeout", "30")]).await;
+    for body in ["a", "b", "c"] {
+        world.send_to("x", body).await;
+    }
+    let configuration = Configuration {
+        response_types: Some(vec![REPORT_ITEMS.to_owned()]),
+        ..configuration(10, 0)
+    };
+    let reading = world.read(configuration, Played { failing: vec!["b"], ..Played::default() });
+    pass(1).await;
+    assert_eq!(reading.function.bodies(), [["a", "b", "c"]]);
+    assert_eq!((reading.seen().deleted, reading.seen().failed), (2, 1));
+    world.send_to("x", "d").await;
+    pass(20).await;
+    assert_eq!(reading.function.bodies().len(), 1, "what failed holds up its group");
+    pass(20).await;
+    assert_eq!(reading.function.bodies()[1..].concat(), ["b", "d"]);
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_filters_keep_back_is_deleted() {
     let world = World::new("q", &[]).await;
     let configuration = Configuration {
@@ -232,6 +254,41 @@ async fn a_reader_ends_when_its_queue_is_gone_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_that_fails_for_a_minute_is_read_on() {
+    let world = World::new("q", &[("VisibilityTimeout", "30")]).await;
+    let version = "$LATEST".to_owned();
+    let script = [Ran::Failed { error: Bytes::from_static(b"{}"), version }];
+    let reading = world.read(configuration(10, 0), Played::of(script));
+    world.send_all(&["a"]).await;
+    pass(1).await;
+    world.engine.break_down();
+    pass(60).await;
+    assert_eq!(reading.function.bodies().len(), 1);
+    assert_eq!(reading.seen().result.as_deref(), Some("PROBLEM: the queue could not be read"));
+    world.engine.mend();
+    pass(21).await;
+    assert_eq!(reading.function.bodies(), [["a"], ["a"]]);
+    assert_eq!((reading.seen().deleted, reading.seen().result.as_deref()), (1, Some("OK")));
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_is_not_there_is_waited_for() {
+    let world = World::new("q", &[("VisibilityTimeout", "10")]).await;
+    let script = (0..3).map(|_| Ran::NotRun(NotRun::Unavailable("no function".to_owned())));
+    let reading = world.read(configuration(10, 0), Played::of(script));
+    world.send_all(&["a"]).await;
+    pass(5).await;
+    let seen = reading.seen();
+    assert_eq!(seen.result.as_deref(), Some("PROBLEM: Function call failed"));
+    assert_eq!((seen.error.as_deref(), seen.invoked), (Some("no function"), 0));
+    pass(40).await;
+    assert_eq!(reading.seen().deleted, 1);
+    assert_eq!(reading.function.receives().last().unwrap(), &["4"], "each of them was a receive");
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_queue_is_checked_against_the_timeout_of_the_function() {
     let world = World::new("q", &[("VisibilityTimeout", "30")]).await;
     let source = |name: &str| {
@@ -248,6 +305,7 @@ async fn a_queue_is_checked_against_the_timeout_of_the_function() {
 /// A queue, and what it stands on.
 struct World {
     queues: Arc<Queues>,
+    engine: Arc<MemoryQueue>,
     name: QueueName,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
@@ -257,9 +315,10 @@ impl World {
     async fn new(name: &str, attributes: &[(&str, &str)]) -> Self {
         let clock: Arc<dyn Clock> = ReactorClock::starting_at(Timestamp(1_800_000_000_000));
         let tasks = Tasks::default();
+        let engine = Arc::new(MemoryQueue::default());
         let queues = Queues::open(queues::Parts {
             records: Arc::new(MemoryRecords::default()),
-            engine: Arc::new(MemoryQueue::default()),
+            engine: Arc::clone(&engine) as _,
             clock: Arc::clone(&clock),
             metrics: Arc::new(NoMetrics),
             tasks: tasks.clone(),
@@ -269,7 +328,7 @@ impl World {
         let given =
             attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         queues.create(&name, &given.collect(), BTreeMap::new()).await.unwrap();
-        Self { queues, name, clock, tasks }
+        Self { queues, engine, name, clock, tasks }
     }
 
     fn reader(&self) -> QueueReader {

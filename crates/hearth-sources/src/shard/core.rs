@@ -44,6 +44,8 @@ pub struct Start {
     pub lane: usize,
     /// The records of it, as they stand in the event. None at the end of a window.
     pub events: Vec<Bytes>,
+    /// When the last of them came; `None` without records.
+    pub newest: Option<Timestamp>,
     /// What the function is told about the window, if there are any.
     pub window: Option<WindowRun>,
 }
@@ -340,7 +342,8 @@ impl Core {
         {
             let run = window::last_run(open);
             lane.run_empty();
-            return Some(Start { lane: place, events: Vec::new(), window: Some(run) });
+            let events = Vec::new();
+            return Some(Start { lane: place, events, newest: None, window: Some(run) });
         }
         let closed_until = self.checkpoint.closed_until;
         let open = match &self.checkpoint.window {
@@ -357,8 +360,13 @@ impl Core {
     }
 
     fn start(place: usize, lane: &mut Lane, window: Option<WindowRun>) -> Start {
-        let events = lane.run().map(|record| record.event.clone()).collect();
-        Start { lane: place, events, window }
+        let mut newest = None;
+        let note = |record: &ShardRecord| {
+            newest = Some(record.arrived);
+            record.event.clone()
+        };
+        let events = lane.run().map(note).collect();
+        Start { lane: place, events, newest, window }
     }
 
     /// What came of it, what is wrong, and which run it was.

@@ -275,6 +275,10 @@ impl ShardReader {
         let payload =
             event::event(&batch.events, batch.window.as_ref(), common.place(self.shard()));
         let (lane, records) = (batch.lane, batch.events.len());
+        if let Some(newest) = batch.newest {
+            let age_millis = common.time.of_day().millis_since(newest);
+            common.progress.given_at_age(self.shard(), age_millis);
+        }
         drop(batch);
         common.progress.add(Count::Invoked, records);
         let id = RequestId::random();
@@ -336,6 +340,7 @@ impl ShardReader {
                 self.common.progress.add(Count::Dropped, dropped);
                 self.common.progress.add(Count::Delivered, told);
                 self.show();
+                self.note_tip();
                 Hold::Ours
             }
             Ok(Kept::Saved { hold, .. } | Kept::Extended(hold)) => hold,
@@ -413,19 +418,24 @@ impl ShardReader {
     fn take(&mut self, page: Page) {
         self.setbacks = 0;
         let common = Arc::clone(&self.common);
-        let (count, newest) = (page.records.len(), page.records.last().map(|one| one.arrived));
+        let count = page.records.len();
         let now = common.time.now();
         let sorted = self.core.read(page.records, &*common, (page.behind_millis, now));
         common.progress.add(Count::Polled, sorted.taken + sorted.filtered_out);
         common.progress.add(Count::FilteredOut, sorted.filtered_out);
-        if let Some(newest) = newest {
-            common.progress.read_at_age(common.time.of_day().millis_since(newest));
-        }
         match page.next {
             // More may be there, unless nothing was.
             Some(cursor) if count > 0 => self.at = At::Cursor(cursor),
             Some(cursor) => self.at = At::Tip(cursor),
             None => self.core.end(),
+        }
+        self.note_tip();
+    }
+
+    /// Says so if the shard was read to its tip and everything is dealt with.
+    fn note_tip(&self) {
+        if matches!(self.at, At::Tip(_)) && self.core.bytes() == 0 {
+            self.common.progress.caught_up(self.shard());
         }
     }
 

@@ -210,6 +210,41 @@ async fn a_function_that_is_throttled_for_ten_minutes_misses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_while_a_batch_runs_waits_for_it_and_repeats_nothing() {
+    let world = World::new(&["a"]);
+    world.function.takes(Duration::from_secs(10));
+    world.stream.put("a", 1..=3);
+    let reading = world.read(configuration());
+    pass(1).await;
+    reading.stop().await;
+    world.stream.put("a", 4..=5);
+    let reading = world.read(Configuration { batch_size: 1, ..configuration() });
+    pass(5).await;
+    assert_eq!(world.function.numbers(), [1, 2, 3]);
+    pass(90).await;
+    assert_eq!(world.function.good(), [1, 2, 3, 4, 5]);
+    assert_eq!((world.function.numbers().len(), world.function.lock().most), (5, 1));
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_whose_function_fails_falls_behind_until_it_catches_up() {
+    let world = World::new(&["a", "b"]);
+    world.function.poison(&[2]);
+    let reading = world.read(configuration());
+    world.stream.put("a", 1..=3);
+    pass(120).await;
+    world.stream.put("b", 11..=12);
+    pass(1).await;
+    let age_millis = reading.seen().age_millis.unwrap();
+    assert!((85_000..=121_000).contains(&age_millis), "the other shard is not: {age_millis}");
+    world.function.poison(&[]);
+    pass(31).await;
+    assert_eq!(reading.seen().age_millis, Some(0));
+    reading.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_filtered_out_is_passed_and_a_gone_stream_is_said() {
     let world = World::new(&["a"]);
     world.stream.put("a", 1..=9);

@@ -55,6 +55,8 @@ struct Row {
     uuid: String,
     function: String,
     source: Option<String>,
+    /// The topic or the queue of a cluster or a broker.
+    parts: Vec<String>,
     state: String,
     reason: String,
     waiting: Option<u64>,
@@ -119,7 +121,7 @@ fn table(rows: &[Row]) -> String {
         let before = vec![
             row.uuid.clone(),
             last(&row.function).to_owned(),
-            row.source.as_deref().map_or("-", last).to_owned(),
+            source(row),
             row.state.clone(),
             lag(row),
             format!("{:.1}/s", row.progress.per_second),
@@ -135,7 +137,21 @@ fn last(arn: &str) -> &str {
     arn.rsplit(':').next().unwrap_or(arn)
 }
 
-/// Records that wait, or how old the newest one was that was read last.
+/// What is read: a queue, a stream, or of a cluster or a broker a topic or a queue.
+fn source(row: &Row) -> String {
+    let Some(source) = row.source.as_deref() else { return "-".to_owned() };
+    let name = match source.split(':').collect::<Vec<&str>>().as_slice() {
+        // AWS: the name of a broker stands in front of its id.
+        ["arn", _, "mq", .., name, _id] => *name,
+        ["arn", ..] => last(source),
+        // Servers, of which the first will do.
+        _ => source.split(',').next().unwrap_or(source),
+    };
+    let parts = row.parts.iter().map(String::as_str);
+    std::iter::once(name).chain(parts).collect::<Vec<&str>>().join("/")
+}
+
+/// Records that wait, or how old those were that the function got last.
 fn lag(row: &Row) -> String {
     match (row.waiting, row.progress.age_millis) {
         (Some(waiting), _) => waiting.to_string(),
@@ -190,6 +206,27 @@ mod tests {
         assert_eq!(error(&row("Disabled", "the queue is gone")), "the queue is gone");
         assert_eq!(error(&row("Disabled", "USER_INITIATED")), "-");
         assert_eq!(error(&row("Disabled", &"x".repeat(100))).chars().count(), 60);
+    }
+
+    #[test]
+    fn a_source_is_named_by_what_is_read() {
+        let row = |source: Option<&str>, part: Option<&str>| Row {
+            source: source.map(str::to_owned),
+            parts: part.into_iter().map(str::to_owned).collect(),
+            ..Row::default()
+        };
+        #[rustfmt::skip]
+        let rows = [
+            (Some("arn:aws:sqs:us-east-1:000000000000:orders"),            None,           "orders"),
+            (Some("arn:aws:kinesis:us-east-1:000000000000:stream/orders"), None,           "stream/orders"),
+            (Some("arn:aws:kafka:us-east-1:000000000000:cluster/c/0b1c"),  Some("orders"), "cluster/c/0b1c/orders"),
+            (Some("arn:aws:mq:us-east-1:000000000000:broker:main:b-0b1c"), Some("orders"), "main/orders"),
+            (Some("127.0.0.1:9092,127.0.0.1:9093"),                        Some("orders"), "127.0.0.1:9092/orders"),
+            (None,                                                         None,           "-"),
+        ];
+        for (arn, part, expected) in rows {
+            assert_eq!(source(&row(arn, part)), expected);
+        }
     }
 
     #[test]

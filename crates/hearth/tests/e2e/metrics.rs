@@ -12,7 +12,7 @@ use crate::http::Request;
 use crate::tools::source;
 
 /// The values of the page, by name and labels as they are written.
-fn figures(server: &Server) -> BTreeMap<String, f64> {
+pub(crate) fn figures(server: &Server) -> BTreeMap<String, f64> {
     let answer = server.get("/_hearth/metrics");
     assert_eq!(answer.status, 200, "{}", answer.text());
     let kind = answer.header("content-type").unwrap_or_default();
@@ -28,7 +28,7 @@ fn figures(server: &Server) -> BTreeMap<String, f64> {
 }
 
 /// Waits until a value is as wanted.
-fn wait_for(server: &Server, name: &str, wanted: f64) {
+pub(crate) fn wait_for(server: &Server, name: &str, wanted: f64) {
     eventually(&format!("{name} is {wanted}"), 60, || {
         let found = figures(server).get(name).copied().unwrap_or(f64::NAN);
         (found == wanted).then_some(())

@@ -14,6 +14,7 @@ use crate::clients::run_guide;
 use crate::functions::reads;
 use crate::harness::{Server, eventually, last_seen, now, skipped};
 use crate::http::Request;
+use crate::metrics::{figures, wait_for};
 use crate::reports::queue_call;
 use crate::tools;
 
@@ -188,8 +189,10 @@ fn a_poison_record_ends_alone_at_the_destination() {
         "DestinationConfig": {
             "OnFailure": { "Destination": "arn:aws:sqs:us-east-1:000000000000:failures" },
         },
+        "FilterCriteria": { "Filters": [{ "Pattern": r#"{"partitionKey": ["k"]}"# }] },
     });
-    prepare(&server, 1, settings);
+    let uuid = prepare(&server, 1, settings);
+    put(&server, "other", "unwanted");
     let mut poison = String::new();
     for number in 0..8 {
         let text = if number == 5 { "poison".to_owned() } else { format!("item {number}") };
@@ -211,6 +214,19 @@ fn a_poison_record_ends_alone_at_the_destination() {
     let all = |records: &[Value]| texts(records).get("k").map_or(0, Vec::len);
     let records = last_seen(60, || got(&server), |records| all(records) == 8);
     assert_eq!(all(&records), 8, "{records:?}");
+    assert!(!texts(&records).contains_key("other"), "{records:?}");
+
+    // It is counted.
+    let of =
+        |name: &str| format!("aws_lambda_{name}_total{{event_source_mapping_uuid=\"{uuid}\"}}");
+    wait_for(&server, &of("polled_event_count"), 9.0);
+    wait_for(&server, &of("filtered_out_event_count"), 1.0);
+    wait_for(&server, &of("dropped_event_count"), 1.0);
+    wait_for(&server, &of("on_failure_destination_delivered_event_count"), 1.0);
+    let shown = figures(&server);
+    let runs = (shown[&of("invoked_event_count")], shown[&of("failed_invoke_event_count")]);
+    assert!(runs.0 >= 9.0 && runs.1 >= 2.0, "each of them, and the poison twice: {runs:?}");
+    assert!(shown["aws_lambda_iterator_age_seconds_count{function_name=\"reader\"}"] >= 1.0);
 }
 
 #[test]

@@ -152,8 +152,9 @@ def a_message_comes_as_aws_sends_it():
     same(counts, [1, 1, 1, 0, 0])
     same([one["uuid"] for one in json.loads(own("sources"))["mappings"]], [uuid])
     page = own("metrics")
-    assert any("polled_event_count" in line.lower() or "PolledEventCount" in line
-               for line in page.splitlines() if uuid in line), page
+    for name in ("polled", "invoked", "deleted"):
+        line = f'aws_lambda_{name}_event_count_total{{event_source_mapping_uuid="{uuid}"}} 1'
+        assert line in page.splitlines(), page
 
 
 def a_window_gathers_a_batch():
@@ -214,6 +215,26 @@ def an_unknown_identifier_fails_the_whole_batch():
     same(sorted(number for batch in found for number in batch["receives"]), [1, 1, 2, 2])
     shown = json.loads(own(f"sources/{uuid}"))["progress"]
     assert "nobody" in shown["error"], shown
+
+
+def an_answer_of_the_wrong_shape_or_size_fails_the_whole_batch():
+    def named(*identifiers):
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in identifiers]}
+
+    url, uuid = pair("shapeless", timeout=5, attributes={"VisibilityTimeout": "5"}, BatchSize=1,
+                     **REPORT)
+    wrong = [["a"], "text", 7, {"batchItemFailures": "all"}, {"batchItemFailures": ["a"]},
+             named(None), named(""), named("nobody", "nobody")]
+    fine = [None, {}, {"batchItemFailures": None}, named()]
+    send(url, *({"do": "answer", "with": one} for one in wrong + fine), {"do": "flood"})
+    emptied(url)
+    again = len(wrong) + 1
+    found = eventually("all came", lambda: batches("shapeless"),
+                       lambda found: len(found) == 2 * again + len(fine))
+    same(sorted(batch["receives"] for batch in found),
+         [[1]] * (again + len(fine)) + [[2]] * again)
+    progress = json.loads(own(f"sources/{uuid}"))["progress"]
+    same((progress["failed"], progress["deleted"]), (again, again + len(fine)))
 
 
 def without_reports_the_answer_means_nothing():
@@ -354,6 +375,22 @@ def a_mapping_that_is_gone_leaves_the_queue_alone():
     same((bodies("removed"), waiting(url)), ([], 1))
 
 
+def a_function_that_is_gone_is_waited_for():
+    url, uuid = pair("deserted")
+    awslambda.delete_function(FunctionName="deserted")
+    send(url, "patient")
+
+    def result():
+        return awslambda.get_event_source_mapping(UUID=uuid).get("LastProcessingResult")
+
+    same(eventually("it is said", result), "PROBLEM: Function call failed")
+    same(awslambda.get_event_source_mapping(UUID=uuid)["State"], "Enabled")
+    same(waiting(url), 1)
+    function("deserted")
+    emptied(url)
+    same(eventually("it came", lambda: bodies("deserted")), ["patient"])
+
+
 def a_queue_may_go_and_come_back():
     url, uuid = pair("vanished")
     sqs.delete_queue(QueueUrl=url)
@@ -398,6 +435,7 @@ a_batch_has_no_more_than_its_size()
 an_event_is_no_larger_than_a_function_takes()
 only_what_was_reported_comes_again()
 an_unknown_identifier_fails_the_whole_batch()
+an_answer_of_the_wrong_shape_or_size_fails_the_whole_batch()
 without_reports_the_answer_means_nothing()
 messages_of_a_group_come_in_order()
 a_failure_holds_up_its_group_alone()
@@ -407,6 +445,7 @@ a_throttle_costs_no_receive()
 a_mapping_can_be_switched_off_and_on()
 a_change_takes_effect()
 a_mapping_that_is_gone_leaves_the_queue_alone()
+a_function_that_is_gone_is_waited_for()
 a_queue_may_go_and_come_back()
 no_more_batches_run_than_the_mapping_says()
 two_mappings_share_a_queue()
