@@ -416,9 +416,13 @@ pub const SHARD_RETRY_MILLIS_MAX: u64 = 30_000;
 /// Bytes of records of one shard that wait beside those that the function has. A batch more than one
 /// lane can have, so that the next batch is there when one is done.
 pub const SHARD_WAITING_BYTES_MAX: usize = 3 * PAYLOAD_SYNC_BYTES_MAX;
-/// Bytes of records of all shards and partitions together that are here while the function has or awaits
-/// them. Enough for a dozen shards at their own bound; beyond it, each has one batch at a time.
+/// Bytes of records of all shards, partitions and queues together that are here while the function has or
+/// awaits them. Enough for a dozen shards at their own bound, and for forty batches of queues that are as
+/// large as an event may be; beyond it, each has one batch at a time.
 pub const SOURCES_WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// What messages of a queue may have as they stand in an event that are taken at a time: the payload of a
+/// receive, which is 1 MiB, with quotes and ends of lines written as two bytes.
+pub const QUEUE_TAKE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Records of one shard that may always wait, so that small batches do not need a read for each.
 pub const SHARD_WAITING_RECORDS_MIN: usize = 1_000;
 /// AWS: records of one read of a shard.
