@@ -494,6 +494,12 @@ pub const KAFKA_LOOK_SECONDS: u64 = 30;
 pub const KAFKA_FETCH_WAIT_MILLIS: u32 = 10_000;
 /// Bytes of a partition that are fetched at a time, compressed as they are; one batch is always fetched.
 pub const KAFKA_FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What is fetched of a partition at its tip, and set aside for it: a thousand partitions in which nothing
+/// happens do not take the room of those in which something does.
+pub const KAFKA_TIP_BYTES: usize = 64 * 1024;
+/// Headers of a record that are kept. Each takes ten bytes of an event at the least, so that a record with
+/// as many is too large for one, as with more. In a record they take two bytes and fifty in memory.
+pub const KAFKA_RECORD_HEADERS_MAX: usize = PAYLOAD_SYNC_BYTES_MAX / 10;
 /// What an answer of a broker may have. A single batch may be as large as its topic allows.
 pub const KAFKA_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// What a batch may be decompressed to.

@@ -140,7 +140,8 @@ pub(super) async fn read(
     let millis = u64::try_from(appetite.wait_millis).unwrap_or_default();
     let answer = leader.call(messages::FETCH, &request, Duration::from_millis(millis)).await?;
     let fetched = messages::fetched(&answer)?;
-    let portion = records::read(fetched.records, offset, &fetched.aborted)
-        .map_err(|error| Fault::Unreadable(format!("at offset {offset}: {error}")))?;
+    let portion =
+        records::read(fetched.records, (offset, appetite.records_bytes), &fetched.aborted)
+            .map_err(|error| Fault::Unreadable(format!("at offset {offset}: {error}")))?;
     Ok(Read { portion, end: fetched.end })
 }

@@ -250,10 +250,11 @@ impl PartitionReader {
         let mut fetching: Doing<Fetched> = None;
         let mut saving: Doing<Option<Kept>> = None;
         let (stop, session) = (self.stop.clone(), Arc::clone(&self.session));
+        let ahead = Arc::clone(&self.common.ahead);
         let mut is_stopping = stop.is_stopped();
         self.show();
         loop {
-            let now = self.common.time.now();
+            let (now, less) = (self.common.time.now(), ahead.less());
             if !is_stopping {
                 while let Some(batch) = self.core.next(now) {
                     self.run(batch, sender.clone());
@@ -279,9 +280,10 @@ impl PartitionReader {
                 self.share.hold(self.core.bytes());
                 fetching = if is_stopping { None } else { self.fetch() };
             }
-            let wake = self.wake(now);
+            let (wake, is_short) = (self.wake(now), self.share.is_refused());
             tokio::select! {
                 () = session.lost() => return End::Left,
+                () = less, if is_short => {}
                 () = stop.stopped(), if !is_stopping => is_stopping = true,
                 Some((records, outcome)) = outcomes.recv() => self.ran(records, &outcome),
                 kept = done(&mut saving) => {
@@ -396,17 +398,19 @@ impl PartitionReader {
 
     /// Begins to read, if there is room.
     fn fetch(&mut self) -> Doing<Fetched> {
-        let room = self.core.room().filter(|_| self.share.may_read())?;
+        let room = self.core.room()?;
+        // At the tip, no room is set aside for what may be long in coming: when something has come, what is
+        // behind it is known, and fetched at once.
+        let is_behind = self.next < self.end;
+        let tip = if is_behind { usize::MAX } else { limits::KAFKA_TIP_BYTES };
+        let granted = self.share.reserve(room.bytes.min(tip), self.common.rules.batch.bytes)?;
         let pause = (self.setbacks > 0).then(|| {
             let doubled = limits::SOURCE_RETRY_MILLIS_MIN << (self.setbacks - 1).min(16);
             Duration::from_millis(doubled.min(limits::SOURCE_RETRY_MILLIS_MAX))
         });
         let (common, connection) = (Arc::clone(&self.common), self.connection.take());
         let at = (self.partition, self.next);
-        let appetite = Appetite {
-            bytes: room.bytes.min(limits::KAFKA_FETCH_BYTES_MAX),
-            wait_millis: limits::KAFKA_FETCH_WAIT_MILLIS.cast_signed(),
-        };
+        let appetite = Appetite::of(granted);
         Some(Box::pin(async move {
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
