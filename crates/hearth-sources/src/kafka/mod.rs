@@ -74,8 +74,10 @@ pub use self::drain::drain;
 /// AWS's words when a broker or a cluster is not reached.
 const NOT_CONNECTED: &str =
     "Connection error. Please check your event source connection configuration.";
-/// AWS: how often a batch is run again where it was to be for ever, and a topic gets what is given up.
-const RETRIES_BEFORE_TOPIC: u32 = 10;
+/// AWS: how often a batch is run again where it was to be for ever, and there is a destination for what is
+/// given up, of whatever kind
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/kafka-on-failure-destination.html>).
+const RETRIES_BEFORE_DESTINATION: u32 = 10;
 /// What lies in a network of AWS's, and has no meaning here.
 const IGNORED: [&str; 2] = ["VPC_SUBNET", "VPC_SECURITY_GROUP"];
 const AUTHORITY: &str = "SERVER_ROOT_CA_CERTIFICATE";
@@ -161,7 +163,7 @@ impl KafkaReader {
         let part = format!("{topic}-{}", i32::MAX);
         let place =
             event::Place { arn: mapping.source.arn(), servers: &joined, part: part.as_str() };
-        let rules = rules_of(mapping, event::around_bytes(place));
+        let rules = rules_of(configuration, event::around_bytes(place));
         Ok(Common {
             work: work.clone(),
             cluster: Cluster { servers, security },
@@ -177,12 +179,11 @@ impl KafkaReader {
     }
 }
 
-fn rules_of(mapping: &Mapping, around_bytes: usize) -> Rules {
-    let mut rules = rules(&mapping.configuration);
+fn rules_of(configuration: &Configuration, around_bytes: usize) -> Rules {
+    let mut rules = rules(configuration);
     rules.batch.bytes = rules.batch.bytes.saturating_sub(around_bytes);
-    let destination = mapping.configuration.on_failure.as_deref().unwrap_or_default();
-    if destination.starts_with(event::TOPIC) {
-        rules.retries_max.get_or_insert(RETRIES_BEFORE_TOPIC);
+    if configuration.on_failure.as_ref().is_some_and(|destination| !destination.is_empty()) {
+        rules.retries_max.get_or_insert(RETRIES_BEFORE_DESTINATION);
     }
     rules
 }
@@ -432,6 +433,30 @@ mod tests {
 
     fn login(user: &str) -> Login {
         Login { user: user.to_owned(), password: "p".to_owned() }
+    }
+
+    #[test]
+    fn nothing_is_run_for_ever_where_somebody_gets_what_is_given_up() {
+        #[rustfmt::skip]
+        let rows = [
+            (None,                  None,                           None),
+            (None,                  Some(-1),                       None),
+            (None,                  Some(3),                        Some(3)),
+            (Some("kafka://failed"), None,                          Some(10)),
+            (Some("kafka://failed"), Some(-1),                      Some(10)),
+            (Some("arn:aws:sqs:us-east-1:000000000000:q"), Some(-1), Some(10)),
+            (Some("arn:aws:s3:::failed"), Some(100),                Some(100)),
+            (Some("arn:aws:s3:::failed"), Some(0),                  Some(0)),
+        ];
+        for (destination, given, expected) in rows {
+            let configuration = Configuration {
+                on_failure: destination.map(str::to_owned),
+                retry_attempts_max: given,
+                ..Configuration::default()
+            };
+            let found = rules_of(&configuration, 0).retries_max;
+            assert_eq!(found, expected, "{destination:?}, {given:?}");
+        }
     }
 
     #[test]
