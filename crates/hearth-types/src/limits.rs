@@ -509,6 +509,9 @@ pub const KAFKA_BATCH_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const KAFKA_PORTION_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What is written in one batch. Brokers take 1 MiB if nobody has changed it.
 pub const KAFKA_PRODUCE_BYTES_MAX: usize = 900 * 1024;
+/// What a request that writes may have. Brokers hang up at 100 MiB if nobody has changed it, instead of
+/// saying that it is too large.
+pub const KAFKA_REQUEST_BYTES_MAX: usize = 96 * 1024 * 1024;
 /// How often a password is hashed at the least (RFC 7677): who listens, or says to be the broker, is not
 /// to find it by trying.
 pub const KAFKA_SCRAM_ITERATIONS_MIN: u32 = 4_096;

@@ -180,7 +180,7 @@ pub(super) fn told(
     Some(delivery.entry((&lane, None), Bytes::from(record.to_string()), now))
 }
 
-/// The records that a topic gets of what was given up: as they were, and why in a header.
+/// The records that a topic gets of what was given up: as they were, and why in their last header.
 pub(super) fn copied(
     mapping: &Mapping,
     place: Place<'_>,
@@ -199,7 +199,8 @@ pub(super) fn copied(
         headers.push((FAILURE_HEADER.to_owned(), Some(why.clone())));
         let timestamp = i64::try_from(now.0).unwrap_or(i64::MAX);
         let (key, value) = (bytes("key"), bytes("value"));
-        Record { offset: 0, timestamp, time_kind: TimeKind::Create, key, value, headers }
+        let offset = shown["offset"].as_i64().unwrap_or_default();
+        Record { offset, timestamp, time_kind: TimeKind::Create, key, value, headers }
     };
     events(dropped).iter().map(copy).collect()
 }

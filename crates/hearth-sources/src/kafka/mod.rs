@@ -8,6 +8,7 @@
 //!    ▼
 //!  partition   one task for each: fetches, runs, commits
 //!    ├─ event      what functions and destinations get
+//!    ├─ failed     writes what was given up to a topic, whatever its size
 //!    └─ cluster    who is asked what
 //!         ├─ messages, records, wire    the protocol
 //!         └─ connection, scram          how brokers are talked to
@@ -34,6 +35,7 @@ mod cluster;
 mod connection;
 mod drain;
 mod event;
+mod failed;
 mod group;
 mod messages;
 mod partition;

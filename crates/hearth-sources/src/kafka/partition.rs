@@ -32,6 +32,7 @@ use tokio::sync::mpsc;
 use super::cluster::{self, Cluster, EARLIEST, LATEST, Read};
 use super::connection::{Connection, Fault};
 use super::event::{self, Place, TOPIC};
+use super::failed;
 use super::group::Session;
 use super::messages::{Appetite, Part};
 use super::records::Record;
@@ -98,7 +99,14 @@ type Fetched = (Option<Connection>, Result<Read, Fault>);
 #[derive(Debug, Clone, Copy)]
 struct Kept {
     dropped: usize,
+    told: Told,
+}
+
+/// Of how many records a destination hears, and how many of all it has not, or not as they were.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
     told: usize,
+    not_whole: usize,
 }
 
 /// Why reading has ended.
@@ -392,7 +400,8 @@ impl PartitionReader {
     fn kept(&mut self, kept: Kept) {
         self.core.saved();
         self.common.work.progress.add(Count::Dropped, kept.dropped);
-        self.common.work.progress.add(Count::Delivered, kept.told);
+        self.common.work.progress.add(Count::Delivered, kept.told.told);
+        self.common.work.progress.not_delivered(kept.told.not_whole);
         self.show();
     }
 
@@ -498,8 +507,8 @@ impl Keeping {
     /// Tells of what is given up, and commits. Tries again until it is done, the partition lost, or
     /// nobody waits any longer who has said that it is time to stop.
     async fn keep(&self, save: Save) -> Option<Kept> {
-        let mut kept =
-            Kept { dropped: save.dropped.iter().map(|one| one.records.len()).sum(), told: 0 };
+        let dropped = save.dropped.iter().map(|one| one.records.len()).sum();
+        let mut kept = Kept { dropped, told: Told::default() };
         let mut pause = Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN);
         let mut is_told = save.dropped.is_empty();
         let mut patience = pin!(self.patience());
@@ -529,32 +538,34 @@ impl Keeping {
         tokio::time::sleep(Duration::from_millis(limits::KAFKA_SESSION_MILLIS.into())).await;
     }
 
-    async fn commit(&self, save: &Save) -> Result<usize, String> {
-        let Some(offset) = dealt_with(&save.checkpoint) else { return Ok(0) };
+    async fn commit(&self, save: &Save) -> Result<Told, String> {
+        let Some(offset) = dealt_with(&save.checkpoint) else { return Ok(Told::default()) };
         let part = Part { topic: &self.common.topic, id: self.partition };
         let committed = self.session.commit(part, offset).await;
-        committed.map(|()| 0).map_err(|fault| fault.to_string())
+        committed.map(|()| Told::default()).map_err(|fault| fault.to_string())
     }
 
     /// Tells the mapping's destination, if there is one, and says of how many records.
-    async fn tell(&self, save: &Save) -> Result<usize, String> {
+    async fn tell(&self, save: &Save) -> Result<Told, String> {
         let mapping = &self.common.work.mapping;
         let (place, now) = (self.common.place(&self.name), self.common.time.of_day());
         let destination = mapping.configuration.on_failure.as_deref().unwrap_or_default();
-        let mut told = 0;
+        let mut told = Told::default();
         if let Some(topic) = destination.strip_prefix(TOPIC) {
+            let from = Part { topic: &self.common.topic, id: self.partition };
             for one in &save.dropped {
                 let copies = event::copied(mapping, place, (one, now));
-                let produced = self.common.cluster.produce(topic, self.partition, &copies).await;
-                produced.map_err(|fault| format!("{destination}: {fault}"))?;
-                told += copies.len();
+                let written = failed::write(&self.common.cluster, topic, (from, copies)).await;
+                let written = written.map_err(|fault| format!("{destination}: {fault}"))?;
+                told.told += written.whole + written.cut;
+                told.not_whole += written.cut + written.left_out;
             }
             return Ok(told);
         }
         let mut puts = Vec::new();
         for one in &save.dropped {
             if let Some(entry) = event::told(mapping, place, (one, now)) {
-                told += one.records.len();
+                told.told += one.records.len();
                 puts.push(entry);
             }
         }
