@@ -363,9 +363,10 @@ impl Group {
         let (alive, mut ended) = mpsc::channel::<()>(1);
         for (partition, committed) in session.partitions.iter().copied() {
             let reader = PartitionReader::new((common, &session), partition, stop.clone());
-            let alive = alive.clone();
+            let (alive, seat) = (alive.clone(), Seat(Arc::clone(&session)));
             common.tasks.spawn("read a partition", async move {
                 Box::pin(reader.read(committed)).await;
+                drop(seat);
                 drop(alive);
             });
         }
@@ -404,6 +405,18 @@ impl Group {
             session.leave().await;
         }
         why
+    }
+}
+
+/// A reader at its partition. If it panics, nobody would read the partition for as long as this is a
+/// member: it joins anew, which takes until the group has found out that the old member is gone.
+struct Seat(Arc<Session>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.give_up();
+        }
     }
 }
 
