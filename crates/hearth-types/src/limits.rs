@@ -500,6 +500,9 @@ pub const KAFKA_TIP_BYTES: usize = 64 * 1024;
 /// Headers of a record that are kept. Each takes ten bytes of an event at the least, so that a record with
 /// as many is too large for one, as with more. In a record they take two bytes and fifty in memory.
 pub const KAFKA_RECORD_HEADERS_MAX: usize = PAYLOAD_SYNC_BYTES_MAX / 10;
+/// How far the times of records of one partition may be from their order: its producers have clocks of
+/// their own. So much comes again where nothing but the time tells what is new.
+pub const KAFKA_CLOCKS_DIFFER_MILLIS_MAX: i64 = 300_000;
 /// What an answer of a broker may have. A single batch may be as large as its topic allows.
 pub const KAFKA_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// What a batch may be decompressed to.
