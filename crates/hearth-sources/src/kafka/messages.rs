@@ -408,6 +408,15 @@ mod tests {
     }
 
     #[test]
+    fn records_take_no_more_of_an_event_than_was_set_aside() {
+        for event_bytes in [0, 7, limits::KAFKA_TIP_BYTES, limits::SHARD_WAITING_BYTES_MAX] {
+            let appetite = Appetite::of(event_bytes);
+            assert!(appetite.records_bytes.div_ceil(3) * 4 <= event_bytes + 4, "{appetite:?}");
+            assert!(appetite.bytes <= event_bytes.min(limits::KAFKA_FETCH_BYTES_MAX));
+        }
+    }
+
+    #[test]
     fn partitions_are_shared_out_in_portions_that_are_alike() {
         let member = |id: &str, topics: &[&str]| {
             (id.to_owned(), topics.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>())
