@@ -100,6 +100,12 @@ impl<R> Gathering<R> {
         self.limits.records.saturating_sub(self.records.len())
     }
 
+    /// How many bytes they have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// How many more bytes they may have.
     #[must_use]
     pub fn room_bytes(&self) -> usize {

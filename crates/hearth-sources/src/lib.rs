@@ -13,7 +13,7 @@
 //!      │        └ access   users and passwords, from the configuration
 //!      │
 //!      ├─ filter, batch       which records, and how many of them together
-//!      ├─ ahead               how many bytes of records are here, of all shards and partitions
+//!      ├─ ahead               how many bytes of records are here, of all sources but RabbitMQ
 //!      ├─ function            runs the function for a batch
 //!      ├─ response            what its answer says about single records
 //!      ├─ destination         what is told of records that were given up

@@ -180,6 +180,14 @@ impl Progress {
         }
     }
 
+    /// Counts records that their destination does not have, or not as they were.
+    pub fn not_delivered(&self, records: usize) {
+        if records > 0 {
+            let records = u64::try_from(records).unwrap_or(u64::MAX);
+            self.metrics.add(Metric::DestinationDeliveryFailures, &self.lock().function, records);
+        }
+    }
+
     /// Says what came of a batch.
     pub fn processed(&self, what: Processed, at: Timestamp) {
         let mut rest = self.lock();

@@ -416,9 +416,13 @@ pub const SHARD_RETRY_MILLIS_MAX: u64 = 30_000;
 /// Bytes of records of one shard that wait beside those that the function has. A batch more than one
 /// lane can have, so that the next batch is there when one is done.
 pub const SHARD_WAITING_BYTES_MAX: usize = 3 * PAYLOAD_SYNC_BYTES_MAX;
-/// Bytes of records of all shards and partitions together that are here while the function has or awaits
-/// them. Enough for a dozen shards at their own bound; beyond it, each has one batch at a time.
+/// Bytes of records of all shards, partitions and queues together that are here while the function has or
+/// awaits them. Enough for a dozen shards at their own bound, and for forty batches of queues that are as
+/// large as an event may be; beyond it, each has one batch at a time.
 pub const SOURCES_WAITING_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// What messages of a queue may have as they stand in an event that are taken at a time: the payload of a
+/// receive, which is 1 MiB, with quotes and ends of lines written as two bytes.
+pub const QUEUE_TAKE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Records of one shard that may always wait, so that small batches do not need a read for each.
 pub const SHARD_WAITING_RECORDS_MIN: usize = 1_000;
 /// AWS: records of one read of a shard.
@@ -490,6 +494,15 @@ pub const KAFKA_LOOK_SECONDS: u64 = 30;
 pub const KAFKA_FETCH_WAIT_MILLIS: u32 = 10_000;
 /// Bytes of a partition that are fetched at a time, compressed as they are; one batch is always fetched.
 pub const KAFKA_FETCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What is fetched of a partition at its tip, and set aside for it: a thousand partitions in which nothing
+/// happens do not take the room of those in which something does.
+pub const KAFKA_TIP_BYTES: usize = 64 * 1024;
+/// Headers of a record that are kept. Each takes ten bytes of an event at the least, so that a record with
+/// as many is too large for one, as with more. In a record they take two bytes and fifty in memory.
+pub const KAFKA_RECORD_HEADERS_MAX: usize = PAYLOAD_SYNC_BYTES_MAX / 10;
+/// How far the times of records of one partition may be from their order: its producers have clocks of
+/// their own. So much comes again where nothing but the time tells what is new.
+pub const KAFKA_CLOCKS_DIFFER_MILLIS_MAX: i64 = 300_000;
 /// What an answer of a broker may have. A single batch may be as large as its topic allows.
 pub const KAFKA_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// What a batch may be decompressed to.
@@ -499,6 +512,9 @@ pub const KAFKA_BATCH_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const KAFKA_PORTION_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What is written in one batch. Brokers take 1 MiB if nobody has changed it.
 pub const KAFKA_PRODUCE_BYTES_MAX: usize = 900 * 1024;
+/// What a request that writes may have. Brokers hang up at 100 MiB if nobody has changed it, instead of
+/// saying that it is too large.
+pub const KAFKA_REQUEST_BYTES_MAX: usize = 96 * 1024 * 1024;
 /// How often a password is hashed at the least (RFC 7677): who listens, or says to be the broker, is not
 /// to find it by trying.
 pub const KAFKA_SCRAM_ITERATIONS_MIN: u32 = 4_096;

@@ -65,7 +65,7 @@ impl Readers {
             time: Arc::clone(time),
             tasks: tasks.clone(),
         });
-        let queues = QueueReader::new(source, Arc::clone(clock), tasks.clone());
+        let queues = QueueReader::new(source, Arc::clone(clock), tasks.clone(), Arc::clone(&ahead));
         let secrets = Arc::new(secrets(config));
         let topics = KafkaReader::new(kafka::Parts {
             clusters: clusters(config),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hearth_types::limits;
+
 use super::connection::{Connection, Fault, Security};
 use super::messages::{self, Appetite, Part, Topic};
 use super::records::{self, Portion, Record};
@@ -11,6 +13,8 @@ use super::wire::Writer;
 pub(super) const EARLIEST: i64 = -2;
 /// Its end.
 pub(super) const LATEST: i64 = -1;
+/// What a broker says of a batch with more bytes than its topic takes.
+pub(super) const MESSAGE_TOO_LARGE: i16 = 10;
 const UNKNOWN_TOPIC: i16 = 3;
 const LEADER_NOT_AVAILABLE: i16 = 5;
 /// How long a broker waits for its replicas.
@@ -50,28 +54,17 @@ impl Cluster {
         self.open(&leader.ok_or(Fault::Code(LEADER_NOT_AVAILABLE))?).await
     }
 
-    /// Writes records to a topic, into the partition whose number a number gives: in as many batches as
-    /// they need.
-    pub(super) async fn produce(
+    /// The partition of a topic whose number a number gives, and a connection to the broker that leads it.
+    pub(super) async fn outlet(
         &self,
         topic_name: &str,
         number: i32,
-        records: &[Record],
-    ) -> Result<(), Fault> {
+    ) -> Result<(i32, Connection), Fault> {
         let mut any = self.any().await?;
         let topic = topic(&mut any, topic_name).await?;
         let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX).max(1);
-        let part = Part { topic: topic_name, id: number.rem_euclid(count) };
-        let mut leader = self.leader(part).await?;
-        let mut left = records;
-        while !left.is_empty() {
-            let (batch, behind) = left.split_at(records::fitting(left));
-            let batch = records::written(batch);
-            let request = messages::produce_request(part, &batch, PRODUCE_MILLIS);
-            messages::produced(&leader.call(messages::PRODUCE, &request, Duration::ZERO).await?)?;
-            left = behind;
-        }
-        Ok(())
+        let id = number.rem_euclid(count);
+        Ok((id, self.leader(Part { topic: topic_name, id }).await?))
     }
 
     /// A connection to the first of the servers that answers.
@@ -130,6 +123,21 @@ async fn offset_once(
     messages::offset(&leader.call(messages::LIST_OFFSETS, &request, Duration::ZERO).await?)
 }
 
+/// Writes records to a partition, in one batch.
+pub(super) async fn produce(
+    leader: &mut Connection,
+    part: Part<'_>,
+    records: &[Record],
+) -> Result<(), Fault> {
+    let batch = records::written(records);
+    if batch.len() > limits::KAFKA_REQUEST_BYTES_MAX {
+        // A broker would hang up instead of saying so.
+        return Err(Fault::Code(MESSAGE_TOO_LARGE));
+    }
+    let request = messages::produce_request(part, &batch, PRODUCE_MILLIS);
+    messages::produced(&leader.call(messages::PRODUCE, &request, Duration::ZERO).await?)
+}
+
 /// Reads from an offset on. Waits a while if there is nothing.
 pub(super) async fn read(
     leader: &mut Connection,
@@ -140,7 +148,8 @@ pub(super) async fn read(
     let millis = u64::try_from(appetite.wait_millis).unwrap_or_default();
     let answer = leader.call(messages::FETCH, &request, Duration::from_millis(millis)).await?;
     let fetched = messages::fetched(&answer)?;
-    let portion = records::read(fetched.records, offset, &fetched.aborted)
-        .map_err(|error| Fault::Unreadable(format!("at offset {offset}: {error}")))?;
+    let portion =
+        records::read(fetched.records, (offset, appetite.records_bytes), &fetched.aborted)
+            .map_err(|error| Fault::Unreadable(format!("at offset {offset}: {error}")))?;
     Ok(Read { portion, end: fetched.end })
 }

@@ -79,6 +79,7 @@ fn name(code: &i16) -> String {
         15 => "COORDINATOR_NOT_AVAILABLE",
         16 => "NOT_COORDINATOR",
         17 => "INVALID_TOPIC_EXCEPTION",
+        18 => "RECORD_LIST_TOO_LARGE",
         22 => "ILLEGAL_GENERATION",
         23 => "INCONSISTENT_GROUP_PROTOCOL",
         24 => "INVALID_GROUP_ID",

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use hearth_types::limits;
 use hearth_types::tasks::Tasks;
 use tokio::sync::mpsc;
 
@@ -43,10 +42,7 @@ async fn drain_partition(cluster: &Cluster, part: Part<'_>) -> Result<usize, Fau
     let mut leader = cluster.leader(part).await?;
     let end = cluster::offset(&mut leader, part, LATEST).await?;
     let mut next = cluster::offset(&mut leader, part, EARLIEST).await?;
-    let appetite = Appetite {
-        bytes: limits::KAFKA_FETCH_BYTES_MAX,
-        wait_millis: limits::KAFKA_FETCH_WAIT_MILLIS.cast_signed(),
-    };
+    let appetite = Appetite::of(usize::MAX);
     let mut count = 0;
     while next < end {
         let portion = cluster::read(&mut leader, (part, next), appetite).await?.portion;

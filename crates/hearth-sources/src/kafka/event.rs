@@ -150,7 +150,7 @@ pub(super) fn told(
     destination::entry(mapping, now, document, (place.part, event))
 }
 
-/// The records that a topic gets of what was given up: as they were, and why in a header.
+/// The records that a topic gets of what was given up: as they were, and why in their last header.
 pub(super) fn copied(
     mapping: &Mapping,
     place: Place<'_>,
@@ -169,7 +169,8 @@ pub(super) fn copied(
         headers.push((FAILURE_HEADER.to_owned(), Some(why.clone())));
         let timestamp = i64::try_from(now.0).unwrap_or(i64::MAX);
         let (key, value) = (bytes("key"), bytes("value"));
-        Record { offset: 0, timestamp, time_kind: TimeKind::Create, key, value, headers }
+        let offset = shown["offset"].as_i64().unwrap_or_default();
+        Record { offset, timestamp, time_kind: TimeKind::Create, key, value, headers }
     };
     destination::events(dropped).iter().map(copy).collect()
 }

@@ -104,6 +104,11 @@ impl Session {
         self.lost.1.stopped().await;
     }
 
+    /// Takes that it is not to be a member any longer.
+    pub(super) fn give_up(&self) {
+        self.lost.0.stop();
+    }
+
     pub(super) fn is_lost(&self) -> bool {
         self.lost.1.is_stopped()
     }

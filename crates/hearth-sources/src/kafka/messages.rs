@@ -3,6 +3,8 @@
 //! Each has one version: the newest without tagged fields that does what is needed, which every broker
 //! since Kafka 2.1 knows, and which Kafka 4 has kept.
 
+use hearth_types::limits;
+
 use super::connection::{Api, Fault};
 use super::records::Aborted;
 use super::wire::{Malformed, Reader, Writer};
@@ -287,8 +289,23 @@ pub(super) fn offset(answer: &[u8]) -> Result<Option<i64>, Fault> {
 /// How much is fetched at a time, and how long is waited for it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Appetite {
+    /// Bytes of batches, compressed as they are.
     pub(super) bytes: usize,
+    /// Bytes of records that are taken of them.
+    pub(super) records_bytes: usize,
     pub(super) wait_millis: i32,
+}
+
+impl Appetite {
+    /// One for which the event's form of the records has about so many bytes.
+    pub(super) fn of(event_bytes: usize) -> Self {
+        Self {
+            bytes: event_bytes.min(limits::KAFKA_FETCH_BYTES_MAX),
+            // There they are in Base64.
+            records_bytes: (event_bytes / 4 * 3).min(limits::KAFKA_PORTION_BYTES_MAX),
+            wait_millis: limits::KAFKA_FETCH_WAIT_MILLIS.cast_signed(),
+        }
+    }
 }
 
 pub(super) fn fetch_request(part: Part<'_>, offset: i64, appetite: Appetite) -> Writer {
@@ -388,6 +405,15 @@ mod tests {
 
     fn topic(name: &str, partitions: i32) -> Topic {
         Topic { name: name.to_owned(), partitions: (0..partitions).map(|id| (id, None)).collect() }
+    }
+
+    #[test]
+    fn records_take_no_more_of_an_event_than_was_set_aside() {
+        for event_bytes in [0, 7, limits::KAFKA_TIP_BYTES, limits::SHARD_WAITING_BYTES_MAX] {
+            let appetite = Appetite::of(event_bytes);
+            assert!(appetite.records_bytes.div_ceil(3) * 4 <= event_bytes + 4, "{appetite:?}");
+            assert!(appetite.bytes <= event_bytes.min(limits::KAFKA_FETCH_BYTES_MAX));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //!    ▼
 //!  partition   one task for each: fetches, runs, commits
 //!    ├─ event      what functions and destinations get
+//!    ├─ failed     writes what was given up to a topic, whatever its size
 //!    └─ cluster    who is asked what
 //!         ├─ messages, records, wire    the protocol
 //!         └─ connection, scram          how brokers are talked to
@@ -34,6 +35,7 @@ mod cluster;
 mod connection;
 mod drain;
 mod event;
+mod failed;
 mod group;
 mod messages;
 mod partition;
@@ -74,8 +76,10 @@ pub use self::drain::drain;
 /// AWS's words when a broker or a cluster is not reached.
 const NOT_CONNECTED: &str =
     "Connection error. Please check your event source connection configuration.";
-/// AWS: how often a batch is run again where it was to be for ever, and a topic gets what is given up.
-const RETRIES_BEFORE_TOPIC: u32 = 10;
+/// AWS: how often a batch is run again where it was to be for ever, and there is a destination for what is
+/// given up, of whatever kind
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/kafka-on-failure-destination.html>).
+const RETRIES_BEFORE_DESTINATION: u32 = 10;
 /// What lies in a network of AWS's, and has no meaning here.
 const IGNORED: [&str; 2] = ["VPC_SUBNET", "VPC_SECURITY_GROUP"];
 const AUTHORITY: &str = "SERVER_ROOT_CA_CERTIFICATE";
@@ -161,7 +165,7 @@ impl KafkaReader {
         let part = format!("{topic}-{}", i32::MAX);
         let place =
             event::Place { arn: mapping.source.arn(), servers: &joined, part: part.as_str() };
-        let rules = rules_of(mapping, event::around_bytes(place));
+        let rules = rules_of(configuration, event::around_bytes(place));
         Ok(Common {
             work: work.clone(),
             cluster: Cluster { servers, security },
@@ -177,12 +181,11 @@ impl KafkaReader {
     }
 }
 
-fn rules_of(mapping: &Mapping, around_bytes: usize) -> Rules {
-    let mut rules = rules(&mapping.configuration);
+fn rules_of(configuration: &Configuration, around_bytes: usize) -> Rules {
+    let mut rules = rules(configuration);
     rules.batch.bytes = rules.batch.bytes.saturating_sub(around_bytes);
-    let destination = mapping.configuration.on_failure.as_deref().unwrap_or_default();
-    if destination.starts_with(event::TOPIC) {
-        rules.retries_max.get_or_insert(RETRIES_BEFORE_TOPIC);
+    if configuration.on_failure.as_ref().is_some_and(|destination| !destination.is_empty()) {
+        rules.retries_max.get_or_insert(RETRIES_BEFORE_DESTINATION);
     }
     rules
 }
@@ -360,9 +363,10 @@ impl Group {
         let (alive, mut ended) = mpsc::channel::<()>(1);
         for (partition, committed) in session.partitions.iter().copied() {
             let reader = PartitionReader::new((common, &session), partition, stop.clone());
-            let alive = alive.clone();
+            let (alive, seat) = (alive.clone(), Seat(Arc::clone(&session)));
             common.tasks.spawn("read a partition", async move {
                 Box::pin(reader.read(committed)).await;
+                drop(seat);
                 drop(alive);
             });
         }
@@ -404,6 +408,18 @@ impl Group {
     }
 }
 
+/// A reader at its partition. If it panics, nobody would read the partition for as long as this is a
+/// member: it joins anew, which takes until the group has found out that the old member is gone.
+struct Seat(Arc<Session>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.give_up();
+        }
+    }
+}
+
 /// The consumer group of a mapping.
 fn group_id(mapping: &Mapping) -> String {
     let kafka = mapping.configuration.kafka.as_ref();
@@ -432,6 +448,30 @@ mod tests {
 
     fn login(user: &str) -> Login {
         Login { user: user.to_owned(), password: "p".to_owned() }
+    }
+
+    #[test]
+    fn nothing_is_run_for_ever_where_somebody_gets_what_is_given_up() {
+        #[rustfmt::skip]
+        let rows = [
+            (None,                  None,                           None),
+            (None,                  Some(-1),                       None),
+            (None,                  Some(3),                        Some(3)),
+            (Some("kafka://failed"), None,                          Some(10)),
+            (Some("kafka://failed"), Some(-1),                      Some(10)),
+            (Some("arn:aws:sqs:us-east-1:000000000000:q"), Some(-1), Some(10)),
+            (Some("arn:aws:s3:::failed"), Some(100),                Some(100)),
+            (Some("arn:aws:s3:::failed"), Some(0),                  Some(0)),
+        ];
+        for (destination, given, expected) in rows {
+            let configuration = Configuration {
+                on_failure: destination.map(str::to_owned),
+                retry_attempts_max: given,
+                ..Configuration::default()
+            };
+            let found = rules_of(&configuration, 0).retries_max;
+            assert_eq!(found, expected, "{destination:?}, {given:?}");
+        }
     }
 
     #[test]

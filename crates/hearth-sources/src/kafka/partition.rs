@@ -14,6 +14,8 @@
 //! 2. When it is told to stop, a batch that runs is waited for, and its offset committed, unless that
 //!    fails for as long as a session lasts: then whoever reads next repeats the batch.
 //! 3. A cluster that fails is asked again, with pauses that grow up to a bound.
+//! 4. Where the offset is not in the partition any more, none of the records is missed that came since
+//!    the last one that was read, as far as their times tell.
 
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -32,6 +34,7 @@ use tokio::sync::mpsc;
 use super::cluster::{self, Cluster, EARLIEST, LATEST, Read};
 use super::connection::{Connection, Fault};
 use super::event::{self, Place, TOPIC};
+use super::failed;
 use super::group::Session;
 use super::messages::{Appetite, Part};
 use super::records::Record;
@@ -98,7 +101,14 @@ type Fetched = (Option<Connection>, Result<Read, Fault>);
 #[derive(Debug, Clone, Copy)]
 struct Kept {
     dropped: usize,
+    told: Told,
+}
+
+/// Of how many records a destination hears, and how many of all it has not, or not as they were.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
     told: usize,
+    not_whole: usize,
 }
 
 /// Why reading has ended.
@@ -106,8 +116,17 @@ struct Kept {
 enum End {
     /// The partition is another member's, or nobody's.
     Left,
-    /// What was to be read is not there any more: it is begun anew.
+    /// What was to be read is not there: it is begun elsewhere.
     OutOfRange,
+}
+
+/// From where a partition is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// An offset, such as the one that the group has come to.
+    At(i64),
+    /// A time, or what stands for one.
+    From(i64),
 }
 
 /// One partition, being read.
@@ -125,9 +144,13 @@ pub(super) struct PartitionReader {
     next: i64,
     /// The offset behind the last record that there was.
     end: i64,
+    /// The latest time of a record that was read.
+    newest: Option<i64>,
     connection: Option<Connection>,
     running: usize,
     setbacks: u32,
+    /// How often the offset was refused since something was read.
+    refusals: u32,
 }
 
 impl PartitionReader {
@@ -147,28 +170,27 @@ impl PartitionReader {
             name,
             next: 0,
             end: 0,
+            newest: None,
             connection: None,
             running: 0,
             setbacks: 0,
+            refusals: 0,
         }
     }
 
     /// Reads until it is told to stop, or the partition is lost. `committed` is where the group has
     /// come to, if it has begun.
-    pub(super) async fn read(mut self, mut committed: Option<i64>) {
-        let mut start = self.start();
+    pub(super) async fn read(mut self, committed: Option<i64>) {
+        let first = committed.map_or_else(|| Begin::From(self.start()), Begin::At);
+        let mut begin = Some(first);
         loop {
-            let Some(from) = self.find(committed, start).await else { break };
-            self.next = from;
+            let Some(from) = self.find(begin).await else { break };
+            (self.next, self.end) = (from, from);
             self.core = core(&self.common, &self.name, from);
             if self.read_on().await == End::Left {
                 break;
             }
-            tracing::warn!(
-                mapping = %self.common.work.mapping.id, partition = self.name, offset = self.next,
-                "records were lost that the topic does not keep any more, or it is another one"
-            );
-            (committed, start) = (None, EARLIEST);
+            begin = None;
         }
         self.common.work.progress.reached(&self.name, None);
     }
@@ -186,9 +208,10 @@ impl PartitionReader {
         }
     }
 
-    /// Where to begin; `None` if it is to be left. It is committed, so that a kill does not move it.
-    async fn find(&mut self, committed: Option<i64>, start: i64) -> Option<i64> {
-        if let Some(committed) = committed {
+    /// Where to begin; `None` if it is to be left. It is committed, so that a kill does not move it. Without
+    /// `begin`, it is elsewhere than at the offset where it was to be read on, which was refused.
+    async fn find(&mut self, begin: Option<Begin>) -> Option<i64> {
+        if let Some(Begin::At(committed)) = begin {
             return Some(committed);
         }
         loop {
@@ -196,7 +219,7 @@ impl PartitionReader {
             let found = tokio::select! {
                 () = stop.stopped() => return None,
                 () = session.lost() => return None,
-                found = self.find_once(start) => found,
+                found = self.find_once(begin) => found,
             };
             match found {
                 Ok(offset) => return Some(offset),
@@ -211,14 +234,38 @@ impl PartitionReader {
         }
     }
 
-    async fn find_once(&mut self, start: i64) -> Result<i64, Fault> {
+    async fn find_once(&mut self, begin: Option<Begin>) -> Result<i64, Fault> {
         let part = Part { topic: &self.common.topic, id: self.partition };
         let mut leader = self.common.cluster.leader(part).await?;
-        let offset = cluster::offset(&mut leader, part, start).await?;
+        let begin = match begin {
+            Some(begin) => begin,
+            None => {
+                let end = cluster::offset(&mut leader, part, LATEST).await?;
+                let earliest = cluster::offset(&mut leader, part, EARLIEST).await?;
+                self.begin_elsewhere((earliest, end))
+            }
+        };
+        let offset = match begin {
+            Begin::At(offset) => offset,
+            Begin::From(time) => cluster::offset(&mut leader, part, time).await?,
+        };
         self.session.commit(part, offset).await?;
         self.connection = Some(leader);
-        self.setbacks = 0;
+        // An offset that is refused again and again is asked for with pauses.
+        self.setbacks = self.refusals;
         Ok(offset)
+    }
+
+    /// Where to go on, now that the offset was refused where it was to be read on.
+    fn begin_elsewhere(&self, (earliest, end): (i64, i64)) -> Begin {
+        let now = i64::try_from(self.common.time.of_day().0).unwrap_or(i64::MAX);
+        let since = self.newest.map_or_else(|| self.start(), |newest| again(newest, now));
+        let begin = elsewhere(self.next, (earliest, end), since);
+        tracing::warn!(
+            mapping = %self.common.work.mapping.id, partition = self.name, offset = self.next,
+            earliest, end, ?begin, "an offset is not in its partition, which is read on elsewhere"
+        );
+        begin
     }
 
     /// How long to wait after something went wrong.
@@ -227,6 +274,33 @@ impl PartitionReader {
         self.setbacks = self.setbacks.saturating_add(1);
         Duration::from_millis(doubled.min(limits::SOURCE_RETRY_MILLIS_MAX))
     }
+}
+
+/// Where to go on instead of at an offset that was refused; `since` is a time, or what stands for one.
+///
+/// Kafka's own client goes where `auto.offset.reset` says, which is one end of the partition, on whichever
+/// side of it the offset is. AWS says nothing of it but the position at which mappings start. Here no record
+/// that is there is to be missed, and few are to come again:
+///
+/// * Below the earliest one, all that is there is new.
+/// * Beyond the end, the log was cut off when a broker came to lead it that was behind, or the topic is
+///   another one. What has come since then is new, and lies at the end or is everything. So it is the time
+///   that tells: that of the newest record that was read. If none was, it is the mapping's start.
+fn elsewhere(refused: i64, (earliest, end): (i64, i64), since: i64) -> Begin {
+    if refused < earliest {
+        Begin::At(earliest)
+    } else if refused <= end {
+        // The broker did not know yet what it had.
+        Begin::At(refused)
+    } else {
+        Begin::From(since)
+    }
+}
+
+/// The time from which on records are new, if the newest that was read has that one. It is its producer's,
+/// who may say anything.
+fn again(newest: i64, now: i64) -> i64 {
+    newest.min(now).saturating_sub(limits::KAFKA_CLOCKS_DIFFER_MILLIS_MAX).max(0)
 }
 
 /// What decides about a partition that is read from an offset on.
@@ -250,10 +324,11 @@ impl PartitionReader {
         let mut fetching: Doing<Fetched> = None;
         let mut saving: Doing<Option<Kept>> = None;
         let (stop, session) = (self.stop.clone(), Arc::clone(&self.session));
+        let ahead = Arc::clone(&self.common.ahead);
         let mut is_stopping = stop.is_stopped();
         self.show();
         loop {
-            let now = self.common.time.now();
+            let (now, less) = (self.common.time.now(), ahead.less());
             if !is_stopping {
                 while let Some(batch) = self.core.next(now) {
                     self.run(batch, sender.clone());
@@ -279,9 +354,10 @@ impl PartitionReader {
                 self.share.hold(self.core.bytes());
                 fetching = if is_stopping { None } else { self.fetch() };
             }
-            let wake = self.wake(now);
+            let (wake, is_short) = (self.wake(now), self.share.is_refused());
             tokio::select! {
                 () = session.lost() => return End::Left,
+                () = less, if is_short => {}
                 () = stop.stopped(), if !is_stopping => is_stopping = true,
                 Some((records, outcome)) = outcomes.recv() => self.ran(records, &outcome),
                 kept = done(&mut saving) => {
@@ -399,23 +475,26 @@ impl PartitionReader {
     fn kept(&mut self, kept: Kept) {
         self.core.saved();
         self.common.work.progress.add(Count::Dropped, kept.dropped);
-        self.common.work.progress.add(Count::Delivered, kept.told);
+        self.common.work.progress.add(Count::Delivered, kept.told.told);
+        self.common.work.progress.not_delivered(kept.told.not_whole);
         self.show();
     }
 
     /// Begins to read, if there is room.
     fn fetch(&mut self) -> Doing<Fetched> {
-        let room = self.core.room().filter(|_| self.share.may_read())?;
+        let room = self.core.room()?;
+        // At the tip, no room is set aside for what may be long in coming: when something has come, what is
+        // behind it is known, and fetched at once.
+        let is_behind = self.next < self.end;
+        let tip = if is_behind { usize::MAX } else { limits::KAFKA_TIP_BYTES };
+        let granted = self.share.reserve(room.bytes.min(tip), self.common.rules.batch.bytes)?;
         let pause = (self.setbacks > 0).then(|| {
             let doubled = limits::SOURCE_RETRY_MILLIS_MIN << (self.setbacks - 1).min(16);
             Duration::from_millis(doubled.min(limits::SOURCE_RETRY_MILLIS_MAX))
         });
         let (common, connection) = (Arc::clone(&self.common), self.connection.take());
         let at = (self.partition, self.next);
-        let appetite = Appetite {
-            bytes: room.bytes.min(limits::KAFKA_FETCH_BYTES_MAX),
-            wait_millis: limits::KAFKA_FETCH_WAIT_MILLIS.cast_signed(),
-        };
+        let appetite = Appetite::of(granted);
         Some(Box::pin(async move {
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
@@ -430,6 +509,7 @@ impl PartitionReader {
             Ok(read) => read,
             Err(Fault::Code(OFFSET_OUT_OF_RANGE)) => {
                 // What was read is dealt with first.
+                self.refusals = self.refusals.saturating_add(1);
                 self.core.end();
                 return;
             }
@@ -440,8 +520,9 @@ impl PartitionReader {
                 return;
             }
         };
-        self.setbacks = 0;
+        (self.setbacks, self.refusals) = (0, 0);
         let is_longer = end > self.end;
+        self.newest = portion.records.iter().map(|one| one.timestamp).max().max(self.newest);
         (self.next, self.end) = (portion.next.unwrap_or(self.next).max(self.next), end);
         let (progress, common) = (&self.common.work.progress, self.common.as_ref());
         let (now, of_day) = (common.time.now(), common.time.of_day());
@@ -503,8 +584,8 @@ impl Keeping {
     /// Tells of what is given up, and commits. Tries again until it is done, the partition lost, or
     /// nobody waits any longer who has said that it is time to stop.
     async fn keep(&self, save: Save) -> Option<Kept> {
-        let mut kept =
-            Kept { dropped: save.dropped.iter().map(|one| one.records.len()).sum(), told: 0 };
+        let dropped = save.dropped.iter().map(|one| one.records.len()).sum();
+        let mut kept = Kept { dropped, told: Told::default() };
         let mut pause = Duration::from_millis(limits::SOURCE_RETRY_MILLIS_MIN);
         let mut is_told = save.dropped.is_empty();
         let mut patience = pin!(self.patience());
@@ -534,32 +615,34 @@ impl Keeping {
         tokio::time::sleep(Duration::from_millis(limits::KAFKA_SESSION_MILLIS.into())).await;
     }
 
-    async fn commit(&self, save: &Save) -> Result<usize, String> {
-        let Some(offset) = dealt_with(&save.checkpoint) else { return Ok(0) };
+    async fn commit(&self, save: &Save) -> Result<Told, String> {
+        let Some(offset) = dealt_with(&save.checkpoint) else { return Ok(Told::default()) };
         let part = Part { topic: &self.common.topic, id: self.partition };
         let committed = self.session.commit(part, offset).await;
-        committed.map(|()| 0).map_err(|fault| fault.to_string())
+        committed.map(|()| Told::default()).map_err(|fault| fault.to_string())
     }
 
     /// Tells the mapping's destination, if there is one, and says of how many records.
-    async fn tell(&self, save: &Save) -> Result<usize, String> {
+    async fn tell(&self, save: &Save) -> Result<Told, String> {
         let mapping = &self.common.work.mapping;
         let (place, now) = (self.common.place(&self.name), self.common.time.of_day());
         let destination = mapping.configuration.on_failure.as_deref().unwrap_or_default();
-        let mut told = 0;
+        let mut told = Told::default();
         if let Some(topic) = destination.strip_prefix(TOPIC) {
+            let from = Part { topic: &self.common.topic, id: self.partition };
             for one in &save.dropped {
                 let copies = event::copied(mapping, place, (one, now));
-                let produced = self.common.cluster.produce(topic, self.partition, &copies).await;
-                produced.map_err(|fault| format!("{destination}: {fault}"))?;
-                told += copies.len();
+                let written = failed::write(&self.common.cluster, topic, (from, copies)).await;
+                let written = written.map_err(|fault| format!("{destination}: {fault}"))?;
+                told.told += written.whole + written.cut;
+                told.not_whole += written.cut + written.left_out;
             }
             return Ok(told);
         }
         let mut puts = Vec::new();
         for one in &save.dropped {
             if let Some(entry) = event::told(mapping, place, (one, now)) {
-                told += one.records.len();
+                told.told += one.records.len();
                 puts.push(entry);
             }
         }
@@ -569,5 +652,37 @@ impl Keeping {
             applied.map_err(|error| error.to_string())?;
         }
         Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_that_is_not_there_is_left_for_the_nearest_that_misses_nothing() {
+        #[rustfmt::skip]
+        let rows = [
+            ("what was next is not kept any more",      5,   (10, 90),  Begin::At(10)),
+            ("and nothing else is there",               5,   (10, 10),  Begin::At(10)),
+            ("the earliest one itself",                 10,  (10, 90),  Begin::At(10)),
+            ("it is there after all",                   50,  (10, 90),  Begin::At(50)),
+            ("the end is there",                        90,  (10, 90),  Begin::At(90)),
+            ("the log was cut off",                     91,  (10, 90),  Begin::From(7_000)),
+            ("the topic is another one",                91,  (0, 0),    Begin::From(7_000)),
+        ];
+        for (name, refused, bounds, expected) in rows {
+            assert_eq!(elsewhere(refused, bounds, 7_000), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_producer_is_not_believed_further_than_ours() {
+        let margin = limits::KAFKA_CLOCKS_DIFFER_MILLIS_MAX;
+        assert_eq!(again(margin + 5, margin + 9), 5);
+        assert_eq!(again(i64::MAX, margin + 9), 9, "it is not to be told of the future");
+        for newest in [0, -1, i64::MIN] {
+            assert_eq!(again(newest, margin + 9), 0, "{newest}");
+        }
     }
 }

@@ -36,6 +36,8 @@ const XERIAL: &[u8] = &[0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
 const XERIAL_BYTES: usize = 16;
 /// What a record takes in memory beside its key, its value and its headers, at the least.
 const RECORD_BYTES: usize = 128;
+/// What a header takes beside its name and its value.
+const HEADER_BYTES: usize = 64;
 
 /// Why records cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,11 +100,11 @@ pub(super) struct Portion {
     bytes: usize,
 }
 
-/// Reads whole batches from an offset on, until there are enough records. A batch that was cut at the
-/// end is left.
+/// Reads batches from an offset on, until the records have so many bytes: one record at the least. A
+/// batch that was cut at the end is left.
 pub(super) fn read(
     mut bytes: &[u8],
-    from: i64,
+    (from, bytes_max): (i64, usize),
     aborted: &[Aborted],
 ) -> Result<Portion, RecordError> {
     let mut portion = Portion::default();
@@ -127,7 +129,7 @@ pub(super) fn read(
         if batch.attributes & TRANSACTIONAL != 0 && ignored.contains(&batch.producer) {
             continue;
         }
-        if batch.records(from, &mut portion)? == Extent::Part {
+        if batch.records((from, bytes_max), &mut portion)? == Extent::Part {
             break;
         }
     }
@@ -202,7 +204,7 @@ impl<'a> Batch<'a> {
     /// Whether it is the mark of a transaction that was aborted.
     fn is_abort(&self) -> bool {
         let mut portion = Portion::default();
-        let is_read = self.records(i64::MIN, &mut portion).is_ok();
+        let is_read = self.records((i64::MIN, usize::MAX), &mut portion).is_ok();
         let key =
             portion.records.first().and_then(|record| record.key.as_deref()).unwrap_or_default();
         let mut key = Reader(key);
@@ -210,11 +212,15 @@ impl<'a> Batch<'a> {
     }
 
     /// Takes the records from an offset on, until there are enough.
-    fn records(&self, from: i64, portion: &mut Portion) -> Result<Extent, RecordError> {
+    fn records(
+        &self,
+        (from, bytes_max): (i64, usize),
+        portion: &mut Portion,
+    ) -> Result<Extent, RecordError> {
         let decompressed = decompress(self.attributes & COMPRESSION, self.body)?;
         let mut reader = Reader(decompressed.as_deref().unwrap_or(self.body));
         for _record in 0..self.count {
-            if portion.bytes >= limits::KAFKA_PORTION_BYTES_MAX {
+            if portion.bytes >= bytes_max.max(1) {
                 // The rest is fetched again, and this batch decompressed again, when there is room.
                 portion.next = portion.records.last().map(|last| last.offset.saturating_add(1));
                 return Ok(Extent::Part);
@@ -222,7 +228,8 @@ impl<'a> Batch<'a> {
             let length = usize::try_from(reader.varint()?).map_err(|_negative| Malformed)?;
             let record = self.record(Reader(reader.take(length)?))?;
             if record.offset >= from {
-                portion.bytes = portion.bytes.saturating_add(length).saturating_add(RECORD_BYTES);
+                let own = RECORD_BYTES + record.headers.len() * HEADER_BYTES;
+                portion.bytes = portion.bytes.saturating_add(length).saturating_add(own);
                 portion.records.push(record);
             }
         }
@@ -235,9 +242,10 @@ impl<'a> Batch<'a> {
         let offset = self.base_offset.saturating_add(reader.varint()?);
         let key = reader.varbytes()?.map(<[u8]>::to_vec);
         let value = reader.varbytes()?.map(<[u8]>::to_vec);
-        let count = reader.varint()?;
+        let count = usize::try_from(reader.varint()?).unwrap_or_default();
         let mut headers = Vec::new();
-        for _header in 0..count {
+        // Nothing is behind them in a record.
+        for _header in 0..count.min(limits::KAFKA_RECORD_HEADERS_MAX) {
             let name = reader.varbytes()?.unwrap_or_default();
             let name = String::from_utf8_lossy(name).into_owned();
             headers.push((name, reader.varbytes()?.map(<[u8]>::to_vec)));

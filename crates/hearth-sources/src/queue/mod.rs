@@ -20,6 +20,8 @@
 //! 4. What is given back unused (the server stops, the mapping changes, it does not fit into a batch of
 //!    its group) costs a message of our own queues no receive.
 //! 5. A poller whose queue is empty waits to be woken.
+//! 6. What is taken and not done with counts among what all sources have here ([`crate::ahead`]). No
+//!    message waits for room there: a batch begins with what it has.
 //!
 //! # Deliberately absent
 //!
@@ -48,6 +50,7 @@ use tokio::time::Instant;
 
 use self::scale::Scale;
 use self::source::{OpenQueue, QueueSource, Trouble};
+use crate::ahead::Ahead;
 use crate::filter::Filters;
 use crate::reader::{Ended, Reader, Work};
 
@@ -66,13 +69,19 @@ pub struct QueueReader {
     source: Arc<dyn QueueSource>,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
+    ahead: Arc<Ahead>,
 }
 
 impl QueueReader {
-    /// Reads these queues.
+    /// Reads these queues. `ahead` is what all readers may have.
     #[must_use]
-    pub fn new(source: Arc<dyn QueueSource>, clock: Arc<dyn Clock>, tasks: Tasks) -> Self {
-        Self { source, clock, tasks }
+    pub fn new(
+        source: Arc<dyn QueueSource>,
+        clock: Arc<dyn Clock>,
+        tasks: Tasks,
+        ahead: Arc<Ahead>,
+    ) -> Self {
+        Self { source, clock, tasks, ahead }
     }
 
     async fn open(&self, work: Work) -> Result<Common, Ended> {
@@ -102,6 +111,7 @@ impl QueueReader {
             clock: Arc::clone(&self.clock),
             began: Instant::now(),
             tasks: self.tasks.clone(),
+            ahead: Arc::clone(&self.ahead),
             work,
         })
     }
@@ -151,6 +161,7 @@ struct Common {
     /// What moments are counted from.
     began: Instant,
     tasks: Tasks,
+    ahead: Arc<Ahead>,
 }
 
 /// What the function's answers may say.

@@ -4,6 +4,9 @@
 //!   ┌─▶ is a batch ready? ──yes──▶ is there a place? ──yes──▶ begin it
 //!   │        │ no                        │ no
 //!   │        ▼                           └──▶ wait for one
+//!   │   is there room? ──no──▶ begin with what there is, or wait for room
+//!   │        │ yes
+//!   │        ▼
 //!   │   take what is there ──some──▶ filter, gather
 //!   │        │ none
 //!   │        ▼
@@ -12,7 +15,8 @@
 //!
 //! # Promises
 //!
-//! 1. Nothing is taken for which there is no place.
+//! 1. Nothing is taken for which there is no place, or no room beside what all sources have here; but
+//!    whoever has nothing may always take once.
 //! 2. What was gathered and not begun when it is to stop is given back; so is what does not fit into
 //!    a batch that has messages of its group.
 
@@ -23,12 +27,14 @@ use std::time::Duration;
 
 use hearth_control::mapping::source::SourceKind;
 use hearth_services::queues::Received;
+use hearth_types::limits;
 use hearth_types::time::Moment;
 use tokio::time::Instant;
 
 use super::event::{Message, Place};
 use super::source::Trouble;
 use super::{Common, worker};
+use crate::ahead::Share;
 use crate::batch::{BatchLimits, Gathering};
 use crate::progress::Count;
 use crate::reader::Ended;
@@ -53,6 +59,7 @@ pub(super) async fn run(common: &Arc<Common>) -> Ended {
         limits,
         gathering: Gathering::new(limits),
         pending: VecDeque::new(),
+        share: common.ahead.share(),
         held_since: None,
         pause: TROUBLE_PAUSE_MIN,
     };
@@ -67,6 +74,8 @@ struct Poller<'a> {
     gathering: Gathering<Message>,
     /// What did not fit into the batch that is being gathered.
     pending: VecDeque<Message>,
+    /// What of that, and of what batches have, counts among what all readers have.
+    share: Share,
     /// Since when what was gathered is kept from others.
     held_since: Option<Moment>,
     pause: Duration,
@@ -88,25 +97,46 @@ impl Poller<'_> {
     }
 
     async fn step(&mut self) -> Result<(), Trouble> {
-        let now = self.common.now();
+        let (common, now) = (self.common, self.common.now());
         self.gather(now);
         self.hold().await?;
-        let free = self.common.scale().free(self.common.work.progress.running(), now);
-        if !self.pending.is_empty() || self.gathering.is_ready(now) {
-            if free > 0 {
-                let batch = self.gathering.take();
-                if self.is_fifo() {
-                    self.leave_groups_of(&batch).await;
-                }
-                self.held_since = self.pending.front().map(|message| message.taken);
-                worker::begin(self.common, batch);
-                return Ok(());
-            }
-            return self.wait_for_place().await;
-        }
+        self.share.hold(self.bytes());
+        let free = common.scale().free(common.work.progress.running(), now);
+        let is_ready = !self.pending.is_empty() || self.gathering.is_ready(now);
         if free == 0 {
             return self.wait_for_place().await;
         }
+        let less = common.ahead.less();
+        let most = limits::QUEUE_TAKE_BYTES_MAX;
+        if is_ready || (self.share.reserve(most, most).is_none() && !self.gathering.is_empty()) {
+            // What was taken does not wait until there is room for more.
+            self.begin().await;
+            return Ok(());
+        }
+        if self.share.is_refused() {
+            tokio::select! {
+                () = less => {}
+                () = common.work.progress.freed() => {}
+                () = common.work.stop.stopped() => {}
+            }
+            return Ok(());
+        }
+        self.take(free, now).await
+    }
+
+    /// Begins a batch with what was gathered.
+    async fn begin(&mut self) {
+        let lot = self.share.hand_on(self.gathering.bytes());
+        let batch = self.gathering.take();
+        if self.is_fifo() {
+            self.leave_groups_of(&batch).await;
+        }
+        self.held_since = self.pending.front().map(|message| message.taken);
+        worker::begin(self.common, batch, lot);
+    }
+
+    /// Takes what is there for as many batches as may begin, or waits until something is.
+    async fn take(&mut self, free: usize, now: Moment) -> Result<(), Trouble> {
         let asked = self.asked(free);
         self.heed_visibility();
         // What is gathered does not wait for more than its window.
@@ -114,7 +144,10 @@ impl Poller<'_> {
             Some(due) => Duration::from_millis(due.millis_since(now)).min(self.until_hold()),
             None => Duration::MAX,
         };
-        let received = self.common.queue.take(asked, longest).await?;
+        let received = self.common.queue.take(asked, longest).await;
+        // What was set aside is not while nothing is being taken.
+        self.share.hold(self.bytes());
+        let received = received?;
         let found = self.common.now();
         if is_plenty(&received, asked) {
             self.common.scale().found_enough(found);
@@ -125,6 +158,11 @@ impl Poller<'_> {
             return self.wait_for_arrival().await;
         }
         self.accept(&received, found).await
+    }
+
+    /// What the messages have that are gathered or wait.
+    fn bytes(&self) -> usize {
+        self.gathering.bytes() + self.pending.iter().map(Message::bytes).sum::<usize>()
     }
 
     /// How many messages are taken at a time. Without a window, batches begin at once, so there may
@@ -156,6 +194,7 @@ impl Poller<'_> {
                 unwanted.push(message.handle);
             }
         }
+        self.share.hold(self.bytes());
         if !self.pending.is_empty() {
             self.held_since.get_or_insert(now);
         }

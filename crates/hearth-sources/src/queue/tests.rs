@@ -2,6 +2,7 @@
 //! it is told, and a clock that stands still while anybody has something to do.
 
 mod kept;
+mod room;
 mod weather;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -309,6 +310,7 @@ struct World {
     name: QueueName,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
+    ahead: Arc<Ahead>,
 }
 
 impl World {
@@ -328,12 +330,14 @@ impl World {
         let given =
             attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         queues.create(&name, &given.collect(), BTreeMap::new()).await.unwrap();
-        Self { queues, engine, name, clock, tasks }
+        let ahead = Ahead::new(hearth_types::limits::SOURCES_WAITING_BYTES_MAX);
+        Self { queues, engine, name, clock, tasks, ahead }
     }
 
     fn reader(&self) -> QueueReader {
         let source = Arc::new(EmbeddedQueues(Arc::clone(&self.queues)));
-        QueueReader::new(source, Arc::clone(&self.clock), self.tasks.clone())
+        let ahead = Arc::clone(&self.ahead);
+        QueueReader::new(source, Arc::clone(&self.clock), self.tasks.clone(), ahead)
     }
 
     /// Begins to read it.

@@ -17,6 +17,7 @@ use hearth_types::time::Moment;
 
 use super::event::{Message, event, trace};
 use super::{Common, Reports};
+use crate::ahead::Lot;
 use crate::function::{Call, NotRun, Ran, reason};
 use crate::progress::{Count, FUNCTION_FAILED, FUNCTION_THROTTLED, Processed};
 use crate::response::Report;
@@ -35,8 +36,8 @@ const DELETES_MAX: u32 = 4;
 /// The first wait between those.
 const DELETE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Begins a batch, in a task of its own.
-pub(super) fn begin(common: &Arc<Common>, messages: Vec<Message>) {
+/// Begins a batch, in a task of its own. `lot` is what it has of what all readers may have.
+pub(super) fn begin(common: &Arc<Common>, messages: Vec<Message>, lot: Lot) {
     if messages.is_empty() {
         return;
     }
@@ -45,6 +46,8 @@ pub(super) fn begin(common: &Arc<Common>, messages: Vec<Message>) {
     let tasks = common.tasks.clone();
     tasks.spawn("a batch of messages", async move {
         work(&common, &messages).await;
+        drop(messages);
+        drop(lot);
         drop(running);
     });
 }

@@ -185,11 +185,11 @@ impl ShardReader {
         let (sender, mut outcomes) = mpsc::channel::<(usize, usize, Outcome)>(lanes_max);
         let mut fetching: Doing<Fetched> = None;
         let mut saving: Doing<Result<Kept, StoreError>> = None;
-        let stop = self.common.stop.clone();
+        let (stop, ahead) = (self.common.stop.clone(), Arc::clone(&self.common.ahead));
         let mut is_stopping = stop.is_stopped();
         self.show();
         loop {
-            let now = self.common.time.now();
+            let (now, less) = (self.common.time.now(), ahead.less());
             while !is_stopping
                 && self.is_leased(now)
                 && let Some(batch) = self.core.next(now)
@@ -213,9 +213,10 @@ impl ShardReader {
                 self.share.hold(self.core.bytes());
                 fetching = if is_stopping { None } else { self.fetch() };
             }
-            let wake = self.wake(now);
+            let (wake, is_short) = (self.wake(now), self.share.is_refused());
             tokio::select! {
                 () = stop.stopped(), if !is_stopping => is_stopping = true,
+                () = less, if is_short => {}
                 Some((lane, records, outcome)) = outcomes.recv() => {
                     self.ran((lane, records), &outcome);
                 }

@@ -6,6 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn read(bytes: &[u8], from: i64, aborted: &[Aborted]) -> Result<Portion, RecordError> {
+    super::read(bytes, (from, limits::KAFKA_PORTION_BYTES_MAX), aborted)
+}
+
 fn record(offset: i64, key: Option<&str>, value: Option<&str>) -> Record {
     let bytes = |text: Option<&str>| text.map(|text| text.as_bytes().to_vec());
     Record {
@@ -116,6 +120,22 @@ fn no_more_is_taken_at_a_time_than_there_is_room_for() {
     assert_eq!((second.records.len(), second.next), (2, Some(6)));
     let both = [first.records, second.records].concat();
     assert!(both == records, "nothing is left out");
+    let least = super::read(&batch, (2, 0), &[]).unwrap();
+    assert_eq!((least.records.len(), least.next), (1, Some(3)), "one is always taken");
+}
+
+#[test]
+fn headers_are_counted_and_more_than_an_event_can_have_are_not_kept() {
+    let most = limits::KAFKA_RECORD_HEADERS_MAX;
+    let with = |headers: usize| Record {
+        headers: vec![(String::new(), None); headers],
+        ..record(0, None, Some("x"))
+    };
+    let portion = read(&written(&[with(1_000)]), 0, &[]).unwrap();
+    assert_eq!(portion.records[0].headers.len(), 1_000);
+    assert!(portion.bytes >= 1_000 * HEADER_BYTES, "{}", portion.bytes);
+    let portion = read(&written(&[with(most + 1)]), 0, &[]).unwrap();
+    assert_eq!((portion.records[0].headers.len(), portion.next), (most, Some(1)));
 }
 
 #[test]
