@@ -11,14 +11,17 @@
 //! 1. What is committed is committed as this member in this generation: the coordinator refuses it if
 //!    somebody else has the partition by then.
 
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hearth_types::limits;
-use tokio::sync::Mutex;
+use tokio::sync::oneshot;
 
 use super::cluster::{self, Cluster};
 use super::connection::{Connection, Fault};
 use super::messages::{self, Assignment, Member, Part, Patience};
+use super::wire::Malformed;
 use crate::reader::{Stop, Stopper};
 
 const ILLEGAL_GENERATION: i16 = 22;
@@ -31,7 +34,7 @@ const FENCED: i16 = 82;
 #[derive(Debug)]
 pub(super) struct Session {
     member: Member,
-    connection: Mutex<Connection>,
+    connection: tokio::sync::Mutex<Connection>,
     /// The partitions that are its, and up to where the group has come in each.
     pub(super) partitions: Vec<(i32, Option<i64>)>,
     /// Whether the group has begun with any partition of the topic, whoever has it now.
@@ -40,6 +43,16 @@ pub(super) struct Session {
     /// has shared them out.
     shared_out: Option<usize>,
     lost: (Stopper, Stop),
+    /// Those that nobody has said yet: no more than one for each partition.
+    commits: Mutex<Vec<Commit>>,
+}
+
+/// An offset that is to be committed.
+#[derive(Debug)]
+struct Commit {
+    partition: i32,
+    offset: i64,
+    teller: oneshot::Sender<Result<(), Fault>>,
 }
 
 /// What a heartbeat has found.
@@ -95,8 +108,9 @@ impl Session {
         let mut partitions = messages::committed(&answer)?;
         let has_begun = partitions.iter().any(|(_id, committed)| committed.is_some());
         partitions.retain(|(id, _committed)| ours.contains(id));
-        let connection = Mutex::new(connection);
-        Ok(Self { member, connection, partitions, has_begun, shared_out, lost: Stopper::new() })
+        let connection = tokio::sync::Mutex::new(connection);
+        let (lost, commits) = (Stopper::new(), Mutex::default());
+        Ok(Self { member, connection, partitions, has_begun, shared_out, lost, commits })
     }
 
     /// Ends when it is known not to be a member any more.
@@ -138,16 +152,47 @@ impl Session {
         }
     }
 
-    /// Says up to where a partition is dealt with: what is behind that offset is not.
+    /// Says up to where a partition is dealt with: what is behind that offset is not. Whoever has the
+    /// connection says it for all that wait, as a coordinator takes some milliseconds for each request.
     pub(super) async fn commit(&self, part: Part<'_>, offset: i64) -> Result<(), Fault> {
-        let request = messages::commit_request(&self.member, part, offset);
-        let mut connection = self.connection.lock().await;
-        let answer = connection.call(messages::OFFSET_COMMIT, &request, Duration::ZERO).await?;
-        let done = messages::commit_done(&answer);
-        if let Err(Fault::Code(ILLEGAL_GENERATION | UNKNOWN_MEMBER | FENCED)) = done {
-            self.lost.0.stop();
+        let (teller, told) = oneshot::channel();
+        self.waiting().push(Commit { partition: part.id, offset, teller });
+        {
+            let mut connection = self.connection.lock().await;
+            let commits = mem::take(&mut *self.waiting());
+            // If there are none, somebody has said this one as well meanwhile.
+            if !commits.is_empty() {
+                self.commit_all(&mut connection, part.topic, commits).await;
+            }
         }
-        done
+        let gone = |_| Err(Fault::Broken("whoever was to commit it is gone".to_owned()));
+        told.await.unwrap_or_else(gone)
+    }
+
+    async fn commit_all(&self, connection: &mut Connection, topic: &str, commits: Vec<Commit>) {
+        let offsets: Vec<(i32, i64)> =
+            commits.iter().map(|one| (one.partition, one.offset)).collect();
+        let request = messages::commit_request(&self.member, topic, &offsets);
+        let answer = connection.call(messages::OFFSET_COMMIT, &request, Duration::ZERO).await;
+        let done = answer.and_then(|answer| messages::commit_done(&answer));
+        for Commit { partition, teller, .. } in commits {
+            let done = match &done {
+                Ok(done) => done
+                    .iter()
+                    .find(|(id, _done)| *id == partition)
+                    .map_or_else(|| Err(Malformed.into()), |(_id, done)| done.clone()),
+                Err(fault) => Err(fault.clone()),
+            };
+            if let Err(Fault::Code(ILLEGAL_GENERATION | UNKNOWN_MEMBER | FENCED)) = done {
+                self.lost.0.stop();
+            }
+            // Nobody waits for it if the partition is not read any more.
+            let _ = teller.send(done);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Commit>> {
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether its topic has other partitions than those that it has shared out.

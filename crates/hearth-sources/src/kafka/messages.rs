@@ -243,23 +243,26 @@ pub(super) struct Part<'a> {
     pub(super) id: i32,
 }
 
-pub(super) fn commit_request(member: &Member, part: Part<'_>, offset: i64) -> Writer {
+/// Commits offsets of partitions of one topic.
+pub(super) fn commit_request(member: &Member, topic: &str, offsets: &[(i32, i64)]) -> Writer {
     let mut request = Writer::default();
     request.text(&member.group).i32(member.generation).text(&member.id);
-    request.count(1).text(part.topic).count(1).i32(part.id).i64(offset).no_text();
+    request.count(1).text(topic).count(offsets.len());
+    for (partition, offset) in offsets {
+        request.i32(*partition).i64(*offset).no_text();
+    }
     request
 }
 
-/// The code of the one partition of an answer.
-pub(super) fn commit_done(answer: &[u8]) -> Result<(), Fault> {
+/// What became of each partition.
+pub(super) fn commit_done(answer: &[u8]) -> Result<Vec<(i32, Result<(), Fault>)>, Fault> {
     let mut reader = Reader(answer);
     let _throttle = reader.i32()?;
     let topics = reader.items(|one| {
         let _topic = one.text()?;
         one.items(|part| Ok((part.i32()?, part.i16()?)))
     })?;
-    let code = topics.into_iter().flatten().map(|(_id, code)| code).next();
-    Fault::check(code.ok_or(Malformed)?)
+    Ok(topics.into_iter().flatten().map(|(id, code)| (id, Fault::check(code))).collect())
 }
 
 /// Asks for the first offset at a time; -1 for the end, and -2 for the beginning.
