@@ -361,7 +361,9 @@ fn as_jackson(error: &serde_json::Error) -> String {
 impl From<DecodeError> for AwsError {
     fn from(error: DecodeError) -> Self {
         match error {
-            DecodeError::BodyNotJson { .. } | DecodeError::BodyNotAnObject => Self::new(
+            DecodeError::BodyNotJson { .. }
+            | DecodeError::BodyNotCbor { .. }
+            | DecodeError::BodyNotAnObject => Self::new(
                 "InvalidRequestContentException",
                 format!("Could not parse request body into json: {error}"),
             ),

@@ -98,8 +98,7 @@ impl std::error::Error for CborError {}
 /// If the body is not CBOR, or not an input of this operation.
 pub fn input(operation: &OperationDescription, body: &[u8]) -> Result<Value, DecodeError> {
     let value = if body.is_empty() { Ok(Value::Object(Map::new())) } else { decode(body) };
-    let value =
-        value.map_err(|error| DecodeError::BodyNotJson { reason: format!("CBOR: {error}") })?;
+    let value = value.map_err(|error| DecodeError::BodyNotCbor { reason: error.to_string() })?;
     if !value.is_object() {
         return Err(DecodeError::BodyNotAnObject);
     }
@@ -448,7 +447,7 @@ mod tests {
             assert_eq!(decode(bytes), Err(*expected), "{name}");
         }
         let refused = input(Operation::ListStreams.description(), b"\xff");
-        assert!(matches!(refused, Err(DecodeError::BodyNotJson { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(DecodeError::BodyNotCbor { .. })), "{refused:?}");
         assert_eq!(
             input(Operation::ListStreams.description(), b"\x01"),
             Err(DecodeError::BodyNotAnObject)

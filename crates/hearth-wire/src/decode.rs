@@ -16,7 +16,12 @@ pub enum DecodeError {
         /// What the parser says, with line and column.
         reason: String,
     },
-    /// The body is JSON, but not an object.
+    /// The body is not CBOR at all.
+    BodyNotCbor {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The body is one of these, but not an object.
     BodyNotAnObject,
     /// A value has another type than its member. AWS answers `SerializationException`.
     TypeMismatch(TypeMismatch),
@@ -26,7 +31,8 @@ impl fmt::Display for DecodeError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BodyNotJson { reason } => write!(formatter, "the body is not JSON: {reason}"),
-            Self::BodyNotAnObject => formatter.write_str("the body is not a JSON object"),
+            Self::BodyNotCbor { reason } => write!(formatter, "the body is not CBOR: {reason}"),
+            Self::BodyNotAnObject => formatter.write_str("the body is not an object"),
             Self::TypeMismatch(mismatch) => mismatch.fmt(formatter),
         }
     }

@@ -46,6 +46,9 @@ const TOGETHER: usize = 10;
 /// Half of what a queue hands out at a time in bytes, which is as much as one message may have: what
 /// is more was probably cut off there.
 const TOGETHER_BYTES: usize = 512 * 1_024;
+/// What is set aside for a receive from a queue that was empty: a queue elsewhere may be asked for a
+/// second, and hundreds of them must not take the room of those that have messages.
+const IDLE_TAKE_BYTES: usize = 64 * 1_024;
 /// How long nothing is tried after the queue could not be reached, at first.
 const TROUBLE_PAUSE_MIN: Duration = Duration::from_millis(200);
 /// And in the end.
@@ -61,6 +64,7 @@ pub(super) async fn run(common: &Arc<Common>) -> Ended {
         pending: VecDeque::new(),
         share: common.ahead.share(),
         held_since: None,
+        is_idle: true,
         pause: TROUBLE_PAUSE_MIN,
     };
     let ended = poller.run().await;
@@ -78,6 +82,8 @@ struct Poller<'a> {
     share: Share,
     /// Since when what was gathered is kept from others.
     held_since: Option<Moment>,
+    /// Whether there was nothing when it was looked last.
+    is_idle: bool,
     pause: Duration,
 }
 
@@ -107,7 +113,7 @@ impl Poller<'_> {
             return self.wait_for_place().await;
         }
         let less = common.ahead.less();
-        let most = limits::QUEUE_TAKE_BYTES_MAX;
+        let most = if self.is_idle { IDLE_TAKE_BYTES } else { limits::QUEUE_TAKE_BYTES_MAX };
         if is_ready || (self.share.reserve(most, most).is_none() && !self.gathering.is_empty()) {
             // What was taken does not wait until there is room for more.
             self.begin().await;
@@ -148,6 +154,7 @@ impl Poller<'_> {
         // What was set aside is not while nothing is being taken.
         self.share.hold(self.bytes());
         let received = received?;
+        self.is_idle = received.is_empty();
         let found = self.common.now();
         if is_plenty(&received, asked) {
             self.common.scale().found_enough(found);
