@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::clients::run_guide_where;
 use crate::functions::consumes;
 use crate::harness::{Place, Server, eventually, last_seen, skipped};
 use crate::http::{Connection, Request};
@@ -239,5 +240,30 @@ fn a_poison_record_of_a_table_ends_alone_at_the_destination() {
     for number in 0..8 {
         let item = format!("item {number}");
         assert!(all.contains(&item.as_str()), "{item} did not come: {all:?}");
+    }
+}
+
+#[test]
+fn the_commands_of_the_guide_to_tables_as_sources_do_what_it_says() {
+    let place = Place::new();
+    let dynamo = match Dynamo::start(&place) {
+        Ok(dynamo) => dynamo,
+        Err(why) => return skipped("the_commands_of_the_guide_to_tables_as_sources", why),
+    };
+    let server = dynamo.reader(place);
+    let here = format!("http://{}", dynamo.address);
+    let there = ("http://127.0.0.1:8000", here.as_str());
+    let said = run_guide_where(&server, "event-sources-dynamodb", there);
+    for expected in [
+        "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/",
+        "\"DDBStreamBatchInfo\"",
+        "\"batchSize\":1",
+        "INSERT of order 4: None -> 40",
+        "MODIFY of order 1: 10 -> 12",
+        "REMOVE of order 1: 12 -> None",
+        "\"filteredOut\":1",
+        "\"dropped\":1",
+    ] {
+        assert!(said.contains(expected), "{expected} in {said}");
     }
 }
