@@ -157,6 +157,15 @@ impl fmt::Debug for Connection {
     }
 }
 
+#[cfg(test)]
+impl Connection {
+    /// One that leads wherever a stream does.
+    pub(super) fn over(stream: tokio::io::DuplexStream) -> Self {
+        let stream = Box::new(stream);
+        Self { stream, address: Arc::from("nowhere"), number: 0, state: State::Ready }
+    }
+}
+
 impl Connection {
     /// Connects to `host:port`, and shows who comes.
     pub(super) async fn open(address: &str, security: &Security) -> Result<Self, Fault> {

@@ -155,17 +155,19 @@ impl Session {
     /// Says up to where a partition is dealt with: what is behind that offset is not. Whoever has the
     /// connection says it for all that wait, as a coordinator takes some milliseconds for each request.
     pub(super) async fn commit(&self, part: Part<'_>, offset: i64) -> Result<(), Fault> {
-        let (teller, told) = oneshot::channel();
+        let (teller, mut told) = oneshot::channel();
         self.waiting().push(Commit { partition: part.id, offset, teller });
-        {
-            let mut connection = self.connection.lock().await;
-            let commits = mem::take(&mut *self.waiting());
-            // If there are none, somebody has said this one as well meanwhile.
-            if !commits.is_empty() {
+        let gone = |_| Err(Fault::Broken("whoever was to commit it is gone".to_owned()));
+        tokio::select! {
+            // Whose offset somebody has said does not wait for the connection as well: it would go on
+            // one request later, and say then what only one has to say.
+            biased;
+            done = &mut told => return done.unwrap_or_else(gone),
+            mut connection = self.connection.lock() => {
+                let commits = mem::take(&mut *self.waiting());
                 self.commit_all(&mut connection, part.topic, commits).await;
             }
         }
-        let gone = |_| Err(Fault::Broken("whoever was to commit it is gone".to_owned()));
         told.await.unwrap_or_else(gone)
     }
 
@@ -239,4 +241,87 @@ async fn shares(
     let ours = topics.iter().find(|one| one.name == topic);
     let count = ours.map_or(0, |one| one.partitions.len());
     Ok((messages::range(members, &topics), Some(count)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::kafka::wire::{Reader, Writer};
+
+    const PARTITIONS: i32 = 8;
+    const ROUNDS: i64 = 20;
+
+    /// Answers commits, each a while after it has come, until nobody asks any more. Returns what was
+    /// committed, by request.
+    async fn coordinate(mut stream: DuplexStream) -> Vec<Vec<(i32, i64)>> {
+        let mut committed = Vec::new();
+        while let Ok(length) = stream.read_i32().await {
+            let mut request = vec![0; usize::try_from(length).unwrap()];
+            stream.read_exact(&mut request).await.unwrap();
+            let mut reader = Reader(&request);
+            let (_api, _version) = (reader.i16().unwrap(), reader.i16().unwrap());
+            let number = reader.i32().unwrap();
+            let (_client, _group) = (reader.text().unwrap(), reader.text().unwrap());
+            let (_generation, _member) = (reader.i32().unwrap(), reader.text().unwrap());
+            let topics = reader.items(|one| {
+                let _topic = one.text()?;
+                one.items(|part| {
+                    let part = (part.i32()?, part.i64()?, part.i16()?);
+                    Ok((part.0, part.1))
+                })
+            });
+            let offsets: Vec<(i32, i64)> = topics.unwrap().into_iter().flatten().collect();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let mut answer = Writer::default();
+            answer.i32(number).i32(0).count(1).text("orders").count(offsets.len());
+            for (partition, _offset) in &offsets {
+                answer.i32(*partition).i16(0);
+            }
+            let mut framed = Writer::default();
+            framed.bytes(&answer.0);
+            stream.write_all(&framed.0).await.unwrap();
+            committed.push(offsets);
+        }
+        committed
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn partitions_that_wait_are_committed_together() {
+        let (ours, theirs) = tokio::io::duplex(4_096);
+        let coordinator = tokio::spawn(coordinate(theirs));
+        let session = Arc::new(Session {
+            member: Member { group: "group".to_owned(), generation: 1, id: "member".to_owned() },
+            connection: tokio::sync::Mutex::new(Connection::over(ours)),
+            partitions: Vec::new(),
+            has_begun: true,
+            shared_out: None,
+            lost: Stopper::new(),
+            commits: Mutex::default(),
+        });
+        let mut reading = JoinSet::new();
+        for id in 0..PARTITIONS {
+            let session = Arc::clone(&session);
+            reading.spawn(async move {
+                for offset in 1..=ROUNDS {
+                    // A batch.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    session.commit(Part { topic: "orders", id }, offset).await.unwrap();
+                }
+            });
+        }
+        reading.join_all().await;
+        drop(session);
+        let committed = coordinator.await.unwrap();
+        // The first is alone; then all others wait, and so on.
+        assert!(committed.len() <= 3 * usize::try_from(ROUNDS).unwrap(), "{}", committed.len());
+        for id in 0..PARTITIONS {
+            let of_one = committed.iter().flatten().filter(|one| one.0 == id).map(|one| one.1);
+            assert_eq!(of_one.collect::<Vec<_>>(), (1..=ROUNDS).collect::<Vec<_>>());
+        }
+    }
 }
