@@ -293,7 +293,6 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn partitions_that_wait_are_committed_together() {
         let (ours, theirs) = tokio::io::duplex(4_096);
-        let coordinator = tokio::spawn(coordinate(theirs));
         let session = Arc::new(Session {
             member: Member { group: "group".to_owned(), generation: 1, id: "member".to_owned() },
             connection: tokio::sync::Mutex::new(Connection::over(ours)),
@@ -314,9 +313,11 @@ mod tests {
                 }
             });
         }
-        reading.join_all().await;
-        drop(session);
-        let committed = coordinator.await.unwrap();
+        let read = async move {
+            reading.join_all().await;
+            drop(session);
+        };
+        let (committed, ()) = tokio::join!(coordinate(theirs), read);
         // The first is alone; then all others wait, and so on.
         assert!(committed.len() <= 3 * usize::try_from(ROUNDS).unwrap(), "{}", committed.len());
         for id in 0..PARTITIONS {
