@@ -10,6 +10,7 @@ use super::hearth::{Function, Runtimes, Server, package};
 use super::load::{Load, Requests};
 use super::peers::echo::Echo;
 use super::peers::emulator::{Emulator, Handler};
+use super::peers::relay::Relay;
 use super::stats::Summary;
 use super::table::{Row, both, per_second};
 use super::tools::Tools;
@@ -46,18 +47,26 @@ pub(super) fn compiled(tools: &Tools, rounds: usize) -> anyhow::Result<Vec<Row>>
     let package = compiled_package(&tools.bootstrap)?;
     server.create(&compiled_function(&package, ONE_PROCESSOR_MB))?;
     let emulator = Emulator::start(tools, Handler::Compiled(&tools.bootstrap))?;
-    let echo = Echo::start()?;
+    let (echo, relay) = (Echo::start()?, Relay::start(&tools.bootstrap)?);
     let ours = load_on(&server, "compiled", 1);
-    let echoed = Load { address: echo.address, ..ours.clone() };
-    let [echoed, ours, theirs] = in_turn(rounds, [echoed, ours, emulated(&server, &emulator)]);
+    let [echoed, relayed] =
+        [echo.address, relay.address].map(|address| Load { address, ..ours.clone() });
+    let loads = [echoed, relayed, ours, emulated(&server, &emulator)];
+    let [echoed, relayed, ours, theirs] = in_turn(rounds, loads);
     ensure!(theirs.errors == 0, "the emulator failed {} times", theirs.errors);
     ensure!(echoed.errors == 0, "the echo server failed {} times", echoed.errors);
+    ensure!(relayed.errors == 0, "the relay failed {} times", relayed.errors);
 
     let name = "warm, compiled Rust, 1 connection";
     let limit = format!("echo {}", both(&echoed));
     let rates = [&echoed, &theirs].map(|peer| per_second(peer.requests_per_second));
     Ok(vec![
         Row::reported("an echo server on hyper, 1 connection: p50, p99", "–".to_owned(), &limit),
+        Row::reported(
+            "a bare relay to the same program by the Runtime API, 1 connection: p50, p99",
+            "–".to_owned(),
+            &format!("relay {}", both(&relayed)),
+        ),
         Row::beside(&format!("{name}: p50, beside the echo server"), &ours, &echoed, 2.5),
         Row::beside(&format!("{name}: p50, beside the emulator"), &ours, &theirs, 0.55),
         Row::steady(&format!("{name}: p99"), &ours, &limit, 3.0),

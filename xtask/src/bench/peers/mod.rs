@@ -6,4 +6,5 @@ pub(super) mod ministack;
 mod amqp;
 pub(super) mod kafka;
 pub(super) mod rabbitmq;
+pub(super) mod relay;
 pub(super) mod sqlite;
