@@ -221,8 +221,22 @@ impl PartitionReader {
                 () = session.lost() => return None,
                 found = self.find_once(begin) => found,
             };
-            match found {
-                Ok(offset) => return Some(offset),
+            let part = Part { topic: &self.common.topic, id: self.partition };
+            let committed = match found {
+                // Not given up for being told to stop: others are committed with it, and whoever leaves the
+                // group does so on the same connection.
+                Ok(offset) => tokio::select! {
+                    () = session.lost() => return None,
+                    done = session.commit(part, offset) => done.map(|()| offset),
+                },
+                Err(fault) => Err(fault),
+            };
+            match committed {
+                Ok(offset) => {
+                    // An offset that is refused again and again is asked for with pauses.
+                    self.setbacks = self.refusals;
+                    return Some(offset);
+                }
                 Err(fault) => self.common.problem(super::NOT_CONNECTED, &fault.to_string()),
             }
             let pause = self.setback();
@@ -249,10 +263,7 @@ impl PartitionReader {
             Begin::At(offset) => offset,
             Begin::From(time) => cluster::offset(&mut leader, part, time).await?,
         };
-        self.session.commit(part, offset).await?;
         self.connection = Some(leader);
-        // An offset that is refused again and again is asked for with pauses.
-        self.setbacks = self.refusals;
         Ok(offset)
     }
 
