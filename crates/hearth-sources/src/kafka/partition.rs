@@ -391,9 +391,20 @@ impl PartitionReader {
         let progress = &self.common.work.progress;
         progress.reached(&self.name, Some(format!("{offset} of {end}")));
         // What transactions have left out is behind nobody.
-        let is_done = self.core.bytes() == 0 && self.next >= end;
-        let left = if is_done { 0 } else { u64::try_from(end - offset).unwrap_or_default() };
+        let left = if self.is_done() { 0 } else { u64::try_from(end - offset).unwrap_or_default() };
         progress.left(&self.name, left);
+    }
+
+    /// Whether everything is dealt with that there was at the last read.
+    fn is_done(&self) -> bool {
+        self.core.bytes() == 0 && self.next >= self.end
+    }
+
+    /// Says so. Not before the first read: nobody knows until then.
+    fn note_tip(&self) {
+        if self.is_done() {
+            self.common.work.progress.caught_up(&self.name);
+        }
     }
 
     /// How long there is nothing to do unless somebody tells.
@@ -489,6 +500,7 @@ impl PartitionReader {
         self.common.work.progress.add(Count::Delivered, kept.told.told);
         self.common.work.progress.not_delivered(kept.told.not_whole);
         self.show();
+        self.note_tip();
     }
 
     /// Begins to read, if there is room.
@@ -548,6 +560,7 @@ impl PartitionReader {
         if is_news {
             self.show();
         }
+        self.note_tip();
     }
 }
 
