@@ -454,6 +454,9 @@ pub const DYNAMODB_READ_RECORDS_MAX: usize = 1_000;
 /// What an answer of DynamoDB Streams may have: AWS's 1 MB of records, whose images are twice there and
 /// whose binary parts are Base64, with room.
 pub const DYNAMODB_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Shards of a stream of DynamoDB that are listed, and pages of that list: those of a day of a table with a
+/// petabyte. Who lists more lists without end.
+pub const DYNAMODB_SHARDS_MAX: usize = 1_000_000;
 /// How long what the server began to do may take when it ends, after functions have ended. A client that
 /// does not read its answer cannot hold it up for longer.
 pub const END_GRACE_SECONDS: u64 = 2;

@@ -185,15 +185,19 @@ impl ShardSource for TableStream {
 
     async fn shards(&self) -> Result<Vec<Shard>, SourceError> {
         let (mut shards, mut after) = (Vec::new(), None);
-        loop {
+        for _page in 0..limits::DYNAMODB_SHARDS_MAX {
             let described = self.describe(after.as_deref(), 100).await?;
             shards.extend(described.shards.into_iter().map(Shard::from));
+            if shards.len() > limits::DYNAMODB_SHARDS_MAX {
+                break;
+            }
             match described.last_evaluated_shard_id {
                 // A page that does not get on would be asked for again and again.
                 Some(last) if after.as_ref() != Some(&last) => after = Some(last),
                 Some(_) | None => return Ok(shards),
             }
         }
+        Err(SourceError::Failed("it lists shards without end".to_owned()))
     }
 
     async fn reshaped(&self) {
