@@ -18,7 +18,7 @@ use hearth_types::names::Qualifier;
 use serde_json::Value;
 
 /// How long a description of a failure may be that is remembered.
-const REASON_CHARACTERS_MAX: usize = 500;
+pub(crate) const REASON_CHARACTERS_MAX: usize = 500;
 
 /// A batch for a function.
 #[derive(Debug, Clone)]

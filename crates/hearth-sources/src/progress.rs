@@ -191,10 +191,15 @@ impl Progress {
     /// Says what came of a batch.
     pub fn processed(&self, what: Processed, at: Timestamp) {
         let mut rest = self.lock();
-        if let Processed::Problem(why) = &what {
-            let error = why.chars().take(ERROR_CHARACTERS_MAX).collect();
-            rest.error = Some((at, error));
-        }
+        let what = match what {
+            Processed::Fine => Processed::Fine,
+            Processed::Problem(why) => {
+                // It may be what a source has answered, of whatever length.
+                let why: String = why.chars().take(ERROR_CHARACTERS_MAX).collect();
+                rest.error = Some((at, why.clone()));
+                Processed::Problem(why)
+            }
+        };
         rest.result = Some(what);
         rest.result_at = Some(at);
     }
@@ -426,6 +431,8 @@ mod tests {
         progress.add(Count::Polled, 10);
         progress.add(Count::Deleted, 7);
         progress.processed(Processed::Problem("x".repeat(2_000)), Timestamp(5));
+        let result = book.seen(&id).and_then(|seen| seen.result);
+        assert_eq!(result.unwrap().len(), "PROBLEM: ".len() + 1_000);
         progress.processed(Processed::Fine, Timestamp(6));
         progress.reached("shard", Some("7".to_owned()));
         let running = progress.run();

@@ -454,6 +454,9 @@ pub const DYNAMODB_READ_RECORDS_MAX: usize = 1_000;
 /// What an answer of DynamoDB Streams may have: AWS's 1 MB of records, whose images are twice there and
 /// whose binary parts are Base64, with room.
 pub const DYNAMODB_ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Shards of a stream of DynamoDB that are listed, and pages of that list: those of a day of a table with a
+/// petabyte. Who lists more lists without end.
+pub const DYNAMODB_SHARDS_MAX: usize = 1_000_000;
 /// How long what the server began to do may take when it ends, after functions have ended. A client that
 /// does not read its answer cannot hold it up for longer.
 pub const END_GRACE_SECONDS: u64 = 2;
@@ -503,8 +506,11 @@ pub const KAFKA_RECORD_HEADERS_MAX: usize = PAYLOAD_SYNC_BYTES_MAX / 10;
 /// How far the times of records of one partition may be from their order: its producers have clocks of
 /// their own. So much comes again where nothing but the time tells what is new.
 pub const KAFKA_CLOCKS_DIFFER_MILLIS_MAX: i64 = 300_000;
-/// What an answer of a broker may have. A single batch may be as large as its topic allows.
+/// What an answer of a broker with records may have. A single batch may be as large as its topic allows.
 pub const KAFKA_ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// What any other answer may have: brokers, partitions, members of a group. It takes up to seven times as
+/// much when it is read, and some come from whoever answers at the address.
+pub const KAFKA_ANSWER_BYTES_WITHOUT_RECORDS_MAX: usize = 16 * 1024 * 1024;
 /// What a batch may be decompressed to.
 pub const KAFKA_BATCH_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// What is taken of an answer at a time, in memory: an answer may be a hundred times as large when it

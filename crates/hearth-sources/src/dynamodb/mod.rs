@@ -29,6 +29,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::record::Change;
+use crate::function::REASON_CHARACTERS_MAX;
 use crate::json::Json;
 use crate::shard::source::{
     Cursor, Family, Page, Portion, Position, Shard, ShardRecord, ShardSource, SourceError,
@@ -185,15 +186,19 @@ impl ShardSource for TableStream {
 
     async fn shards(&self) -> Result<Vec<Shard>, SourceError> {
         let (mut shards, mut after) = (Vec::new(), None);
-        loop {
+        for _page in 0..limits::DYNAMODB_SHARDS_MAX {
             let described = self.describe(after.as_deref(), 100).await?;
             shards.extend(described.shards.into_iter().map(Shard::from));
+            if shards.len() > limits::DYNAMODB_SHARDS_MAX {
+                break;
+            }
             match described.last_evaluated_shard_id {
                 // A page that does not get on would be asked for again and again.
                 Some(last) if after.as_ref() != Some(&last) => after = Some(last),
                 Some(_) | None => return Ok(shards),
             }
         }
+        Err(SourceError::Failed("it lists shards without end".to_owned()))
     }
 
     async fn reshaped(&self) {
@@ -313,14 +318,16 @@ fn resource(arn: &str) -> &str {
 }
 
 fn refused(why: NotTaken) -> SourceError {
+    // It is kept and shown, and may be as long as an answer.
+    let cut = |text: String| text.chars().take(REASON_CHARACTERS_MAX).collect::<String>();
     match why {
         NotTaken::Refused { code, message } => match code.as_str() {
             "ExpiredIteratorException" => SourceError::Expired,
-            "TrimmedDataAccessException" => SourceError::Trimmed(message),
-            "ResourceNotFoundException" => SourceError::Gone(message),
-            _ => SourceError::Refused { code, message },
+            "TrimmedDataAccessException" => SourceError::Trimmed(cut(message)),
+            "ResourceNotFoundException" => SourceError::Gone(cut(message)),
+            _ => SourceError::Refused { code: cut(code), message: cut(message) },
         },
-        NotTaken::Failed { message } => SourceError::Failed(message),
+        NotTaken::Failed { message } => SourceError::Failed(cut(message)),
     }
 }
 
@@ -358,7 +365,8 @@ mod tests {
         assert_eq!(refusal("TrimmedDataAccessException"), SourceError::Trimmed("m".to_owned()));
         assert_eq!(refusal("ResourceNotFoundException"), SourceError::Gone("m".to_owned()));
         assert!(matches!(refusal("AccessDeniedException"), SourceError::Refused { .. }));
-        let failed = refused(NotTaken::Failed { message: "m".to_owned() });
-        assert_eq!(failed, SourceError::Failed("m".to_owned()));
+        let failed = |message: String| refused(NotTaken::Failed { message });
+        assert_eq!(failed("m".to_owned()), SourceError::Failed("m".to_owned()));
+        assert_eq!(failed("m".repeat(10_000)), failed("m".repeat(REASON_CHARACTERS_MAX)));
     }
 }

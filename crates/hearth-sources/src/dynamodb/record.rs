@@ -29,6 +29,9 @@ impl Change {
         if let Some(Value::Object(identity)) = fields.get_mut("userIdentity") {
             small_letters(identity);
         }
+        // DynamoDB Local says `ddblocal`, which is no region of AWS's, and in no ARN.
+        let region = stream_arn.split(':').nth(3).unwrap_or_default();
+        fields.insert("awsRegion".to_owned(), Value::from(region));
         fields.insert("eventSourceARN".to_owned(), Value::from(stream_arn));
         ShardRecord {
             sequence_number: SequenceNumber::new(number),
@@ -85,7 +88,7 @@ mod tests {
             "eventName": "MODIFY",
             "eventVersion": "1.1",
             "eventSource": "aws:dynamodb",
-            "awsRegion": "us-east-1",
+            "awsRegion": "ddblocal",
             "dynamodb": {
                 "ApproximateCreationDateTime": 1_732_332_000.0,
                 "Keys": { "sort": { "N": "1.50" }, "id": { "S": "a" } },
@@ -102,6 +105,7 @@ mod tests {
         assert_eq!(record.partition_key, r#"{"id":{"S":"a"},"sort":{"N":"1.50"}}"#);
         assert_eq!(record.arrived, Timestamp(1_732_332_000_000));
         said["dynamodb"]["ApproximateCreationDateTime"] = json!(1_732_332_000);
+        said["awsRegion"] = json!("us-east-1");
         said["eventSourceARN"] = json!("arn:aws:dynamodb:us-east-1:0:table/t/stream/x");
         assert_eq!(event, said);
     }

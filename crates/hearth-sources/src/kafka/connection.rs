@@ -19,6 +19,7 @@ use hearth_types::limits;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::messages;
 use super::scram::{Hash, Hello};
 use super::wire::{Malformed, Reader, Writer};
 use crate::access::Login;
@@ -226,7 +227,12 @@ impl Connection {
         self.stream.flush().await.map_err(broken)?;
         let length = self.stream.read_i32().await.map_err(broken)?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if !(4..=limits::KAFKA_ANSWER_BYTES_MAX).contains(&length) {
+        let length_max = if api == messages::FETCH {
+            limits::KAFKA_ANSWER_BYTES_MAX
+        } else {
+            limits::KAFKA_ANSWER_BYTES_WITHOUT_RECORDS_MAX
+        };
+        if !(4..=length_max).contains(&length) {
             return Err(Fault::Broken(format!("{address} has answered with {length} bytes")));
         }
         let number = self.stream.read_i32().await.map_err(broken)?;
@@ -282,5 +288,36 @@ impl Connection {
             return Err(Fault::Refused(why));
         }
         Ok(reader.bytes()?.to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_larger_than_it_may_be_is_not_read() {
+        let (most, least) = (limits::KAFKA_ANSWER_BYTES_MAX, 4);
+        let others = limits::KAFKA_ANSWER_BYTES_WITHOUT_RECORDS_MAX;
+        #[rustfmt::skip]
+        let rows = [
+            (messages::FETCH,     most + 1,   true),
+            (messages::FETCH,     others + 1, false),
+            (messages::HEARTBEAT, others + 1, true),
+            (messages::HEARTBEAT, others,     false),
+            (messages::HEARTBEAT, least - 1,  true),
+        ];
+        for (api, length, is_refused) in rows {
+            let (ours, mut theirs) = tokio::io::duplex(4_096);
+            let mut connection = Connection::over(ours);
+            theirs.write_i32(i32::try_from(length).unwrap()).await.unwrap();
+            let body = Writer::default();
+            let answer = connection.call(api, &body, Duration::ZERO).await.unwrap_err();
+            // What may be read is waited for.
+            let why = if is_refused { "has answered with" } else { "does not answer" };
+            assert!(answer.to_string().contains(why), "{api:?}, {length}: {answer}");
+            let again = connection.call(api, &body, Duration::ZERO).await;
+            assert!(matches!(again, Err(Fault::Broken(_))), "{again:?}");
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! 1. What is committed is committed as this member in this generation: the coordinator refuses it if
 //!    somebody else has the partition by then.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -97,17 +98,16 @@ impl Session {
         let answer = connection.call(messages::SYNC_GROUP, &request, wait).await?;
         let assigned = messages::synced(&answer)?;
         let ours = assigned.into_iter().filter(|(name, _)| name == topic);
-        let ours: Vec<i32> = ours.flat_map(|(_, partitions)| partitions).collect();
+        let ours: BTreeSet<i32> = ours.flat_map(|(_, partitions)| partitions).collect();
         // One that is new by now may be ours already.
         let known = known.partitions.iter().map(|(id, _leader)| *id);
-        let mut all: Vec<i32> = known.chain(ours.iter().copied()).collect();
-        all.sort_unstable();
-        all.dedup();
+        let all: BTreeSet<i32> = known.chain(ours.iter().copied()).collect();
+        let all: Vec<i32> = all.into_iter().collect();
         let request = messages::committed_request(group, topic, &all);
         let answer = connection.call(messages::OFFSET_FETCH, &request, Duration::ZERO).await?;
-        let mut partitions = messages::committed(&answer)?;
-        let has_begun = partitions.iter().any(|(_id, committed)| committed.is_some());
-        partitions.retain(|(id, _committed)| ours.contains(id));
+        let committed = messages::committed(&answer)?;
+        let has_begun = committed.iter().any(|(_id, committed)| committed.is_some());
+        let partitions = begun(&ours, committed)?;
         let connection = tokio::sync::Mutex::new(connection);
         let (lost, commits) = (Stopper::new(), Mutex::default());
         Ok(Self { member, connection, partitions, has_begun, shared_out, lost, commits })
@@ -225,6 +225,17 @@ pub(super) async fn leave(cluster: &Cluster, group: &str, id: &str) -> Result<()
     messages::done(&connection.call(messages::LEAVE_GROUP, &request, Duration::ZERO).await?)
 }
 
+/// Each of our partitions, once, and up to where the group has come in it. One of which nothing was said
+/// would be read by nobody.
+fn begun(
+    ours: &BTreeSet<i32>,
+    committed: Vec<(i32, Option<i64>)>,
+) -> Result<Vec<(i32, Option<i64>)>, Malformed> {
+    let committed: BTreeMap<i32, Option<i64>> = committed.into_iter().collect();
+    let begin = |id: &i32| committed.get(id).map(|at| (*id, *at)).ok_or(Malformed);
+    ours.iter().map(begin).collect()
+}
+
 /// Shares the partitions out, if this is the leader: it alone is told the members.
 async fn shares(
     connection: &mut Connection,
@@ -288,6 +299,15 @@ mod tests {
             committed.push(offsets);
         }
         committed
+    }
+
+    #[test]
+    fn each_partition_is_begun_once_and_none_is_forgotten() {
+        let ours = BTreeSet::from([1, 3]);
+        let said = vec![(3, None), (1, Some(7)), (2, Some(9)), (3, None)];
+        assert_eq!(begun(&ours, said), Ok(vec![(1, Some(7)), (3, None)]));
+        assert_eq!(begun(&ours, vec![(1, Some(7))]), Err(Malformed));
+        assert_eq!(begun(&BTreeSet::new(), Vec::new()), Ok(Vec::new()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -221,8 +221,22 @@ impl PartitionReader {
                 () = session.lost() => return None,
                 found = self.find_once(begin) => found,
             };
-            match found {
-                Ok(offset) => return Some(offset),
+            let part = Part { topic: &self.common.topic, id: self.partition };
+            let committed = match found {
+                // Not given up for being told to stop: others are committed with it, and whoever leaves the
+                // group does so on the same connection.
+                Ok(offset) => tokio::select! {
+                    () = session.lost() => return None,
+                    done = session.commit(part, offset) => done.map(|()| offset),
+                },
+                Err(fault) => Err(fault),
+            };
+            match committed {
+                Ok(offset) => {
+                    // An offset that is refused again and again is asked for with pauses.
+                    self.setbacks = self.refusals;
+                    return Some(offset);
+                }
                 Err(fault) => self.common.problem(super::NOT_CONNECTED, &fault.to_string()),
             }
             let pause = self.setback();
@@ -249,10 +263,7 @@ impl PartitionReader {
             Begin::At(offset) => offset,
             Begin::From(time) => cluster::offset(&mut leader, part, time).await?,
         };
-        self.session.commit(part, offset).await?;
         self.connection = Some(leader);
-        // An offset that is refused again and again is asked for with pauses.
-        self.setbacks = self.refusals;
         Ok(offset)
     }
 
@@ -380,9 +391,20 @@ impl PartitionReader {
         let progress = &self.common.work.progress;
         progress.reached(&self.name, Some(format!("{offset} of {end}")));
         // What transactions have left out is behind nobody.
-        let is_done = self.core.bytes() == 0 && self.next >= end;
-        let left = if is_done { 0 } else { u64::try_from(end - offset).unwrap_or_default() };
+        let left = if self.is_done() { 0 } else { u64::try_from(end - offset).unwrap_or_default() };
         progress.left(&self.name, left);
+    }
+
+    /// Whether everything is dealt with that there was at the last read.
+    fn is_done(&self) -> bool {
+        self.core.bytes() == 0 && self.next >= self.end
+    }
+
+    /// Says so. Not before the first read: nobody knows until then.
+    fn note_tip(&self) {
+        if self.is_done() {
+            self.common.work.progress.caught_up(&self.name);
+        }
     }
 
     /// How long there is nothing to do unless somebody tells.
@@ -478,6 +500,7 @@ impl PartitionReader {
         self.common.work.progress.add(Count::Delivered, kept.told.told);
         self.common.work.progress.not_delivered(kept.told.not_whole);
         self.show();
+        self.note_tip();
     }
 
     /// Begins to read, if there is room.
@@ -537,6 +560,7 @@ impl PartitionReader {
         if is_news {
             self.show();
         }
+        self.note_tip();
     }
 }
 

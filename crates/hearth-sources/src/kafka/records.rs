@@ -204,7 +204,8 @@ impl<'a> Batch<'a> {
     /// Whether it is the mark of a transaction that was aborted.
     fn is_abort(&self) -> bool {
         let mut portion = Portion::default();
-        let is_read = self.records((i64::MIN, usize::MAX), &mut portion).is_ok();
+        // Its first record says so. Others, which a mark does not have, are not read into memory.
+        let is_read = self.records((i64::MIN, 1), &mut portion).is_ok();
         let key =
             portion.records.first().and_then(|record| record.key.as_deref()).unwrap_or_default();
         let mut key = Reader(key);

@@ -379,8 +379,12 @@ impl Batcher<'_> {
             *left = self.add(message);
         }
         loop {
+            // No more than the broker has sent at a time: what filters keep back may go on coming, and
+            // neither the window nor the end waits for that.
+            let mut at_once = 0..self.consuming.target.prefetch;
             while left.is_none()
                 && !self.gathering.is_full()
+                && at_once.next().is_some()
                 && let Some(arrived) = link.next_if_here().await?
             {
                 *left = self.take(link, &arrived).await?;

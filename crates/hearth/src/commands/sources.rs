@@ -126,7 +126,7 @@ fn table(rows: &[Row]) -> String {
             lag(row),
             format!("{:.1}/s", row.progress.per_second),
         ];
-        let result = row.progress.result.clone().unwrap_or_else(|| "-".to_owned());
+        let result = row.progress.result.as_deref().map_or_else(|| "-".to_owned(), line);
         [before, counts.to_vec(), vec![result, error(row)]].concat()
     }));
     ui::table(&shown)
@@ -162,12 +162,17 @@ fn lag(row: &Row) -> String {
     }
 }
 
+/// What somebody else has said, in one line that does nothing to a terminal.
+fn line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 /// What went wrong last, or why the mapping is not read although somebody wants it to be.
 fn error(row: &Row) -> String {
     let by_user = ["USER_INITIATED", "User action"].contains(&row.reason.as_str());
     let blocked = (row.state == "Disabled" && !by_user).then_some(&row.reason);
     let Some(error) = blocked.or(row.progress.error.as_ref()) else { return "-".to_owned() };
-    let line = error.replace(char::is_control, " ");
+    let line = line(error);
     if line.chars().count() <= ERROR_CHARACTERS_MAX {
         return line;
     }
@@ -186,11 +191,12 @@ mod tests {
             "source": "arn:aws:sqs:us-east-1:000000000000:q", "state": "Enabled",
             "reason": "USER_INITIATED", "waiting": 7,
             "progress": { "polled": 10, "filteredOut": 1, "failed": 2, "dropped": 3, "running": 4,
-                "perSecond": 1.5, "result": "OK", "error": "E:\nno", "more": true },
+                "perSecond": 1.5, "result": "\u{1b}OK", "error": "E:\nno", "more": true },
         }] });
         let listed: Listed = serde_json::from_value(answer).unwrap();
         let shown = table(&listed.mappings);
         let line: Vec<&str> = shown.lines().nth(1).unwrap().split_whitespace().collect();
+        assert!(!shown.contains('\u{1b}'), "{shown:?}");
         let expected =
             ["u", "f", "q", "Enabled", "7", "1.5/s", "10", "1", "2", "3", "4", "OK", "E:", "no"];
         assert_eq!(line, expected);
