@@ -31,6 +31,7 @@ use hearth_invoke::asynchronous::{Cause, named};
 use hearth_invoke::{InvokeError, InvokeRequest, Invoker};
 use hearth_services::delivery::{
     AttributeValue, Delivery, LANE_KIND, MessageAttribute, Origin, Parcel, Patience, QueueMessage,
+    outcome,
 };
 use hearth_services::targets::{
     AppendLog, HttpPost, NewObject, NotTaken, Publish, PutEvent, PutObject, SendMessage, Sent,
@@ -280,18 +281,8 @@ fn to_dead_letters(
         message.attributes = of_schedule(delivery, not_taken, exhausted);
     }
     identify(&mut message, &arn, entry);
-    let second = Delivery {
-        origin,
-        parcel: Parcel::Queue { arn, message },
-        patience: Patience {
-            retries_max: limits::DESTINATION_RETRIES_MAX,
-            age_ms_max: limits::DESTINATION_AGE_MS_MAX,
-            http: None,
-        },
-        dead_letter: None,
-        trace: delivery.trace.clone(),
-        attempts: 0,
-    };
+    let parcel = Parcel::Queue { arn, message };
+    let second = outcome::delivery(origin, parcel, delivery.trace.clone());
     Some((second, body))
 }
 
