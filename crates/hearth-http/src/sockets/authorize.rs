@@ -11,7 +11,7 @@ use super::scene::CONNECT;
 use crate::apis::identity::{Identified, IdentitySource};
 use crate::apis::limits::AUTHORIZER_MILLIS_MAX;
 use crate::apis::record::{Authorization, Authorizer, Protocol, Route};
-use crate::authorizer::answer::{self, Answer};
+use crate::authorizer::answer::{self, Answer, Unanswered};
 use crate::authorizer::policy::{Question, Verdict};
 use crate::event::query_pairs;
 use crate::functions::Failure;
@@ -82,22 +82,10 @@ impl Sockets {
 
 /// What is said when the function of an authorizer fails.
 fn failed(api: &str, why: &Failure) -> Said {
-    if let Failure::Failed(description) = why
-        && answer::is_unauthorized(description)
-    {
-        return Said::Unauthorized;
-    }
-    tracing::info!(api, %why, "an authorizer did not answer");
-    match why {
-        Failure::Closing => Said::Closing,
-        Failure::Missing
-        | Failure::NotReady
-        | Failure::TooLarge
-        | Failure::Throttled
-        | Failure::Recursive
-        | Failure::Failed(_)
-        | Failure::TooLate
-        | Failure::Broken => Said::Internal,
+    match answer::unanswered(api, why) {
+        Unanswered::Unauthorized => Said::Unauthorized,
+        Unanswered::Closing => Said::Closing,
+        Unanswered::Broken => Said::Internal,
     }
 }
 

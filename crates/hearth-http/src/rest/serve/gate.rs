@@ -19,7 +19,7 @@ use super::RestSite;
 use super::authorize::{self, Source};
 use super::passing::{Client, Passing, Told};
 use super::said::Said;
-use crate::authorizer::answer::{self, Answer};
+use crate::authorizer::answer::{self, Answer, Unanswered};
 use crate::authorizer::policy::{Kind, Policy, Question, Verdict};
 use crate::authorizer::remembered::{Asked, Place};
 use crate::functions::Failure;
@@ -227,21 +227,9 @@ fn rate(per_second: Option<f64>, burst: Option<i32>) -> Option<Rate> {
 
 /// What is said when the function of an authorizer fails.
 fn failed(api: &str, why: &Failure) -> Said {
-    if let Failure::Failed(description) = why
-        && answer::is_unauthorized(description)
-    {
-        return Said::Unauthorized;
-    }
-    tracing::info!(api, %why, "an authorizer did not answer");
-    match why {
-        Failure::Closing => Said::Unavailable,
-        Failure::Missing
-        | Failure::NotReady
-        | Failure::TooLarge
-        | Failure::Throttled
-        | Failure::Recursive
-        | Failure::Failed(_)
-        | Failure::TooLate
-        | Failure::Broken => Said::AuthorizerBroken,
+    match answer::unanswered(api, why) {
+        Unanswered::Unauthorized => Said::Unauthorized,
+        Unanswered::Closing => Said::Unavailable,
+        Unanswered::Broken => Said::AuthorizerBroken,
     }
 }
