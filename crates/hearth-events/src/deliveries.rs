@@ -38,6 +38,7 @@ use hearth_services::targets::{
 };
 use hearth_services::topics;
 use hearth_store::queue::{Lane, Leased};
+use hearth_types::errors::causes;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
 use hearth_types::metrics::Metric;
@@ -47,7 +48,7 @@ use self::throttle::{Place, Throttle};
 use crate::record::as_attribute;
 use crate::retry::Delays;
 use crate::turns::Pace;
-use crate::worker::{Common, Done, Work, causes};
+use crate::worker::{Common, Done, Work};
 
 /// What the lane of a delivery to a dead-letter queue ends with. ARNs have no spaces.
 const DEAD_LETTER: &str = " dead-letter";
