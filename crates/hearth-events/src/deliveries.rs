@@ -31,12 +31,14 @@ use hearth_invoke::asynchronous::{Cause, named};
 use hearth_invoke::{InvokeError, InvokeRequest, Invoker};
 use hearth_services::delivery::{
     AttributeValue, Delivery, LANE_KIND, MessageAttribute, Origin, Parcel, Patience, QueueMessage,
+    outcome,
 };
 use hearth_services::targets::{
     AppendLog, HttpPost, NewObject, NotTaken, Publish, PutEvent, PutObject, SendMessage, Sent,
 };
 use hearth_services::topics;
 use hearth_store::queue::{Lane, Leased};
+use hearth_types::errors::causes;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
 use hearth_types::metrics::Metric;
@@ -46,7 +48,7 @@ use self::throttle::{Place, Throttle};
 use crate::record::as_attribute;
 use crate::retry::Delays;
 use crate::turns::Pace;
-use crate::worker::{Common, Done, Work, causes};
+use crate::worker::{Common, Done, Work};
 
 /// What the lane of a delivery to a dead-letter queue ends with. ARNs have no spaces.
 const DEAD_LETTER: &str = " dead-letter";
@@ -280,18 +282,8 @@ fn to_dead_letters(
         message.attributes = of_schedule(delivery, not_taken, exhausted);
     }
     identify(&mut message, &arn, entry);
-    let second = Delivery {
-        origin,
-        parcel: Parcel::Queue { arn, message },
-        patience: Patience {
-            retries_max: limits::DESTINATION_RETRIES_MAX,
-            age_ms_max: limits::DESTINATION_AGE_MS_MAX,
-            http: None,
-        },
-        dead_letter: None,
-        trace: delivery.trace.clone(),
-        attempts: 0,
-    };
+    let parcel = Parcel::Queue { arn, message };
+    let second = outcome::delivery(origin, parcel, delivery.trace.clone());
     Some((second, body))
 }
 

@@ -24,6 +24,7 @@ use hearth_invoke::asynchronous::{
 };
 use hearth_invoke::{InvokeError, Invoker};
 use hearth_store::queue::{Lane, Leased, NewEntry, Sharing};
+use hearth_types::errors::causes;
 use hearth_types::limits;
 use hearth_types::metrics::Metric;
 use hearth_types::names::{FunctionArn, Version};
@@ -32,7 +33,7 @@ use hearth_types::time::Timestamp;
 use crate::record::{NoReceiver, Over, cut, error_of};
 use crate::retry::{Attempt, Condition, Decision, Delays, Judge, Rules, Runnable};
 use crate::turns::Pace;
-use crate::worker::{Common, Done, Work, causes};
+use crate::worker::{Common, Done, Work};
 
 /// From how long a wait on an event has had to wait for others: starting is not counted in it.
 const WAITED: Duration = Duration::from_millis(50);

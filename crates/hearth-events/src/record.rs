@@ -16,12 +16,12 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use hearth_invoke::asynchronous::{EventHead, LastError, Ran, Verdict};
 use hearth_services::delivery::{
-    AttributeValue, BusEvent, Delivery, MessageAttribute, Origin, Parcel, Patience, QueueMessage,
-    TopicMessage,
+    AttributeValue, BusEvent, Delivery, MessageAttribute, Origin, Parcel, QueueMessage,
+    TopicMessage, outcome,
 };
 use hearth_store::queue::NewEntry;
 use hearth_types::limits;
-use hearth_types::names::{FunctionArn, Version};
+use hearth_types::names::Version;
 use hearth_types::time::Timestamp;
 use serde::Serialize;
 
@@ -94,23 +94,11 @@ impl Over<'_> {
 
     fn delivery(&self, origin: Origin, parcel: Parcel) -> Delivery {
         let trace = self.ran.map_or(&self.head.trace, |ran| &ran.trace);
-        Delivery {
-            origin,
-            parcel,
-            patience: Patience {
-                retries_max: limits::DESTINATION_RETRIES_MAX,
-                age_ms_max: limits::DESTINATION_AGE_MS_MAX,
-                http: None,
-            },
-            dead_letter: None,
-            trace: Some(trace.clone()),
-            attempts: 0,
-        }
+        outcome::delivery(origin, parcel, Some(trace.clone()))
     }
 
-    /// A function's deliveries to one receiver wait for each other and for nobody else.
     fn lane(&self, arn: &str) -> String {
-        format!("{} {arn}", self.head.function)
+        outcome::lane(&self.head.function, arn)
     }
 
     fn qualified_arn(&self) -> String {
@@ -136,17 +124,11 @@ impl Over<'_> {
         }
     }
 
-    /// AWS: the object's name says when, and has an id; this one finds it by the request.
+    /// The id in the object's name is the request's, which finds it.
     fn object(&self, bucket: &str) -> Parcel {
-        let FunctionArn { scope, name } = &self.head.function;
-        let at = self.at.iso();
-        let second = at.split('.').next().unwrap_or_default().replace(':', ".");
-        let (date, id) = (self.at.date_path(), self.head.id);
-        Parcel::Object {
-            bucket: bucket.rsplit(':').next().unwrap_or_default().to_owned(),
-            key: format!("aws/lambda/async/{name}/{date}/{second}-{id}"),
-            region: scope.region.to_string(),
-        }
+        let function = &self.head.function;
+        let folder = format!("async/{}", function.name);
+        outcome::object(function, bucket, &folder, (self.at, &self.head.id))
     }
 
     /// The record of an invocation.

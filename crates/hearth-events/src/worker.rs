@@ -32,6 +32,7 @@ use hearth_store::queue::{
     Ask, Batch, EntryId, Fate, Lane, Leased, NewEntry, Page, Queue, Receipt, Settle, Settled,
     Unless,
 };
+use hearth_types::errors::causes;
 use hearth_types::limits;
 use hearth_types::metrics::{Metric, Metrics};
 use hearth_types::steady::Steady;
@@ -573,17 +574,6 @@ impl<W: Work> Drop for Guard<W> {
             self.worker.ending.notify_one();
         }
     }
-}
-
-/// An error with everything that led to it.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use hearth_invoke::InvokeError;
 use hearth_invoke::admission::Limit;
 use hearth_scheduler::driver::AcquireError;
 use hearth_telemetry::LogError;
+use hearth_types::errors::causes;
 use hearth_wire::decode::DecodeError;
 use hearth_wire::validate::Violation;
 use http_body_util::Full;
@@ -65,13 +66,7 @@ impl AwsError {
 
     /// Ours to mend. The cause is in the server's log, not in the answer.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
-        let mut causes = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            causes = format!("{causes}: {cause}");
-            source = cause.source();
-        }
-        tracing::error!(error = causes, "an operation failed");
+        tracing::error!(error = causes(error), "an operation failed");
         let message = format!("{error}. The server's log says why.");
         Self { whose: Some("Service"), ..Self::new("ServiceException", message) }
     }

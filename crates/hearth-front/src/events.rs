@@ -10,21 +10,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bytes::Bytes;
 use hearth_control::control::Control;
 use hearth_invoke::waiting::{EventCounts, EventPage, EventState, WaitingEvent, Which};
 use hearth_store::error::StoreError;
 use hearth_store::queue::EntryId;
 use hearth_types::names::{FunctionArn, FunctionReference};
-use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Response};
+use hyper::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::body;
 use crate::error::{AwsError, Protocol};
 use crate::front::{Answer, Arrived, Front};
+use crate::own;
 
 /// What these paths begin with.
 const ROOT: &str = "/_hearth/events";
@@ -165,7 +163,7 @@ async fn payload(
     let missing = || AwsError::not_found(format!("{function} has no such event: {id}"));
     let id = id.parse().map(EntryId).ok().ok_or_else(missing)?;
     let found = front.invoker.event_payload(function, state(query)?, id).await.map_err(failed)?;
-    Ok(with_json(found.ok_or_else(missing)?))
+    Ok(own::json(StatusCode::OK, found.ok_or_else(missing)?))
 }
 
 async fn replay(
@@ -210,14 +208,7 @@ async fn purge(
 }
 
 fn json_answer(value: &Value) -> Answer {
-    with_json(value.to_string().into())
-}
-
-fn with_json(body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
-    let json = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(CONTENT_TYPE, json);
-    answer
+    own::json(StatusCode::OK, value.to_string().into())
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ mod query;
 mod query_error;
 mod parameters;
 mod rest_json;
+mod pages;
 mod iam;
 mod sts;
 mod sns;

@@ -22,7 +22,7 @@ pub(crate) async fn answer(front: &Front, arrived: &Arrived) -> Answer {
         (&Method::GET, None) if rest == "health" => health(front),
         (&Method::GET, None) if rest == "status" => {
             let body = crate::status::status(front).to_string();
-            with_type(StatusCode::OK, "application/json", body.into())
+            json(StatusCode::OK, body.into())
         }
         (&Method::GET, None) if rest == "metrics" => {
             let body = crate::metrics::page(front).await;
@@ -30,13 +30,11 @@ pub(crate) async fn answer(front: &Front, arrived: &Arrived) -> Answer {
         }
         (&Method::GET, None) if rest == "sources" => {
             let body = crate::sources::all(front, &arrived.scope).await.to_string();
-            with_type(StatusCode::OK, "application/json", body.into())
+            json(StatusCode::OK, body.into())
         }
         (&Method::GET, Some(("sources", id))) => {
             match crate::sources::one(front, &arrived.scope, id).await {
-                Some(found) => {
-                    with_type(StatusCode::OK, "application/json", found.to_string().into())
-                }
+                Some(found) => json(StatusCode::OK, found.to_string().into()),
                 None => missing(path),
             }
         }
@@ -54,7 +52,7 @@ fn health(front: &Front) -> Answer {
         Admission::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
     let body = serde_json::json!({ "status": text, "version": env!("CARGO_PKG_VERSION") });
-    with_type(status, "application/json", body.to_string().into())
+    json(status, body.to_string().into())
 }
 
 async fn package(front: &Front, digest: CodeDigest) -> Answer {
@@ -71,6 +69,11 @@ async fn package(front: &Front, digest: CodeDigest) -> Answer {
 
 fn missing(path: &str) -> Answer {
     AwsError::not_found(format!("Hearth has nothing at {path}")).render(Protocol::RestJson)
+}
+
+/// An answer that is JSON.
+pub(crate) fn json(status: StatusCode, body: Bytes) -> Answer {
+    with_type(status, "application/json", body)
 }
 
 fn with_type(status: StatusCode, kind: &'static str, body: Bytes) -> Answer {

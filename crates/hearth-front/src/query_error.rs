@@ -6,6 +6,7 @@ use std::error::Error;
 use hearth_http::balancers::error::{BalancerError, TooMany};
 use hearth_iam::IamError;
 use hearth_services::topics::TopicError;
+use hearth_types::errors::causes;
 use hearth_types::ids::RequestId;
 use hearth_wire::aws_query::{self, ErrorBody, Fault, QueryError};
 use hyper::StatusCode;
@@ -95,13 +96,7 @@ impl Refusal {
 
     /// Ours to mend. The cause is in the server's log, not in the answer.
     fn internal((status, code): (u16, &'static str), error: &dyn Error) -> Self {
-        let mut causes = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            causes = format!("{causes}: {cause}");
-            source = cause.source();
-        }
-        tracing::error!(error = causes, "an operation failed");
+        tracing::error!(error = causes(error), "an operation failed");
         Self::new((status, code), format!("{error}. The server's log says why."))
     }
 

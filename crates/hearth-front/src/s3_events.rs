@@ -27,14 +27,14 @@ use hearth_invoke::InvokeRequest;
 use hearth_invoke::asynchronous::named;
 use hearth_types::ids::RequestId;
 use hearth_types::limits;
-use http_body_util::Full;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use hyper::{Method, Response, StatusCode};
+use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::body::{self, BodyError};
 use crate::error::{AwsError, Protocol};
 use crate::front::{Answer, Arrived, Front};
+use crate::own;
 use crate::server::Admission;
 
 /// What these paths begin with.
@@ -170,12 +170,7 @@ fn check(payload: &Bytes) -> Result<(), &'static str> {
 }
 
 fn said(status: StatusCode, text: &str) -> Answer {
-    let body = json!({ "message": text }).to_string();
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
-    *answer.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(CONTENT_TYPE, json);
-    answer
+    own::json(status, json!({ "message": text }).to_string().into())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Most clients speak HTTP/1.1. Those that subscribe to shards of streams may speak HTTP/2, which they
 //! say with their first bytes.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::front::Front;
@@ -24,7 +25,7 @@ use crate::traffic::listener::two;
 use crate::traffic::replayed::{self, Spoken};
 
 /// How long to wait after the host refused a connection, for instance for want of descriptors.
-pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Whether new work is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +40,31 @@ pub enum Admission {
 pub async fn serve(
     listener: TcpListener,
     front: Arc<Front>,
-    mut admission: watch::Receiver<Admission>,
+    admission: watch::Receiver<Admission>,
     tasks: Tasks,
 ) {
-    let places = Arc::new(Semaphore::new(front.connections_max));
     let port = listener.local_addr().map_or(0, |address| address.port());
+    let bounds = (front.connections_max, admission.clone());
+    let connect = move |stream: TcpStream, from: SocketAddr, place: OwnedSemaphorePermit| {
+        let (front, admission) = (Arc::clone(&front), admission.clone());
+        let from = from.ip().to_canonical();
+        let carrier = Carrier { scheme: Scheme::Http, port, from };
+        let requests = tasks.clone();
+        tasks.spawn("connection", async move {
+            serve_spoken(stream, (front, requests), admission, carrier).await;
+            drop(place);
+        });
+    };
+    accept(listener, bounds, connect).await;
+}
+
+/// Accepts connections until told to drain, so many at a time: each counts until its place is dropped.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    (connections_max, mut admission): (usize, watch::Receiver<Admission>),
+    connect: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit),
+) {
+    let places = Arc::new(Semaphore::new(connections_max));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let accepted = tokio::select! {
@@ -53,14 +74,7 @@ pub async fn serve(
         match accepted {
             Ok((stream, from)) => {
                 let _ = stream.set_nodelay(true);
-                let (front, admission) = (Arc::clone(&front), admission.clone());
-                let from = from.ip().to_canonical();
-                let carrier = Carrier { scheme: Scheme::Http, port, from };
-                let requests = tasks.clone();
-                tasks.spawn("connection", async move {
-                    serve_spoken(stream, (front, requests), admission, carrier).await;
-                    drop(place);
-                });
+                connect(stream, from, place);
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");

@@ -18,7 +18,7 @@ use hearth_services::remote::web::{Web, WebError, WebRequest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::request::Request;
-use crate::response::{Body, Response};
+use crate::response::{self, Body, Response};
 
 /// What stays as it is in a part of a query.
 pub(crate) const IN_QUERY: &AsciiSet =
@@ -40,17 +40,6 @@ const IN_PART: &AsciiSet = &IN_QUERY
     .remove(b'=');
 /// What stays as it is in a path.
 const IN_PATH: &AsciiSet = &IN_PART.remove(b'/');
-/// Headers of an answer that concern one connection only, and the length, which follows.
-const OF_CONNECTION: [&str; 8] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// What becomes of the slashes in a value that is put into a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +95,7 @@ pub(crate) async fn answer(
     let asking = tokio::time::timeout(limit, web.ask(asked)).await;
     let answer = asking.unwrap_or(Err(WebError::Late(url)))?;
     let mut headers = answer.headers;
-    headers.retain(|(name, _)| !OF_CONNECTION.contains(&name.as_str()));
+    headers.retain(|(name, _)| !response::OF_CONNECTION.contains(&name.as_str()));
     let body = Body::Whole(Bytes::from(answer.body));
     Ok(Response { status: answer.status, headers, body })
 }

@@ -1,11 +1,15 @@
-//! Which functions an API may run.
+//! Which functions an API may run, and the calls of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use bytes::Bytes;
 use hearth_control::control::Control;
 use hearth_control::policy::access::{Access, Who};
+use hearth_types::ids::RequestId;
 use hearth_types::names::Scope;
 
+use crate::functions::Call;
 use crate::uri::{self, Named};
 
 /// Who invokes functions for APIs.
@@ -30,9 +34,29 @@ pub(crate) struct Asked<'a> {
     pub(crate) role: Option<&'a str>,
 }
 
+/// The call of the function that an API wants to run, if it may. Only then is the event made. The
+/// answer may take as long as the limit says.
+pub(crate) fn call(
+    control: &Control,
+    asked: &Asked<'_>,
+    event: impl FnOnce() -> Bytes,
+    (trace, limit): (Option<&str>, Duration),
+) -> Option<Call> {
+    let (function, qualifier) = function(control, asked)?;
+    Some(Call {
+        // The id in the function's log is its own: one request may run several functions.
+        id: RequestId::random(),
+        function,
+        qualifier,
+        payload: event(),
+        trace: trace.map(str::to_owned),
+        within: Some(limit),
+    })
+}
+
 /// The function that a URI names, if it lets API Gateway run it on behalf of this source. What a
 /// role may do is not looked at. Why there is none is in the server's log.
-pub(crate) fn function(control: &Control, asked: &Asked<'_>) -> Option<Named> {
+fn function(control: &Control, asked: &Asked<'_>) -> Option<Named> {
     let uri = uri::with_variables(asked.uri, asked.variables);
     let (api, source) = (asked.api, asked.source);
     let Some((function, qualifier)) = uri::function(&uri) else {

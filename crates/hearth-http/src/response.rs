@@ -3,13 +3,25 @@
 use bytes::Bytes;
 use hearth_environment::stream::ResponseStream;
 
+/// Headers that concern one connection only, and the length, which is known without being said.
+pub const OF_CONNECTION: [&str; 8] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// A response.
 #[derive(Debug)]
 pub struct Response {
     /// Its status.
     pub status: u16,
     /// Its headers, in this order. What cannot stand in a header is left out at the door; so is
-    /// what only a connection may say, such as `Transfer-Encoding`.
+    /// what is in [`OF_CONNECTION`].
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Body,

@@ -12,6 +12,8 @@
 //!
 //! Nobody here delivers.
 
+pub mod outcome;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -13,10 +13,9 @@
 
 use bytes::Bytes;
 use hearth_control::mapping::Mapping;
-use hearth_services::delivery::{Delivery, Origin, Parcel, Patience, QueueMessage, TopicMessage};
+use hearth_services::delivery::{Origin, Parcel, QueueMessage, TopicMessage, outcome};
 use hearth_store::queue::NewEntry;
 use hearth_types::ids::RequestId;
-use hearth_types::limits;
 use hearth_types::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -40,39 +39,16 @@ pub(crate) fn entry(
         Some("sns") => Parcel::Topic { arn: arn.clone(), message: TopicMessage::default() },
         Some("s3") => {
             document["payload"] = Value::from(String::from_utf8_lossy(&event()).into_owned());
-            Parcel::Object {
-                bucket: arn.rsplit(':').next().unwrap_or_default().to_owned(),
-                key: key(mapping, part, now),
-                region: mapping.function.scope.region.to_string(),
-            }
+            let folder = format!("{}/{part}", mapping.id);
+            outcome::object(&mapping.function, arn, &folder, (now, &RequestId::random()))
         }
         // The control plane lets no others through.
         _ => return None,
     };
-    let delivery = Delivery {
-        origin: Origin::Destination { function: mapping.function.name.to_string() },
-        parcel,
-        patience: Patience {
-            retries_max: limits::DESTINATION_RETRIES_MAX,
-            age_ms_max: limits::DESTINATION_AGE_MS_MAX,
-            http: None,
-        },
-        dead_letter: None,
-        trace: None,
-        attempts: 0,
-    };
-    // A function's deliveries to one receiver wait for each other and for nobody else.
-    let lane = format!("{} {arn}", mapping.function);
+    let origin = Origin::Destination { function: mapping.function.name.to_string() };
+    let delivery = outcome::delivery(origin, parcel, None);
+    let lane = outcome::lane(&mapping.function, arn);
     Some(delivery.entry((&lane, None), Bytes::from(document.to_string()), now))
-}
-
-/// The key of an object of a bucket, as AWS makes it.
-fn key(mapping: &Mapping, part: &str, now: Timestamp) -> String {
-    let time = now.iso();
-    // Up to the seconds, and in letters that any system of files takes.
-    let time = time.split('.').next().unwrap_or_default().replace(':', ".");
-    let (id, date) = (&mapping.id, now.date_path());
-    format!("aws/lambda/{id}/{part}/{date}/{time}-{}", RequestId::random())
 }
 
 /// The document of records that were given up, without where they were.

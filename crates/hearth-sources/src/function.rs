@@ -13,6 +13,7 @@ use hearth_control::mapping::Mapping;
 use hearth_environment::invocation::{LogRequest, RunResult};
 use hearth_invoke::asynchronous::Cause;
 use hearth_invoke::{InvokeRequest, Invoker};
+use hearth_types::errors::causes;
 use hearth_types::ids::RequestId;
 use hearth_types::names::Qualifier;
 use serde_json::Value;
@@ -120,14 +121,7 @@ pub fn reason(error: &[u8]) -> String {
 
 /// An error and its causes, in a line.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text.chars().take(REASON_CHARACTERS_MAX).collect()
+    causes(error).chars().take(REASON_CHARACTERS_MAX).collect()
 }
 
 #[cfg(test)]

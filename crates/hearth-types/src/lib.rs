@@ -2,8 +2,8 @@
 //!
 //! Names and ARNs ([`names`]), ids ([`ids`]), time ([`time`]; one that never goes back, [`steady`]), token buckets ([`bucket`]), what a
 //! function version needs to run ([`function`]), where its log lines go ([`logs`]),
-//! what is counted ([`metrics`]), supervised tasks ([`tasks`]) and every
-//! bound of the system ([`limits`]).
+//! what is counted ([`metrics`]), supervised tasks ([`tasks`]), errors with what led to them
+//! ([`errors`]) and every bound of the system ([`limits`]).
 //!
 //! # Deliberately absent
 //!
@@ -18,6 +18,7 @@ pub mod function;
 pub mod logs;
 pub mod metrics;
 pub mod tasks;
+pub mod errors;
 pub mod limits;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

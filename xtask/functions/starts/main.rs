@@ -6,22 +6,21 @@
 //! or the key of a record is `say ID`. With the variable `HOLD_SECONDS` it holds
 //! each event for that long. Otherwise it does nothing.
 
-use std::env;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::thread;
+#[path = "../runtime.rs"]
+mod runtime;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{env, io, thread};
+
+use runtime::Runtime;
 
 fn main() -> io::Result<()> {
-    let address = env::var("AWS_LAMBDA_RUNTIME_API").map_err(io::Error::other)?;
     let hold = env::var("HOLD_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    let connection = TcpStream::connect(&address)?;
-    connection.set_nodelay(true)?;
-    let mut runtime = Runtime { address, connection: BufReader::new(connection) };
+    let mut runtime = Runtime::connect()?;
     loop {
-        let (id, event) = runtime.ask("GET", "next", "")?;
+        let (id, event) = runtime.next()?;
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
-        let id = id.ok_or_else(|| io::Error::other("the event has no request id"))?;
+        let event = String::from_utf8_lossy(&event);
         let marks = [r#""say":""#, r#""key":""#, r#""say "#];
         let said = marks.iter().find_map(|mark| event.split_once(mark));
         if let Some((_, behind)) = said {
@@ -31,55 +30,7 @@ fn main() -> io::Result<()> {
         if let Some(seconds) = hold {
             thread::sleep(Duration::from_secs(seconds));
         }
-        runtime.ask("POST", &format!("{id}/response"), "{}")?;
-    }
-}
-
-/// The Runtime API, on one connection that is kept open.
-struct Runtime {
-    address: String,
-    connection: BufReader<TcpStream>,
-}
-
-impl Runtime {
-    /// Sends a request and reads the reply: the id of an event, if there is one, and the body.
-    fn ask(&mut self, method: &str, what: &str, body: &str) -> io::Result<(Option<String>, String)> {
-        let (host, length) = (&self.address, body.len());
-        let request = format!(
-            "{method} /2018-06-01/runtime/invocation/{what} HTTP/1.1\r\nHost: {host}\r\n\
-             Content-Length: {length}\r\n\r\n{body}"
-        );
-        self.connection.get_mut().write_all(request.as_bytes())?;
-        let status = self.line()?;
-        let (mut id, mut body_bytes) = (None, 0);
-        loop {
-            let line = self.line()?;
-            if line.is_empty() {
-                break;
-            }
-            let (name, value) = line.split_once(':').unwrap_or((line.as_str(), ""));
-            let value = value.trim();
-            if name.eq_ignore_ascii_case("content-length") {
-                body_bytes = value.parse().map_err(io::Error::other)?;
-            } else if name.eq_ignore_ascii_case("lambda-runtime-aws-request-id") {
-                id = Some(value.to_owned());
-            }
-        }
-        let mut body = vec![0; body_bytes];
-        self.connection.read_exact(&mut body)?;
-        let body = String::from_utf8_lossy(&body).into_owned();
-        match status.split(' ').nth(1) {
-            Some("200" | "202") => Ok((id, body)),
-            _ => Err(io::Error::other(format!("{status}: {body}"))),
-        }
-    }
-
-    /// Reads one line of a reply's head, without its end.
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        if self.connection.read_line(&mut line)? == 0 {
-            return Err(io::Error::other("the connection was closed"));
-        }
-        Ok(line.trim_end().to_owned())
+        let head = runtime.head(&id, "Content-Length: 2");
+        runtime.send(&format!("{head}{{}}"))?;
     }
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use hearth_guest::protocol::Report;
 use hearth_runtimes::Runtime;
+use hearth_types::errors::causes;
 use hearth_types::function::Target;
 use hearth_types::ids::EnvironmentId;
 use hearth_types::limits;
@@ -224,22 +225,12 @@ impl Begin {
                 Driver::new(self, walls, messages, took).run().await;
             }
             Err(error) => {
-                let error = with_causes(&error);
+                let error = causes(&error);
                 tracing::error!(environment = %id, %error, "no walls");
                 self.keeper.gone(*id, Some(error));
             }
         }
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// What is to be done at some time.

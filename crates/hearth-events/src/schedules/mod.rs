@@ -35,6 +35,7 @@ use hearth_services::schedules::expression::Expression;
 use hearth_services::schedules::timed::{Changes, Timed};
 use hearth_services::schedules::timing::{Occurrence, Timing};
 use hearth_store::queue::{Batch, NewEntry, Sameness, Sharing};
+use hearth_types::errors::causes;
 use hearth_types::limits;
 use hearth_types::time::Timestamp;
 use tokio::sync::Notify;
@@ -42,7 +43,7 @@ use tokio::sync::Notify;
 use self::calendar::{Calendar, Due};
 use self::completions::{Completions, Over};
 use self::marks::{Mark, Marks};
-use crate::worker::{Common, causes};
+use crate::worker::Common;
 
 /// What happens by the time of day.
 #[derive(Debug)]

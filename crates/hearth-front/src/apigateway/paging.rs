@@ -4,6 +4,7 @@ use hearth_http::rest::limits::{LIST_ITEMS_DEFAULT, LIST_ITEMS_MAX};
 
 use super::invalid;
 use crate::error::AwsError;
+use crate::pages;
 
 /// How many items a page has, and behind which it begins.
 pub(super) type Asked = (Option<i32>, Option<String>);
@@ -22,15 +23,7 @@ pub(super) fn cut<T>(
         }
     };
     let behind = |key: &String| position.as_ref().is_some_and(|position| key <= position);
-    let mut rest = items.into_iter().skip_while(|(key, _)| behind(key));
-    let mut last = None;
-    let mut page = Vec::new();
-    for (key, item) in rest.by_ref().take(size) {
-        page.push(item);
-        last = Some(key);
-    }
-    let more = rest.next().is_some();
-    Ok((page, last.filter(|_| more)))
+    Ok(pages::first(items.into_iter().skip_while(|(key, _)| behind(key)), size))
 }
 
 #[cfg(test)]

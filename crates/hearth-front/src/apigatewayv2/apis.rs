@@ -9,28 +9,37 @@ use serde_json::Value;
 use super::{Call, paging, word, write, write_page};
 use crate::error::AwsError;
 
+/// What a request asks for, in which only the name stands in two ways, and the one route that it
+/// may ask for besides.
+macro_rules! change_of {
+    ($request:ident, $name:expr) => {{
+        let change = ApiChange {
+            name: $name,
+            description: $request.description,
+            version: $request.version,
+            route_selection: $request.route_selection_expression,
+            api_key_selection: $request.api_key_selection_expression,
+            cors: $request.cors_configuration.map(cors),
+            endpoint_disabled: $request.disable_execute_api_endpoint,
+            schema_validation_disabled: $request.disable_schema_validation,
+            addresses: addresses($request.ip_address_type.as_deref())?,
+        };
+        let quick = Quick {
+            target: $request.target,
+            route_key: $request.route_key,
+            credentials: $request.credentials_arn,
+        };
+        (change, quick)
+    }};
+}
+
 pub(super) async fn create(
     call: &Call,
     request: types::CreateApiRequest,
 ) -> Result<Value, AwsError> {
     let protocol = word(Some(&request.protocol_type), Protocol::parse, "ProtocolType")?;
     let protocol = protocol.expect("a word was given");
-    let change = ApiChange {
-        name: Some(request.name),
-        description: request.description,
-        version: request.version,
-        route_selection: request.route_selection_expression,
-        api_key_selection: request.api_key_selection_expression,
-        cors: request.cors_configuration.map(cors),
-        endpoint_disabled: request.disable_execute_api_endpoint,
-        schema_validation_disabled: request.disable_schema_validation,
-        addresses: addresses(request.ip_address_type.as_deref())?,
-    };
-    let quick = Quick {
-        target: request.target,
-        route_key: request.route_key,
-        credentials: request.credentials_arn,
-    };
+    let (change, quick) = change_of!(request, Some(request.name));
     let now = call.now();
     let mut api = Api::new(&call.scope, protocol, change, now)?;
     api.add_tags(None, request.tags.unwrap_or_default())?;
@@ -58,22 +67,7 @@ pub(super) async fn update(
     call: &Call,
     request: types::UpdateApiRequest,
 ) -> Result<Value, AwsError> {
-    let change = ApiChange {
-        name: request.name,
-        description: request.description,
-        version: request.version,
-        route_selection: request.route_selection_expression,
-        api_key_selection: request.api_key_selection_expression,
-        cors: request.cors_configuration.map(cors),
-        endpoint_disabled: request.disable_execute_api_endpoint,
-        schema_validation_disabled: request.disable_schema_validation,
-        addresses: addresses(request.ip_address_type.as_deref())?,
-    };
-    let quick = Quick {
-        target: request.target,
-        route_key: request.route_key,
-        credentials: request.credentials_arn,
-    };
+    let (change, quick) = change_of!(request, request.name);
     let changed = call.change(&request.api_id, |api| {
         api.set(change)?;
         api.quick_update(quick)

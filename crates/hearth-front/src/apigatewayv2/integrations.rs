@@ -15,31 +15,40 @@ const INTERNET: &str = "INTERNET";
 /// What becomes of a body that no template is for: it is passed on, which is what proxies do.
 const WHEN_NO_MATCH: &str = "WHEN_NO_MATCH";
 
+/// What a request asks for, of which only the type stands in it in two ways. What is not built is
+/// refused.
+macro_rules! change_of {
+    ($request:ident, $kind:expr) => {{
+        let connection = $request.connection_type.as_deref();
+        refuse(&[
+            ("ConnectionId", $request.connection_id.is_some()),
+            ("ConnectionType", connection.is_some_and(|one| one != INTERNET)),
+            ("ContentHandlingStrategy", $request.content_handling_strategy.is_some()),
+            ("IntegrationSubtype", $request.integration_subtype.is_some()),
+            ("PassthroughBehavior", is_other_passthrough($request.passthrough_behavior.as_deref())),
+            ("RequestParameters", is_filled($request.request_parameters.as_ref())),
+            ("RequestTemplates", is_filled($request.request_templates.as_ref())),
+            ("ResponseParameters", is_filled($request.response_parameters.as_ref())),
+            ("TemplateSelectionExpression", $request.template_selection_expression.is_some()),
+            ("TlsConfig", $request.tls_config.is_some()),
+        ])?;
+        IntegrationChange {
+            kind: kind($kind)?,
+            description: $request.description,
+            method: $request.integration_method,
+            uri: $request.integration_uri,
+            payload_format: payload_format($request.payload_format_version.as_deref())?,
+            timeout_millis: millis($request.timeout_in_millis),
+            credentials: $request.credentials_arn,
+        }
+    }};
+}
+
 pub(super) async fn create(
     call: &Call,
     request: types::CreateIntegrationRequest,
 ) -> Result<Value, AwsError> {
-    refuse(&[
-        ("ConnectionId", request.connection_id.is_some()),
-        ("ConnectionType", request.connection_type.as_deref().is_some_and(|one| one != INTERNET)),
-        ("ContentHandlingStrategy", request.content_handling_strategy.is_some()),
-        ("IntegrationSubtype", request.integration_subtype.is_some()),
-        ("PassthroughBehavior", is_other_passthrough(request.passthrough_behavior.as_deref())),
-        ("RequestParameters", is_filled(request.request_parameters.as_ref())),
-        ("RequestTemplates", is_filled(request.request_templates.as_ref())),
-        ("ResponseParameters", is_filled(request.response_parameters.as_ref())),
-        ("TemplateSelectionExpression", request.template_selection_expression.is_some()),
-        ("TlsConfig", request.tls_config.is_some()),
-    ])?;
-    let change = IntegrationChange {
-        kind: kind(Some(&request.integration_type))?,
-        description: request.description,
-        method: request.integration_method,
-        uri: request.integration_uri,
-        payload_format: payload_format(request.payload_format_version.as_deref())?,
-        timeout_millis: millis(request.timeout_in_millis),
-        credentials: request.credentials_arn,
-    };
+    let change = change_of!(request, Some(request.integration_type.as_str()));
     let changed = call.change(&request.api_id, |api| api.create_integration(change));
     let (_api, integration) = changed.await?;
     Ok(shown(&integration))
@@ -61,27 +70,7 @@ pub(super) async fn update(
     call: &Call,
     request: types::UpdateIntegrationRequest,
 ) -> Result<Value, AwsError> {
-    refuse(&[
-        ("ConnectionId", request.connection_id.is_some()),
-        ("ConnectionType", request.connection_type.as_deref().is_some_and(|one| one != INTERNET)),
-        ("ContentHandlingStrategy", request.content_handling_strategy.is_some()),
-        ("IntegrationSubtype", request.integration_subtype.is_some()),
-        ("PassthroughBehavior", is_other_passthrough(request.passthrough_behavior.as_deref())),
-        ("RequestParameters", is_filled(request.request_parameters.as_ref())),
-        ("RequestTemplates", is_filled(request.request_templates.as_ref())),
-        ("ResponseParameters", is_filled(request.response_parameters.as_ref())),
-        ("TemplateSelectionExpression", request.template_selection_expression.is_some()),
-        ("TlsConfig", request.tls_config.is_some()),
-    ])?;
-    let change = IntegrationChange {
-        kind: kind(request.integration_type.as_deref())?,
-        description: request.description,
-        method: request.integration_method,
-        uri: request.integration_uri,
-        payload_format: payload_format(request.payload_format_version.as_deref())?,
-        timeout_millis: millis(request.timeout_in_millis),
-        credentials: request.credentials_arn,
-    };
+    let change = change_of!(request, request.integration_type.as_deref());
     let id = request.integration_id;
     let changed = call.change(&request.api_id, |api| api.update_integration(&id, change));
     let (_api, integration) = changed.await?;

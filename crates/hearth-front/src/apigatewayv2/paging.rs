@@ -4,6 +4,7 @@ use hearth_http::apis::limits::LIST_ITEMS_MAX;
 
 use super::invalid;
 use crate::error::AwsError;
+use crate::pages;
 
 /// How many items a page has. What is asked for is a text on this service's wire.
 pub(super) fn size(asked: Option<&str>) -> Result<usize, AwsError> {
@@ -20,16 +21,10 @@ pub(super) fn cut<'a, T: 'a, W>(
     write: impl Fn(&T) -> W,
 ) -> Result<(Vec<W>, Option<String>), AwsError> {
     let size = size(asked)?;
-    let mut rest =
+    let rest =
         items.into_iter().skip_while(|(key, _)| token.is_some_and(|token| key.as_str() <= token));
-    let mut last = None;
-    let mut page = Vec::new();
-    for (key, item) in rest.by_ref().take(size) {
-        page.push(write(item));
-        last = Some(key.clone());
-    }
-    let more = rest.next().is_some();
-    Ok((page, last.filter(|_| more)))
+    let (page, last) = pages::first(rest, size);
+    Ok((page.into_iter().map(write).collect(), last.cloned()))
 }
 
 #[cfg(test)]

@@ -11,25 +11,32 @@ use serde_json::Value;
 use super::{Call, paging, refuse, word, write, write_page};
 use crate::error::AwsError;
 
+/// What a request asks for, in which only the key stands in two ways. What is not built is refused.
+macro_rules! change_of {
+    ($request:ident, $key:expr) => {{
+        refuse(&[
+            ("ApiKeyRequired", $request.api_key_required == Some(true)),
+            ("ModelSelectionExpression", $request.model_selection_expression.is_some()),
+            ("RequestModels", is_filled($request.request_models.as_ref())),
+            ("RequestParameters", is_filled($request.request_parameters.as_ref())),
+        ])?;
+        RouteChange {
+            key: $key,
+            target: $request.target,
+            authorization: authorization($request.authorization_type.as_deref())?,
+            authorizer: $request.authorizer_id,
+            scopes: $request.authorization_scopes,
+            operation_name: $request.operation_name,
+            response_selection: $request.route_response_selection_expression,
+        }
+    }};
+}
+
 pub(super) async fn create(
     call: &Call,
     request: types::CreateRouteRequest,
 ) -> Result<Value, AwsError> {
-    refuse(&[
-        ("ApiKeyRequired", request.api_key_required == Some(true)),
-        ("ModelSelectionExpression", request.model_selection_expression.is_some()),
-        ("RequestModels", is_filled(request.request_models.as_ref())),
-        ("RequestParameters", is_filled(request.request_parameters.as_ref())),
-    ])?;
-    let change = RouteChange {
-        key: Some(request.route_key),
-        target: request.target,
-        authorization: authorization(request.authorization_type.as_deref())?,
-        authorizer: request.authorizer_id,
-        scopes: request.authorization_scopes,
-        operation_name: request.operation_name,
-        response_selection: request.route_response_selection_expression,
-    };
+    let change = change_of!(request, Some(request.route_key));
     let changed = call.change(&request.api_id, |api| api.create_route(change));
     let (_api, route) = changed.await?;
     Ok(shown(&route))
@@ -51,21 +58,7 @@ pub(super) async fn update(
     call: &Call,
     request: types::UpdateRouteRequest,
 ) -> Result<Value, AwsError> {
-    refuse(&[
-        ("ApiKeyRequired", request.api_key_required == Some(true)),
-        ("ModelSelectionExpression", request.model_selection_expression.is_some()),
-        ("RequestModels", is_filled(request.request_models.as_ref())),
-        ("RequestParameters", is_filled(request.request_parameters.as_ref())),
-    ])?;
-    let change = RouteChange {
-        key: request.route_key,
-        target: request.target,
-        authorization: authorization(request.authorization_type.as_deref())?,
-        authorizer: request.authorizer_id,
-        scopes: request.authorization_scopes,
-        operation_name: request.operation_name,
-        response_selection: request.route_response_selection_expression,
-    };
+    let change = change_of!(request, request.route_key);
     let id = request.route_id;
     let changed = call.change(&request.api_id, |api| api.update_route(&id, change));
     let (_api, route) = changed.await?;

@@ -14,23 +14,30 @@ use crate::error::AwsError;
 /// The level at which nothing is logged.
 const OFF: &str = "OFF";
 
+/// What a request asks for; tags are given to a new stage only. What is not built is refused.
+macro_rules! change_of {
+    ($request:ident, $tags:expr) => {{
+        refuse(&[
+            ("AccessLogSettings", has_log($request.access_log_settings.as_ref())),
+            ("ClientCertificateId", $request.client_certificate_id.is_some()),
+        ])?;
+        StageChange {
+            description: $request.description,
+            deployment: $request.deployment_id,
+            auto_deploy: $request.auto_deploy,
+            variables: $request.stage_variables,
+            default_settings: $request.default_route_settings.map(settings).transpose()?,
+            route_settings: all_settings($request.route_settings)?,
+            tags: $tags,
+        }
+    }};
+}
+
 pub(super) async fn create(
     call: &Call,
     request: types::CreateStageRequest,
 ) -> Result<Value, AwsError> {
-    refuse(&[
-        ("AccessLogSettings", has_log(request.access_log_settings.as_ref())),
-        ("ClientCertificateId", request.client_certificate_id.is_some()),
-    ])?;
-    let change = StageChange {
-        description: request.description,
-        deployment: request.deployment_id,
-        auto_deploy: request.auto_deploy,
-        variables: request.stage_variables,
-        default_settings: request.default_route_settings.map(settings).transpose()?,
-        route_settings: all_settings(request.route_settings)?,
-        tags: request.tags,
-    };
+    let change = change_of!(request, request.tags);
     let (name, now) = (request.stage_name, call.now());
     let changed = call.change(&request.api_id, |api| api.create_stage(&name, change, now));
     let (api, stage) = changed.await?;
@@ -53,19 +60,7 @@ pub(super) async fn update(
     call: &Call,
     request: types::UpdateStageRequest,
 ) -> Result<Value, AwsError> {
-    refuse(&[
-        ("AccessLogSettings", has_log(request.access_log_settings.as_ref())),
-        ("ClientCertificateId", request.client_certificate_id.is_some()),
-    ])?;
-    let change = StageChange {
-        description: request.description,
-        deployment: request.deployment_id,
-        auto_deploy: request.auto_deploy,
-        variables: request.stage_variables,
-        default_settings: request.default_route_settings.map(settings).transpose()?,
-        route_settings: all_settings(request.route_settings)?,
-        tags: None,
-    };
+    let change = change_of!(request, None);
     let (name, now) = (request.stage_name, call.now());
     let changed = call.change(&request.api_id, |api| api.update_stage(&name, change, now));
     let (api, stage) = changed.await?;

@@ -40,12 +40,8 @@ pub(super) async fn deregister(
     call: &Call,
     request: types::DeregisterStreamConsumerInput,
 ) -> Result<Value, KinesisError> {
-    let named = ByName {
-        stream: Named { name: None, arn: request.stream_arn, id: request.stream_id },
-        consumer: request.consumer_name,
-        arn: request.consumer_arn,
-    };
-    let consumer = found(call, named)?;
+    let stream = Named { name: None, arn: request.stream_arn, id: request.stream_id };
+    let consumer = found(call, (stream, request.consumer_name), request.consumer_arn)?;
     call.streams.deregister(&consumer.full_name()).await?;
     Ok(Value::Null)
 }
@@ -54,12 +50,8 @@ pub(super) fn describe(
     call: &Call,
     request: types::DescribeStreamConsumerInput,
 ) -> Result<Value, KinesisError> {
-    let named = ByName {
-        stream: Named { name: None, arn: request.stream_arn, id: request.stream_id },
-        consumer: request.consumer_name,
-        arn: request.consumer_arn,
-    };
-    let consumer = found(call, named)?;
+    let stream = Named { name: None, arn: request.stream_arn, id: request.stream_id };
+    let consumer = found(call, (stream, request.consumer_name), request.consumer_arn)?;
     let description = ConsumerDescription {
         consumer_name: Some(consumer.name.clone()),
         consumer_arn: Some(consumer.arn()),
@@ -71,16 +63,12 @@ pub(super) fn describe(
     Ok(write(&output))
 }
 
-/// A consumer as it is named on the wire.
-struct ByName {
-    stream: Named,
-    consumer: Option<String>,
+/// The consumer that is meant: by the ARN of its stream and its name, or by its own ARN.
+fn found(
+    call: &Call,
+    (stream, consumer): (Named, Option<String>),
     arn: Option<String>,
-}
-
-/// The consumer that is meant: by its own ARN, or by that of its stream and its name.
-fn found(call: &Call, named: ByName) -> Result<Arc<ConsumerRecord>, KinesisError> {
-    let ByName { stream, consumer, arn } = named;
+) -> Result<Arc<ConsumerRecord>, KinesisError> {
     let by_stream = match (stream.arn.is_some(), consumer) {
         (true, Some(name)) => Some(call.streams.consumer_named(&call.stream(stream)?, &name)?),
         (true, None) | (false, _) => None,

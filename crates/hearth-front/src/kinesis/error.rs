@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use hearth_services::streams::StreamError;
+use hearth_types::errors::causes;
 use hearth_wire::decode::DecodeError;
 use hearth_wire::kinesis::ERRORS;
 use hearth_wire::validate::{self, Violation};
@@ -145,13 +146,7 @@ impl From<StreamError> for KinesisError {
 
 /// Ours to mend: the causes are in the server's log, not in the answer.
 pub(super) fn said_in_log(error: &StreamError) -> String {
-    let mut causes = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        causes = format!("{causes}: {cause}");
-        source = cause.source();
-    }
-    tracing::error!(error = causes, "an operation of Kinesis failed");
+    tracing::error!(error = causes(error), "an operation of Kinesis failed");
     format!("{error}. The server's log says why.")
 }
 

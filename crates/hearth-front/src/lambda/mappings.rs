@@ -103,60 +103,50 @@ pub(super) fn list(
     }))
 }
 
+/// What both requests ask for, and the rest of the settings.
+macro_rules! settings_of {
+    ($request:ident, $($rest:tt)*) => {
+        Settings {
+            enabled: $request.enabled,
+            batch_size: $request.batch_size,
+            batching_window_seconds: $request.maximum_batching_window_in_seconds,
+            parallelization_factor: $request.parallelization_factor,
+            destinations: $request.destination_config.map(destinations),
+            record_age_seconds_max: $request.maximum_record_age_in_seconds,
+            retry_attempts_max: $request.maximum_retry_attempts,
+            bisect_batch: $request.bisect_batch_on_function_error,
+            tumbling_window_seconds: $request.tumbling_window_in_seconds,
+            source_access: $request.source_access_configurations.map(source_access),
+            response_types: $request.function_response_types,
+            filters: $request.filter_criteria.map(filters),
+            kms_key_arn: $request.kms_key_arn,
+            metrics: $request.metrics_config.map(metrics),
+            logging: $request.logging_config.map(logging),
+            scaling: $request.scaling_config.map(scaling),
+            pollers: $request.provisioned_poller_config.map(pollers),
+            managed_kafka: $request.amazon_managed_kafka_event_source_config.map(managed_kafka),
+            self_managed_kafka: $request
+                .self_managed_kafka_event_source_config
+                .map(self_managed_kafka),
+            document_db: $request.document_db_event_source_config.map(document_db),
+            $($rest)*
+        }
+    };
+}
+
 fn settings_of_create(request: types::CreateEventSourceMappingRequest) -> Settings {
-    Settings {
-        enabled: request.enabled,
-        batch_size: request.batch_size,
-        batching_window_seconds: request.maximum_batching_window_in_seconds,
+    settings_of!(
+        request,
         starting_position: request.starting_position,
         starting_position_seconds: request.starting_position_timestamp,
-        parallelization_factor: request.parallelization_factor,
-        destinations: request.destination_config.map(destinations),
-        record_age_seconds_max: request.maximum_record_age_in_seconds,
-        retry_attempts_max: request.maximum_retry_attempts,
-        bisect_batch: request.bisect_batch_on_function_error,
-        tumbling_window_seconds: request.tumbling_window_in_seconds,
         topics: request.topics,
         queues: request.queues,
-        source_access: request.source_access_configurations.map(source_access),
-        response_types: request.function_response_types,
-        filters: request.filter_criteria.map(filters),
-        kms_key_arn: request.kms_key_arn,
-        metrics: request.metrics_config.map(metrics),
-        logging: request.logging_config.map(logging),
-        scaling: request.scaling_config.map(scaling),
-        pollers: request.provisioned_poller_config.map(pollers),
-        managed_kafka: request.amazon_managed_kafka_event_source_config.map(managed_kafka),
-        self_managed_kafka: request.self_managed_kafka_event_source_config.map(self_managed_kafka),
-        document_db: request.document_db_event_source_config.map(document_db),
-    }
+    )
 }
 
 /// An update has no starting position, no topics and no queues.
 fn settings_of_update(request: types::UpdateEventSourceMappingRequest) -> Settings {
-    Settings {
-        enabled: request.enabled,
-        batch_size: request.batch_size,
-        batching_window_seconds: request.maximum_batching_window_in_seconds,
-        parallelization_factor: request.parallelization_factor,
-        destinations: request.destination_config.map(destinations),
-        record_age_seconds_max: request.maximum_record_age_in_seconds,
-        retry_attempts_max: request.maximum_retry_attempts,
-        bisect_batch: request.bisect_batch_on_function_error,
-        tumbling_window_seconds: request.tumbling_window_in_seconds,
-        source_access: request.source_access_configurations.map(source_access),
-        response_types: request.function_response_types,
-        filters: request.filter_criteria.map(filters),
-        kms_key_arn: request.kms_key_arn,
-        metrics: request.metrics_config.map(metrics),
-        logging: request.logging_config.map(logging),
-        scaling: request.scaling_config.map(scaling),
-        pollers: request.provisioned_poller_config.map(pollers),
-        managed_kafka: request.amazon_managed_kafka_event_source_config.map(managed_kafka),
-        self_managed_kafka: request.self_managed_kafka_event_source_config.map(self_managed_kafka),
-        document_db: request.document_db_event_source_config.map(document_db),
-        ..Settings::default()
-    }
+    settings_of!(request, ..Settings::default())
 }
 
 fn bootstrap_servers(given: types::SelfManagedEventSource) -> Vec<String> {

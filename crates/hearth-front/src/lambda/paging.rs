@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hearth_types::limits;
 
 use crate::error::AwsError;
+use crate::pages;
 
 /// Stands before the key, so that a marker is never empty: an empty one means the first page.
 const PREFIX: &str = "after ";
@@ -42,16 +43,9 @@ pub(super) fn cut<T>(
 ) -> Result<(Vec<T>, Option<String>), AwsError> {
     let (asked_marker, asked_size) = request;
     let (after, size) = (after(asked_marker)?, size(asked_size));
-    let mut rest =
-        items.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));
-    let mut last = None;
-    let mut page = Vec::new();
-    for (key, item) in rest.by_ref().take(size) {
-        page.push(item);
-        last = Some(key);
-    }
-    let more = rest.next().is_some();
-    Ok((page, last.filter(|_| more).map(|key| marker(&key))))
+    let rest = items.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));
+    let (page, last) = pages::first(rest, size);
+    Ok((page, last.map(|key| marker(&key))))
 }
 
 #[cfg(test)]

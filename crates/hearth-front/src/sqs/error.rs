@@ -4,6 +4,7 @@
 //! it, because clients are written for those names.
 
 use hearth_services::queues::QueueError;
+use hearth_types::errors::causes;
 use hearth_types::ids::RequestId;
 use hearth_wire::aws_query::{self, ErrorBody, Fault};
 use hearth_wire::decode::DecodeError;
@@ -172,14 +173,8 @@ impl From<QueueError> for SqsError {
 
 /// What the caller is told. What is ours to mend is in the server's log.
 pub(super) fn shown(error: &QueueError) -> String {
-    let QueueError::Store(cause) = error else { return error.to_string() };
-    let mut causes = format!("{error}: {cause}");
-    let mut source = std::error::Error::source(cause);
-    while let Some(cause) = source {
-        causes = format!("{causes}: {cause}");
-        source = cause.source();
-    }
-    tracing::error!(error = causes, "an operation on a queue failed");
+    let QueueError::Store(_) = error else { return error.to_string() };
+    tracing::error!(error = causes(error), "an operation on a queue failed");
     format!("{error}. The server's log says why.")
 }
 

@@ -32,14 +32,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::replayed::{self, Spoken};
 use super::{Carrier, answer_site};
 use crate::front::{AnyBody, Front};
-use crate::server::{ACCEPT_PAUSE, Admission, draining, to_its_end};
+use crate::server::{Admission, accept, draining, to_its_end};
 use crate::stall::Impatient;
 
 /// What a listener works with.
@@ -56,32 +56,19 @@ pub struct Door {
 }
 
 /// Serves a listening socket until told to drain; connections finish what they have begun.
-pub async fn serve(listener: TcpListener, door: Door, mut admission: watch::Receiver<Admission>) {
-    let places = Arc::new(Semaphore::new(door.connections_max));
+pub async fn serve(listener: TcpListener, door: Door, admission: watch::Receiver<Admission>) {
     let port = listener.local_addr().map_or(0, |address| address.port());
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = draining(&mut admission) => return,
-        };
-        match accepted {
-            Ok((stream, from)) => {
-                let _ = stream.set_nodelay(true);
-                let (one, admission) = (door.clone(), admission.clone());
-                door.tasks.spawn("connection for sites", async move {
-                    if let Err(error) = one.connection(stream, (from, port), admission).await {
-                        tracing::debug!(%from, %error, "a connection for sites ended badly");
-                    }
-                    drop(place);
-                });
+    let bounds = (door.connections_max, admission.clone());
+    let connect = move |stream: TcpStream, from: SocketAddr, place: OwnedSemaphorePermit| {
+        let (one, admission) = (door.clone(), admission.clone());
+        door.tasks.spawn("connection for sites", async move {
+            if let Err(error) = one.connection(stream, (from, port), admission).await {
+                tracing::debug!(%from, %error, "a connection for sites ended badly");
             }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+            drop(place);
+        });
+    };
+    accept(listener, bounds, connect).await;
 }
 
 impl Door {

@@ -25,18 +25,6 @@ use serde_json::json;
 
 use crate::front::{AnyBody, whole};
 
-/// What only a connection may say. The length of a body is known without being said.
-const OF_CONNECTIONS: [&str; 8] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// Why a body ended before it was complete: the type of the function's error.
 #[derive(Debug)]
 pub(crate) struct Cut(String);
@@ -85,7 +73,7 @@ pub(super) fn render(response: response::Response) -> Response<AnyBody> {
     *answer.status_mut() = status;
     for (name, value) in headers {
         let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
-        if OF_CONNECTIONS.contains(&name.as_str()) {
+        if response::OF_CONNECTION.contains(&name.as_str()) {
             continue;
         }
         let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) else { continue };

@@ -8,6 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::policy::{Kind, Malformed, Policy};
+use crate::functions::Failure;
 
 /// What an authorizer has said about a caller.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,10 +56,41 @@ pub fn read(payload: &[u8]) -> Result<Answer, Malformed> {
     Ok(Answer { principal, policy: Policy::read(document, Kind::OfIdentity)?, context, usage_key })
 }
 
+/// What there is in place of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    /// The function does not know the caller.
+    Unauthorized,
+    /// The server is going away.
+    Closing,
+    /// It could not be had.
+    Broken,
+}
+
+/// What the failure of an authorizer's function means. That it does not answer is in the server's log.
+pub(crate) fn unanswered(api: &str, why: &Failure) -> Unanswered {
+    if let Failure::Failed(description) = why
+        && is_unauthorized(description)
+    {
+        return Unanswered::Unauthorized;
+    }
+    tracing::info!(api, %why, "an authorizer did not answer");
+    match why {
+        Failure::Closing => Unanswered::Closing,
+        Failure::Missing
+        | Failure::NotReady
+        | Failure::TooLarge
+        | Failure::Throttled
+        | Failure::Recursive
+        | Failure::Failed(_)
+        | Failure::TooLate
+        | Failure::Broken => Unanswered::Broken,
+    }
+}
+
 /// Whether the function of an authorizer that failed wants to say that it does not know the caller: AWS
 /// takes this one message for that.
-#[must_use]
-pub fn is_unauthorized(description: &[u8]) -> bool {
+fn is_unauthorized(description: &[u8]) -> bool {
     let description = serde_json::from_slice::<Value>(description).unwrap_or(Value::Null);
     description["errorMessage"] == "Unauthorized"
 }

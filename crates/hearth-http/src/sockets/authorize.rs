@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use hearth_types::ids::RequestId;
 use serde_json::{Map, Value};
 
 use super::Sockets;
@@ -12,11 +11,11 @@ use super::scene::CONNECT;
 use crate::apis::identity::{Identified, IdentitySource};
 use crate::apis::limits::AUTHORIZER_MILLIS_MAX;
 use crate::apis::record::{Authorization, Authorizer, Protocol, Route};
-use crate::authorizer::answer::{self, Answer};
+use crate::authorizer::answer::{self, Answer, Unanswered};
 use crate::authorizer::policy::{Question, Verdict};
 use crate::event::query_pairs;
-use crate::functions::{Call, Failure};
-use crate::permitted::{self, Asked};
+use crate::functions::Failure;
+use crate::permitted;
 use crate::request::Request;
 
 impl Sockets {
@@ -66,24 +65,12 @@ impl Sockets {
         let Handshake { happening, request } = *handshake;
         let scene = happening.scene;
         let source = format!("{}/authorizers/{}", scene.api_arn(), authorizer.id);
-        let asked = Asked {
-            api: &scene.api.id,
-            scope: &scene.api.scope,
-            variables: scene.variables(),
-            uri: authorizer.uri.as_deref().unwrap_or_default(),
-            source: &source,
-            role: authorizer.credentials.as_deref(),
-        };
-        let named = permitted::function(&self.control, &asked);
-        let (function, qualifier) = named.ok_or(Said::Internal)?;
-        let call = Call {
-            id: RequestId::random(),
-            function,
-            qualifier,
-            payload: event::authorizer(happening, request, &scene.route_arn(CONNECT)),
-            trace: request.header("x-amzn-trace-id").map(str::to_owned),
-            within: Some(Duration::from_millis(AUTHORIZER_MILLIS_MAX)),
-        };
+        let uri = authorizer.uri.as_deref().unwrap_or_default();
+        let asked = scene.asked((uri, &source), authorizer.credentials.as_deref());
+        let event = || event::authorizer(happening, request, &scene.route_arn(CONNECT));
+        let limit = Duration::from_millis(AUTHORIZER_MILLIS_MAX);
+        let bounds = (request.header("x-amzn-trace-id"), limit);
+        let call = permitted::call(&self.control, &asked, event, bounds).ok_or(Said::Internal)?;
         let api = &scene.api.id;
         let ran = self.functions.run(call).await.map_err(|why| failed(api, &why))?;
         answer::read(&ran.payload).map_err(|why| {
@@ -95,22 +82,10 @@ impl Sockets {
 
 /// What is said when the function of an authorizer fails.
 fn failed(api: &str, why: &Failure) -> Said {
-    if let Failure::Failed(description) = why
-        && answer::is_unauthorized(description)
-    {
-        return Said::Unauthorized;
-    }
-    tracing::info!(api, %why, "an authorizer did not answer");
-    match why {
-        Failure::Closing => Said::Closing,
-        Failure::Missing
-        | Failure::NotReady
-        | Failure::TooLarge
-        | Failure::Throttled
-        | Failure::Recursive
-        | Failure::Failed(_)
-        | Failure::TooLate
-        | Failure::Broken => Said::Internal,
+    match answer::unanswered(api, why) {
+        Unanswered::Unauthorized => Said::Unauthorized,
+        Unanswered::Closing => Said::Closing,
+        Unanswered::Broken => Said::Internal,
     }
 }
 

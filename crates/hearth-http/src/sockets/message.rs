@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hearth_types::ids::RequestId;
 use hearth_types::limits::SOCKET_MESSAGE_BYTES_MAX;
 
 use super::Sockets;
@@ -16,8 +15,7 @@ use super::scene::Scene;
 use crate::answer::v1::{self, Answer};
 use crate::apis::record::{DEFAULT_ROUTE, IntegrationKind, Route};
 use crate::event::v1::Maker;
-use crate::functions::Call;
-use crate::permitted::{self, Asked};
+use crate::permitted;
 
 impl Sockets {
     /// Does what a message asks for. What is to be said about it waits for the client then.
@@ -74,24 +72,13 @@ impl Sockets {
             // The rules of integrations do not let that be.
             IntegrationKind::HttpProxy => return Err(Said::Internal),
         }
-        let asked = Asked {
-            api: &scene.api.id,
-            scope: &scene.api.scope,
-            variables: scene.variables(),
-            uri: &integration.uri,
-            source: &scene.route_arn(&route.key),
-            role: integration.credentials.as_deref(),
-        };
-        let named = permitted::function(&self.control, &asked);
-        let (function, qualifier) = named.ok_or(Said::Internal)?;
-        let call = Call {
-            id: RequestId::random(),
-            function,
-            qualifier,
-            payload,
-            trace,
-            within: Some(Duration::from_millis(u64::from(integration.timeout_millis))),
-        };
+        let source = scene.route_arn(&route.key);
+        let role = integration.credentials.as_deref();
+        let asked = scene.asked((&integration.uri, &source), role);
+        let limit = Duration::from_millis(u64::from(integration.timeout_millis));
+        let bounds = (trace.as_deref(), limit);
+        let call = permitted::call(&self.control, &asked, || payload, bounds);
+        let call = call.ok_or(Said::Internal)?;
         let api = &scene.api.id;
         let ran = self.functions.run(call).await.map_err(|why| {
             tracing::info!(api, %why, "the function of an API did not answer");

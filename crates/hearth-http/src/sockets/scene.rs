@@ -8,6 +8,7 @@ use super::said::Said;
 use super::selection::Selection;
 use crate::apis::record::{Api, DEFAULT_ROUTE, Protocol, Route, Snapshot};
 use crate::apis::serve::settings;
+use crate::permitted::Asked;
 use crate::throttle;
 
 /// The route for the beginning of a connection.
@@ -64,6 +65,16 @@ impl Scene {
     pub(super) fn variables(&self) -> &BTreeMap<String, String> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
         self.api.stages.get(&self.stage).map_or(&NONE, |stage| &stage.variables)
+    }
+
+    /// The function of a URI, as this API asks for it on behalf of a source.
+    pub(super) fn asked<'a>(
+        &'a self,
+        (uri, source): (&'a str, &'a str),
+        role: Option<&'a str>,
+    ) -> Asked<'a> {
+        let (api, scope) = (&self.api.id, &self.api.scope);
+        Asked { api, scope, variables: self.variables(), uri, source, role }
     }
 
     /// The ARN of a route, as permissions and policies name it.

@@ -3,6 +3,7 @@
 use std::io;
 
 use hearth_store::error::StoreError;
+use hearth_types::errors::causes;
 use hearth_types::time::Timestamp;
 
 /// What S3 answers instead of a result.
@@ -169,20 +170,10 @@ impl BucketError {
     pub fn message(&self) -> String {
         match self.code() {
             "InternalError" => {
-                tracing::error!(error = self.causes(), "an operation on a bucket failed");
+                tracing::error!(error = causes(self), "an operation on a bucket failed");
                 "We encountered an internal error. Please try again.".to_owned()
             }
             _refused => self.to_string(),
         }
-    }
-
-    pub(super) fn causes(&self) -> String {
-        let mut causes = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            causes = format!("{causes}: {cause}");
-            source = cause.source();
-        }
-        causes
     }
 }

@@ -18,6 +18,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hearth_store::shelf::{Row, Start};
+use hearth_types::errors::causes;
 use hearth_types::time::Timestamp;
 
 use super::Buckets;
@@ -73,7 +74,7 @@ impl Buckets {
         while !self.is_closing() {
             if let Err(error) = self.expire().await {
                 // Everything that is due is still so the next time.
-                tracing::warn!(error = error.causes(), "not everything has expired that is due");
+                tracing::warn!(error = causes(&error), "not everything has expired that is due");
             }
             let pause = Duration::from_secs(EXPIRY_SECONDS);
             let _woken = tokio::time::timeout(pause, self.expiry.notified()).await;

@@ -19,7 +19,6 @@
 //! other end has closed in the meantime is replaced by a new one. No task watches kept connections:
 //! they are looked at when one is wanted or put back.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
@@ -28,6 +27,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hearth_types::errors::causes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -97,13 +97,7 @@ pub(super) enum Unanswered {
 impl Unanswered {
     /// What happened, with all its causes.
     pub(super) fn whole(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = self.source();
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        text
+        causes(self)
     }
 }
 

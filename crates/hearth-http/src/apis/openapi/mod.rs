@@ -71,6 +71,17 @@ impl BasePath {
             _ => None,
         }
     }
+
+    /// What stands before all paths, of the path of a server; without a slash at its end.
+    pub(crate) fn prefix(self, path: &str) -> String {
+        let path = path.trim_matches('/');
+        let path = match self {
+            Self::Ignore => "",
+            Self::Prepend => path,
+            Self::Split => path.split_once('/').map_or("", |(_first, rest)| rest),
+        };
+        if path.is_empty() { String::new() } else { format!("/{path}") }
+    }
 }
 
 /// What becomes of a document with something in it that is left out.
@@ -106,7 +117,7 @@ pub fn import(
     };
     let mut api = Api::new(scope, Protocol::Http, change, now)?;
     api.add_tags(None, parts::tags(&document))?;
-    let prefix = parts::prefix(&document, options.base_path);
+    let prefix = options.base_path.prefix(&server_path(&document));
     let mut importing = Importing {
         document: &document,
         api,
@@ -148,6 +159,24 @@ impl Api {
             stage.route_settings.retain(|key, _| routes.values().any(|route| route.key == *key));
         }
         Ok(())
+    }
+}
+
+/// The path of a document's first server, with the defaults of its variables; empty if there is none.
+pub(crate) fn server_path(document: &Map<String, Value>) -> String {
+    let server = document.get("servers").and_then(Value::as_array).and_then(|all| all.first());
+    let server = server.unwrap_or(&Value::Null);
+    let mut url = text(server, "url").unwrap_or_default();
+    let variables = server.get("variables").and_then(Value::as_object);
+    for (name, variable) in variables.into_iter().flatten() {
+        let default = text(variable, "default").unwrap_or_default();
+        url = url.replace(&format!("{{{name}}}"), default.trim_start_matches('/'));
+    }
+    match url.split_once("://") {
+        Some((_scheme, rest)) => {
+            rest.find('/').map_or_else(String::new, |slash| rest[slash..].to_owned())
+        }
+        None => url,
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::edit::authorizer::AuthorizerChange;
 use super::super::edit::integration::IntegrationChange;
 use super::super::error::ApiError;
 use super::super::record::{AuthorizerKind, Cors, IntegrationKind, Jwt, PayloadFormat};
-use super::{BasePath, malformed, text};
+use super::{malformed, text};
 
 /// Members of an integration that would have an effect which is not built.
 const NOT_BUILT: [&str; 8] = [
@@ -57,29 +57,6 @@ pub(super) fn tags(document: &Map<String, Value>) -> BTreeMap<String, String> {
     let tags = document.get("tags").and_then(Value::as_array).into_iter().flatten();
     tags.filter_map(|tag| Some((text(tag, "name")?, text(tag, "x-amazon-apigateway-tag-value")?)))
         .collect()
-}
-
-/// What stands before all paths; without a slash at its end.
-pub(super) fn prefix(document: &Map<String, Value>, base_path: BasePath) -> String {
-    let server = document.get("servers").and_then(Value::as_array).and_then(|all| all.first());
-    let Some(url) = server.and_then(|server| text(server, "url")) else { return String::new() };
-    let mut url = url;
-    let variables = server.and_then(|server| server.get("variables")).and_then(Value::as_object);
-    for (name, variable) in variables.into_iter().flatten() {
-        let default = text(variable, "default").unwrap_or_default();
-        url = url.replace(&format!("{{{name}}}"), default.trim_start_matches('/'));
-    }
-    let path = match url.split_once("://") {
-        Some((_scheme, rest)) => rest.find('/').map_or("", |slash| &rest[slash..]),
-        None => url.as_str(),
-    };
-    let path = path.trim_matches('/');
-    let path = match base_path {
-        BasePath::Ignore => "",
-        BasePath::Prepend => path,
-        BasePath::Split => path.split_once('/').map_or("", |(_first, rest)| rest),
-    };
-    if path.is_empty() { String::new() } else { format!("/{path}") }
 }
 
 /// The authorizer of a security scheme, if it is one of AWS's.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hearth_types::ids::RequestId;
 use serde_json::{Map, Value};
 
 use super::super::identity::IdentitySource;
@@ -15,8 +14,8 @@ use super::said::Said;
 use crate::authorizer::answer::{self, Answer};
 use crate::authorizer::policy::{Question, Verdict as Decided};
 use crate::authorizer::remembered::{Asked, Place};
-use crate::functions::Call;
 use crate::jwt::{self, Expected, Refused, claims};
+use crate::permitted;
 
 /// What the function of an authorizer has said.
 #[derive(Debug, Clone, PartialEq)]
@@ -116,20 +115,14 @@ impl ApiSite {
         let source = format!("{}/authorizers/{}", passing.api_arn(), authorizer.id);
         let uri = authorizer.uri.as_deref().unwrap_or_default();
         let role = authorizer.credentials.as_deref();
-        let asked = (uri, source.as_str());
-        let (function, qualifier) = self.permitted(passing, asked, role)?;
-        let payload = match authorizer.payload_format {
+        let asked = passing.asked((uri, &source), role);
+        let event = || match authorizer.payload_format {
             Some(PayloadFormat::Two) => passing.authorizer_event_v2(identities),
             Some(PayloadFormat::One) | None => passing.authorizer_event_v1(identities),
         };
-        let call = Call {
-            id: RequestId::random(),
-            function,
-            qualifier,
-            payload,
-            trace: passing.request.header("x-amzn-trace-id").map(str::to_owned),
-            within: Some(Duration::from_millis(AUTHORIZER_MILLIS_MAX)),
-        };
+        let limit = Duration::from_millis(AUTHORIZER_MILLIS_MAX);
+        let bounds = (passing.request.header("x-amzn-trace-id"), limit);
+        let call = permitted::call(&self.control, &asked, event, bounds).ok_or(Said::Internal)?;
         let ran = self.functions.run(call).await.map_err(|why| {
             tracing::info!(api = passing.api.id, %why, "an authorizer did not answer");
             Said::Internal

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use hearth_types::ids::RequestId;
-
 use super::super::record::{Integration, PayloadFormat};
 use super::ApiSite;
 use super::passing::{Caller, Passing};
@@ -11,9 +9,8 @@ use super::said::Said;
 use crate::answer::{v1, v2};
 use crate::event::v1::Maker;
 use crate::functions::{Call, Failure};
-use crate::permitted::{self, Asked};
+use crate::permitted;
 use crate::response::{Body, Response};
-use crate::uri::Named;
 
 /// What a response of format 1.0 is that does not say it.
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -27,22 +24,15 @@ impl ApiSite {
         caller: &Caller,
     ) -> Result<Call, Said> {
         let source = passing.route_arn();
-        let asked = (integration.uri.as_str(), source.as_str());
         let role = integration.credentials.as_deref();
-        let (function, qualifier) = self.permitted(passing, asked, role)?;
-        let payload = match integration.payload_format {
+        let asked = passing.asked((&integration.uri, &source), role);
+        let event = || match integration.payload_format {
             PayloadFormat::One => passing.event_v1(caller),
             PayloadFormat::Two => passing.event_v2(caller),
         };
-        Ok(Call {
-            // The id in the function's log is its own: one request may run several functions.
-            id: RequestId::random(),
-            function,
-            qualifier,
-            payload,
-            trace: passing.request.header("x-amzn-trace-id").map(str::to_owned),
-            within: Some(Duration::from_millis(u64::from(integration.timeout_millis))),
-        })
+        let limit = Duration::from_millis(u64::from(integration.timeout_millis));
+        let bounds = (passing.request.header("x-amzn-trace-id"), limit);
+        permitted::call(&self.control, &asked, event, bounds).ok_or(Said::Internal)
     }
 
     /// Runs a function for an API, and says what its answer means.
@@ -61,18 +51,6 @@ impl ApiSite {
             tracing::info!(api, why, "a function answered in a wrong form");
             Said::Internal
         })
-    }
-
-    /// The function that a URI names, if it may be run on behalf of this source.
-    pub(super) fn permitted(
-        &self,
-        passing: &Passing<'_>,
-        (uri, source): (&str, &str),
-        role: Option<&str>,
-    ) -> Result<Named, Said> {
-        let (api, scope) = (&passing.api.id, &passing.api.scope);
-        let asked = Asked { api, scope, variables: &passing.stage.variables, uri, source, role };
-        permitted::function(&self.control, &asked).ok_or(Said::Internal)
     }
 }
 

@@ -9,6 +9,7 @@ use super::super::identity::Identified;
 use super::super::record::{Api, Route, Snapshot, Stage};
 use crate::event::v1::{self, BodyForm, Maker, extended_id};
 use crate::event::{self, v2};
+use crate::permitted::Asked;
 use crate::request::Request;
 
 /// A request that has found its route.
@@ -91,6 +92,16 @@ impl Passing<'_> {
     pub(super) fn api_arn(&self) -> String {
         let scope = &self.api.scope;
         format!("arn:aws:execute-api:{}:{}:{}", scope.region, scope.account, self.api.id)
+    }
+
+    /// The function of a URI, as this API asks for it on behalf of a source.
+    pub(super) fn asked<'a>(
+        &'a self,
+        (uri, source): (&'a str, &'a str),
+        role: Option<&'a str>,
+    ) -> Asked<'a> {
+        let (api, scope) = (&self.api.id, &self.api.scope);
+        Asked { api, scope, variables: &self.stage.variables, uri, source, role }
     }
 
     /// The event of format 1.0.

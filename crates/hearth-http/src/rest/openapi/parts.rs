@@ -9,7 +9,7 @@ use super::super::edit::integration::{self, NewIntegration};
 use super::super::error::RestError;
 use super::super::record::{IntegrationResponse, MethodResponse};
 use super::malformed;
-use crate::apis::openapi::BasePath;
+use crate::apis::openapi::{BasePath, server_path};
 
 /// Settings of integrations that would have an effect which is not built.
 const NOT_BUILT: [&str; 3] = ["cacheKeyParameters", "connectionId", "tlsConfig"];
@@ -17,30 +17,7 @@ const NOT_BUILT: [&str; 3] = ["cacheKeyParameters", "connectionId", "tlsConfig"]
 /// What stands before all paths; without a slash at its end.
 pub(super) fn prefix(document: &Map<String, Value>, base_path: BasePath) -> String {
     let path = text_of(document, "basePath").unwrap_or_else(|| server_path(document));
-    let path = path.trim_matches('/');
-    let path = match base_path {
-        BasePath::Ignore => "",
-        BasePath::Prepend => path,
-        BasePath::Split => path.split_once('/').map_or("", |(_first, rest)| rest),
-    };
-    if path.is_empty() { String::new() } else { format!("/{path}") }
-}
-
-fn server_path(document: &Map<String, Value>) -> String {
-    let server = document.get("servers").and_then(Value::as_array).and_then(|all| all.first());
-    let server = server.unwrap_or(&Value::Null);
-    let mut url = text(server, "url").unwrap_or_default();
-    let variables = server.get("variables").and_then(Value::as_object);
-    for (name, variable) in variables.into_iter().flatten() {
-        let default = text(variable, "default").unwrap_or_default();
-        url = url.replace(&format!("{{{name}}}"), default.trim_start_matches('/'));
-    }
-    match url.split_once("://") {
-        Some((_scheme, rest)) => {
-            rest.find('/').map_or_else(String::new, |slash| rest[slash..].to_owned())
-        }
-        None => url,
-    }
+    base_path.prefix(&path)
 }
 
 /// The authorizer of a security scheme, if it has one.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use hearth_types::ids::RequestId;
-
 use super::super::record::Integration;
 use super::passing::{Client, Passing};
 use super::said::Said;
@@ -11,9 +9,8 @@ use super::{Ready, RestSite, media};
 use crate::answer::v1;
 use crate::event::v1::Maker;
 use crate::functions::{Call, Failure};
-use crate::permitted::{self, Asked};
+use crate::permitted;
 use crate::response::{Body, Response};
-use crate::uri::Named;
 
 /// Headers of an answer that AWS passes on under another name, because they are its own to say.
 const REMAPPED: [&str; 9] = [
@@ -47,16 +44,11 @@ impl RestSite {
     ) -> Result<Ready, Said> {
         let uri = integration.uri.as_deref().unwrap_or_default();
         let (source, role) = (passing.source_arn(), integration.credentials.as_deref());
-        let (function, qualifier) = self.permitted(passing, (uri, &source), role)?;
-        let call = Call {
-            // The id in the function's log is its own: one request may run several functions.
-            id: RequestId::random(),
-            function,
-            qualifier,
-            payload: passing.event(client),
-            trace: passing.request.header("x-amzn-trace-id").map(str::to_owned),
-            within: Some(Duration::from_millis(u64::from(integration.timeout_millis))),
-        };
+        let asked = passing.asked((uri, &source), role);
+        let limit = Duration::from_millis(u64::from(integration.timeout_millis));
+        let bounds = (passing.request.header("x-amzn-trace-id"), limit);
+        let call = permitted::call(&self.control, &asked, || passing.event(client), bounds);
+        let call = call.ok_or(Said::Internal)?;
         let accept = passing.request.header("accept");
         let is_wanted = media::wants_binary(&passing.snapshot.binary_types, accept);
         Ok(Ready::Function(call, if is_wanted { Base64::Decoded } else { Base64::Kept }))
@@ -76,18 +68,6 @@ impl RestSite {
         })?;
         response.headers.push(("x-amzn-trace-id".to_owned(), ran.trace));
         Ok(response)
-    }
-
-    /// The function that a URI names, if it may be run on behalf of this source.
-    pub(super) fn permitted(
-        &self,
-        passing: &Passing<'_>,
-        (uri, source): (&str, &str),
-        role: Option<&str>,
-    ) -> Result<Named, Said> {
-        let (api, scope) = (&passing.api.id, &passing.api.scope);
-        let asked = Asked { api, scope, variables: &passing.stage.variables, uri, source, role };
-        permitted::function(&self.control, &asked).ok_or(Said::Internal)
     }
 }
 

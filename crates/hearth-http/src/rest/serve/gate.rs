@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hearth_types::bucket::Rate;
-use hearth_types::ids::RequestId;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -20,10 +19,11 @@ use super::RestSite;
 use super::authorize::{self, Source};
 use super::passing::{Client, Passing, Told};
 use super::said::Said;
-use crate::authorizer::answer::{self, Answer};
+use crate::authorizer::answer::{self, Answer, Unanswered};
 use crate::authorizer::policy::{Kind, Policy, Question, Verdict};
 use crate::authorizer::remembered::{Asked, Place};
-use crate::functions::{Call, Failure};
+use crate::functions::Failure;
+use crate::permitted;
 use crate::request::Scheme;
 use crate::throttle::{self, Throttle, TooMany};
 
@@ -114,22 +114,17 @@ impl RestSite {
         if let Some(known) = self.apis.authorized.get(&asked) {
             return Ok(known);
         }
-        let event = match (authorizer.kind, values.as_slice()) {
+        let event = || match (authorizer.kind, values.as_slice()) {
             (AuthorizerKind::Token, [token]) => passing.token_event(token),
             (AuthorizerKind::Token | AuthorizerKind::Request, _) => passing.request_event(),
         };
         let source = format!("{}/authorizers/{}", passing.api.execute_arn(), authorizer.id);
         let (uri, role) = (authorizer.uri.as_str(), authorizer.credentials.as_deref());
-        let named = self.permitted(passing, (uri, &source), role);
-        let (function, qualifier) = named.map_err(|_said| Said::AuthorizerBroken)?;
-        let call = Call {
-            id: RequestId::random(),
-            function,
-            qualifier,
-            payload: event,
-            trace: passing.request.header("x-amzn-trace-id").map(str::to_owned),
-            within: Some(Duration::from_millis(u64::from(limits::AUTHORIZER_MILLIS_MAX))),
-        };
+        let wanted = passing.asked((uri, &source), role);
+        let limit = Duration::from_millis(u64::from(limits::AUTHORIZER_MILLIS_MAX));
+        let bounds = (passing.request.header("x-amzn-trace-id"), limit);
+        let call = permitted::call(&self.control, &wanted, event, bounds);
+        let call = call.ok_or(Said::AuthorizerBroken)?;
         let ran = self.functions.run(call).await.map_err(|why| failed(&passing.api.id, &why))?;
         let answer = answer::read(&ran.payload).map_err(|why| {
             tracing::info!(api = passing.api.id, %why, "an authorizer answered in a wrong form");
@@ -232,21 +227,9 @@ fn rate(per_second: Option<f64>, burst: Option<i32>) -> Option<Rate> {
 
 /// What is said when the function of an authorizer fails.
 fn failed(api: &str, why: &Failure) -> Said {
-    if let Failure::Failed(description) = why
-        && answer::is_unauthorized(description)
-    {
-        return Said::Unauthorized;
-    }
-    tracing::info!(api, %why, "an authorizer did not answer");
-    match why {
-        Failure::Closing => Said::Unavailable,
-        Failure::Missing
-        | Failure::NotReady
-        | Failure::TooLarge
-        | Failure::Throttled
-        | Failure::Recursive
-        | Failure::Failed(_)
-        | Failure::TooLate
-        | Failure::Broken => Said::AuthorizerBroken,
+    match answer::unanswered(api, why) {
+        Unanswered::Unauthorized => Said::Unauthorized,
+        Unanswered::Closing => Said::Unavailable,
+        Unanswered::Broken => Said::AuthorizerBroken,
     }
 }

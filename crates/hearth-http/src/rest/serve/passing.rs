@@ -10,6 +10,7 @@ use super::media;
 use super::routing::Found;
 use crate::event::v1::{self, BodyForm, Maker, extended_id};
 use crate::event::{query_pairs, request_time};
+use crate::permitted::Asked;
 use crate::request::Request;
 
 /// A request that has found its method.
@@ -47,6 +48,16 @@ impl Passing<'_> {
     pub(super) fn source_arn(&self) -> String {
         let (stage, method) = (&self.stage.name, &self.request.method);
         format!("{}/{stage}/{method}{}", self.api.execute_arn(), self.found.resource.path)
+    }
+
+    /// The function of a URI, as this API asks for it on behalf of a source.
+    pub(super) fn asked<'a>(
+        &'a self,
+        (uri, source): (&'a str, &'a str),
+        role: Option<&'a str>,
+    ) -> Asked<'a> {
+        let (api, scope) = (&self.api.id, &self.api.scope);
+        Asked { api, scope, variables: &self.stage.variables, uri, source, role }
     }
 
     /// The event of the function behind the method.
