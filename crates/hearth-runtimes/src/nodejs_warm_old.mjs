@@ -4,6 +4,8 @@ import { createRequire } from 'node:module';
 
 // A plain start asks for the client's native part from there.
 const require = createRequire(new URL('./index.mjs', import.meta.url));
+// In the same words, because the interpreter remembers what was asked for.
+const NATIVE = './rapid-client.node';
 const EVENTS = ['beforeExit', 'uncaughtException', 'unhandledRejection'];
 const HEADERS = {
   'Lambda-Runtime-Aws-Request-Id': '-',
@@ -16,9 +18,8 @@ const HEADERS = {
 // compiled. It asks nobody for work, because its native part is another for that time. What it
 // leaves behind is taken away, or is set anew by every start.
 async function pretend(run) {
-  const name = require.resolve('./rapid-client.node');
-  const original = require(name);
-  const native = require.cache[name];
+  const original = require(NATIVE);
+  const native = require.cache[require.resolve(NATIVE)];
   const { setImmediate } = globalThis;
   const keys = new Set(Reflect.ownKeys(globalThis));
   native.exports = { next: async () => ({ bodyJson: '{}', headers: HEADERS }), done: () => {} };
