@@ -1,7 +1,7 @@
 // Waits in a started interpreter until there is a function. Written by `hearth runtime add`.
 //
-// It does so when it is imported, and blocks. The other end of descriptor 0 is Hearth's agent. It is
-// sent one byte when the interpreter waits. It sends the function's variables, each with a NUL
+// It does so when it is imported, and blocks. The other end of descriptor 0 is Hearth's agent. It
+// is sent one byte when the interpreter waits. It sends the function's variables, each with a NUL
 // behind it, and closes its direction. It is sent one more byte if the interpreter goes on; if not,
 // the interpreter ends and is started in the plain way.
 //

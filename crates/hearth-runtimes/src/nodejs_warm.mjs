@@ -10,8 +10,8 @@ const require = createRequire(new URL('./index.mjs', import.meta.url));
 
 async function prepare(names) {
   for (const name of names) require(name);
-  // Each function of the client is compiled with it, and not when it is called first. What ready.mjs
-  // imports behind the waiting has that back as it was.
+  // Each function of the client is compiled with it, and not when it is called first. What
+  // ready.mjs imports behind the waiting has that back as it was.
   require('node:v8').setFlagsFromString('--no-lazy');
   await import('./ready.mjs');
 }
