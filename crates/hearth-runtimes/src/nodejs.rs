@@ -44,11 +44,15 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
         let install = format!("apt-get install {}", missing.join(" "));
         return Err(RuntimeError::ToolsMissing { tools: missing.join(", "), install });
     }
-    let is_current = major >= clients::NODEJS_CURRENT_FROM;
-    let version = if is_current { clients::NODEJS_CURRENT } else { clients::NODEJS_OLD };
+    let client = if major >= clients::NODEJS_CURRENT_FROM { &CURRENT } else { &OLD };
+    let version = client.version;
     (build.progress)(&format!("Building {} {version}, about a minute", clients::NODEJS));
     let package = npm_install(build, &host, &node, version)?;
-    keep(&package, if is_current { CURRENT } else { OLD }, &build.runtime)?;
+    keep(&package, client.kept, &build.runtime)?;
+    for (name, text) in client.written {
+        let file = build.runtime.join(name);
+        fs::write(&file, text).map_err(RuntimeError::writing(&file))?;
+    }
 
     let mut manifest = Manifest::managed(build.name, "nodejs", &node.version);
     let program = if node.prefix == Path::new("/usr") {
@@ -57,14 +61,8 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
         manifest.language = Some(node.prefix);
         "/var/lang/bin/node"
     };
-    let mut entry = "/var/runtime/index.mjs";
-    if !is_current {
-        entry = "/var/runtime/bootstrap.mjs";
-        let bootstrap = build.runtime.join("bootstrap.mjs");
-        fs::write(&bootstrap, BOOTSTRAP).map_err(RuntimeError::writing(&bootstrap))?;
-    }
     let flags = ["--max-http-header-size=81920", "--max-old-space-size={memory_mb_for_heap}"];
-    let command = [program, flags[0], flags[1], entry];
+    let command = [program, flags[0], flags[1], client.entry];
     manifest.command = command.map(str::to_owned).to_vec();
     // As AWS documents it: what layers bring, then the runtime, then the function.
     let path = format!(
@@ -73,19 +71,68 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
     );
     manifest.environment.insert("NODE_PATH".to_owned(), path);
     manifest.client = Some(Client::new(clients::NODEJS, version));
-    if major >= WARM_FROM {
-        let warm = build.runtime.join("warm.mjs");
-        fs::write(&warm, WARM).map_err(RuntimeError::writing(&warm))?;
-        // The current client is the entry itself: to import it is to start it.
-        let client = if is_current { "1" } else { "/var/runtime/index.mjs" };
-        let told = [("_HEARTH_WARM", client), ("NODE_OPTIONS", "--import=/var/runtime/warm.mjs")];
-        manifest.warm = Some(Warm::new(DECIDED_BY, &["NODE_ENV"], &told));
-    }
+    manifest.warm = Some(Warm::new(DECIDED_BY, &["NODE_ENV"], client.told_to_wait));
     Ok(manifest)
 }
 
-/// The first major version that can import a module before its entry.
-const WARM_FROM: u32 = 20;
+/// One of AWS's two clients, and how it is started ahead of need.
+struct Generation {
+    version: &'static str,
+    /// The files of the package that are needed after it has been built, and the licences that go
+    /// with them. The rest of it is sources.
+    kept: &'static [&'static str],
+    /// Files of ours beside them, and what is in them.
+    written: &'static [(&'static str, &'static str)],
+    /// What the interpreter is started with.
+    entry: &'static str,
+    /// The variables that have it wait.
+    told_to_wait: &'static [(&'static str, &'static str)],
+}
+
+/// This client starts when it is imported. So it is imported behind a module that waits: by then its
+/// code is compiled, and what it loads first is loaded.
+const CURRENT: Generation = Generation {
+    version: clients::NODEJS_CURRENT,
+    kept: &[
+        "index.mjs",
+        "rapid-client.node",
+        "package.json",
+        "LICENSE",
+        "NOTICE",
+        "THIRD-PARTY-LICENSES",
+    ],
+    written: &[
+        ("warm.mjs", include_str!("nodejs_warm.mjs")),
+        ("ready.mjs", READY),
+        ("wait.mjs", WAIT),
+        ("lazy.mjs", LAZY),
+    ],
+    entry: "/var/runtime/index.mjs",
+    told_to_wait: &[
+        ("_HEARTH_WARM", "node:http,node:os,node:worker_threads,./rapid-client.node"),
+        ("NODE_OPTIONS", "--import=/var/runtime/warm.mjs"),
+    ],
+};
+
+/// This one is imported first and started then. It has run once when the interpreter waits.
+const OLD: Generation = Generation {
+    version: clients::NODEJS_OLD,
+    kept: &[
+        "dist/index.mjs",
+        "dist/rapid-client.node",
+        "LICENSE",
+        "NOTICE",
+        "THIRD-PARTY-LICENSES",
+    ],
+    written: &[
+        ("bootstrap.mjs", BOOTSTRAP),
+        ("warm.mjs", include_str!("nodejs_warm_old.mjs")),
+        ("pretend.mjs", PRETEND),
+        ("wait.mjs", WAIT),
+    ],
+    entry: "/var/runtime/bootstrap.mjs",
+    told_to_wait: &[("_HEARTH_WARM", "1")],
+};
 
 /// What the loader, the C library, the interpreter or the client's modules read once. The time zone
 /// is not among them.
@@ -180,19 +227,6 @@ fn npm_install(
     Ok(build.work.join("node_modules").join(clients::NODEJS))
 }
 
-/// The files of the client that are needed after it has been built, and the licences that go with
-/// them. The rest of the package is sources.
-const CURRENT: &[&str] = &[
-    "index.mjs",
-    "rapid-client.node",
-    "package.json",
-    "LICENSE",
-    "NOTICE",
-    "THIRD-PARTY-LICENSES",
-];
-const OLD: &[&str] =
-    &["dist/index.mjs", "dist/rapid-client.node", "LICENSE", "NOTICE", "THIRD-PARTY-LICENSES"];
-
 fn keep(package: &Path, files: &[&str], runtime: &Path) -> Result<(), RuntimeError> {
     for file in files {
         let from = package.join(file);
@@ -210,11 +244,32 @@ fn keep(package: &Path, files: &[&str], runtime: &Path) -> Result<(), RuntimeErr
 /// The old client's own program prints a line for every start, which AWS's runtime does not.
 const BOOTSTRAP: &str = "\
 // Starts AWS's runtime client, as the managed runtimes do. Written by `hearth runtime add`.
-import { run } from './index.mjs';
+if (process.env._HEARTH_WARM !== undefined) await import('./warm.mjs');
+const { run } = await import('./index.mjs');
 
 await run(process.env.LAMBDA_TASK_ROOT ?? '/var/task', process.env._HANDLER);
 ";
 
-/// Loaded before the client by an interpreter that is to wait. The client itself reads variables
-/// when it is imported, so it comes when there is a function.
-const WARM: &str = include_str!("nodejs_warm.mjs");
+/// Blocks when it is imported, until there is a function.
+const WAIT: &str = include_str!("nodejs_wait.mjs");
+
+/// What the old client runs before it waits.
+const PRETEND: &str = "\
+// A function that does nothing, for the client before it waits. Written by `hearth runtime add`.
+export const handler = async () => ({});
+";
+
+/// All three are compiled before the first of them runs.
+const READY: &str = "\
+// Waits, and starts AWS's client then. Written by `hearth runtime add`.
+import './wait.mjs';
+import './lazy.mjs';
+import './index.mjs';
+";
+
+const LAZY: &str = "\
+// Has functions compiled when they are called first, again. Written by `hearth runtime add`.
+import { createRequire } from 'node:module';
+
+createRequire(import.meta.url)('node:v8').setFlagsFromString('--lazy');
+";

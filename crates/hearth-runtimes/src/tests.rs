@@ -201,6 +201,48 @@ fn missing_build_tools_are_named_with_their_packages() {
     assert!(!message.contains("npm"), "{message}");
 }
 
+/// A Node.js of this version, and an npm that installs the files of both clients.
+fn fake_node(prefix: &Path, version: &str) -> Host {
+    let node = prefix.join("bin/node");
+    program(&node, &format!("#!/bin/sh\necho {version}; echo '{}'\n", node.display()));
+    let npm = r#"#!/bin/sh
+PATH=/usr/bin:/bin
+while [ "$1" != --prefix ]; do shift; done
+cd "$2" && mkdir -p node_modules/aws-lambda-ric/dist && cd node_modules/aws-lambda-ric
+for file in index.mjs rapid-client.node package.json LICENSE NOTICE THIRD-PARTY-LICENSES; do
+    : > "$file" && : > "dist/$file"
+done
+"#;
+    program(&prefix.join("bin/npm"), npm);
+    let tools = ["cmake", "autoreconf", "automake", "libtoolize", "g++", "make", "python3"];
+    for tool in tools.into_iter().chain(["tar", "xz"]) {
+        program(&prefix.join("bin").join(tool), "#!/bin/sh\n");
+    }
+    Host { path: vec![prefix.join("bin")], ..Host::default() }
+}
+
+#[test]
+fn a_node_runtime_of_either_client_can_be_started_ahead_of_need() {
+    let (_kept, directory) = directory();
+    for (version, name, entry) in [
+        ("18.20.8", "nodejs18.x", "bootstrap.mjs"),
+        ("20.1.0", "nodejs20.x", "bootstrap.mjs"),
+        ("22.11.0", "nodejs22.x", "index.mjs"),
+    ] {
+        let host = fake_node(&directory.join(version), version);
+        let added = add_quietly(&host, &directory.join("runtimes"), name, None).unwrap();
+        let runtime = added.runtime_directory().unwrap();
+        let command = added.command(128, "index.handler");
+        assert_eq!(command.last(), Some(&format!("/var/runtime/{entry}")), "{name}");
+        let warm = added.manifest.warm.as_ref().unwrap();
+        assert!(warm.environment.contains_key("_HEARTH_WARM"), "{name}");
+        assert!(warm.is_decided_by("NODE_OPTIONS") && !warm.is_decided_by("NODE_ENV"));
+        for file in [entry, "warm.mjs", "wait.mjs", "index.mjs", "rapid-client.node"] {
+            assert!(runtime.join(file).is_file(), "{name}: {file}");
+        }
+    }
+}
+
 #[test]
 fn interpreters_of_this_host_are_candidates() {
     let (_kept, directory) = directory();
