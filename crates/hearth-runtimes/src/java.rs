@@ -6,7 +6,7 @@
 //! `hearth.Entry`, which calls the client's. If it is to wait, `hearth.Waiting` loads before that
 //! what every function needs, and takes care that nothing tells afterwards. They are compiled when
 //! the runtime is added. Where there is no compiler, the client's main class is started, and no
-//! machine waits.
+//! machine waits. `java_archive.rs` makes the start itself short.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use std::process::Command;
 use crate::add::Build;
 use crate::host::{Host, children, is_program};
 use crate::run::run;
-use crate::{Client, Manifest, RuntimeError, Warm, clients};
+use crate::{Client, Manifest, RuntimeError, Warm, clients, java_archive};
 
 /// A Java installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,24 +37,36 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
     maven_copy(build)?;
 
     let mut manifest = Manifest::managed(build.name, "java", &java.version);
-    let parts: Vec<&str> = match compile(build, &java, major)? {
+    let mut command = owned(PROGRAM);
+    command.extend(owned(FLAGS));
+    command.extend(owned(native_access(major)));
+    match compile(build, &java, major)? {
         Entry::OwnClass => {
             manifest.warm = Some(Warm::new(DECIDED_BY, &[], &[("_HEARTH_WARM", "1")]));
-            [FLAGS, native_access(major), OWN_CLASS].concat()
+            command.extend(owned(java_archive::make(build, &java, major)));
+            command.extend(own_class(&build.runtime, Path::new(SHOWN_AS), SHOWN_AS));
         }
-        Entry::Client => [FLAGS, native_access(major), ONLY_CLIENT].concat(),
-    };
-    manifest.command = parts.into_iter().map(str::to_owned).collect();
+        Entry::Client => command.extend(owned(ONLY_CLIENT)),
+    }
+    manifest.command = command;
     manifest.mounts = linked_directories(&java.home).into_iter().collect();
     manifest.language = Some(java.home);
     manifest.client = Some(Client::new(clients::JAVA, clients::JAVA_VERSION));
     Ok(manifest)
 }
 
-/// How every function's virtual machine is started.
-const FLAGS: &[&str] = &[
-    "/var/lang/bin/java",
-    "-XX:MaxHeapSize={memory_mb_for_heap}m",
+fn owned(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(|part| (*part).to_owned()).collect()
+}
+
+/// Where a function finds the client.
+const SHOWN_AS: &str = "/var/runtime";
+
+/// How every function's virtual machine begins.
+const PROGRAM: &[&str] = &["/var/lang/bin/java", "-XX:MaxHeapSize={memory_mb_for_heap}m"];
+
+/// How every virtual machine goes on.
+pub(crate) const FLAGS: &[&str] = &[
     "-XX:+UseSerialGC",
     // A function runs briefly and on a fraction of a processor: AWS stops at the first
     // compiler too.
@@ -65,16 +77,37 @@ const FLAGS: &[&str] = &[
 // On the class path is only the client. It loads the function itself, from its working directory
 // `/var/task`, `/var/task/lib` and `/opt/java/lib`, with a class loader of its own.
 
-/// And then, with a class of Hearth's own in front, which asks the environment for the handler.
-const OWN_CLASS: &[&str] = &[
-    // Its counters would be in a file in `/tmp`, which is not the function's when it waits.
-    "-XX:-UsePerfData",
-    // Otherwise the client unpacks it into `/tmp`, at every start and for a fifth of it.
-    "-Dcom.amazonaws.services.lambda.runtime.api.client.runtimeapi.NativeClient.JNI=/var/runtime/libaws-lambda-jni.so",
-    "-cp",
-    "/var/runtime/classes:/var/runtime/*",
-    "hearth.Entry",
-];
+/// And then, with a class of Hearth's own in front, which asks the environment for the handler. The
+/// client's native half is in `library`, and what is in `runtime` has names that begin with
+/// `shown_as`.
+pub(crate) fn own_class(runtime: &Path, library: &Path, shown_as: &str) -> Vec<String> {
+    let mut names: Vec<String> = children(runtime)
+        .iter()
+        .filter_map(|path| path.file_name()?.to_str().map(str::to_owned))
+        .filter(|name| name.ends_with(".jar") && name != OWN_CLASSES)
+        .collect();
+    names.insert(0, OWN_CLASSES.to_owned());
+    // One by one: Java would put what `*` stands for in any order, and keeps an archive of classes
+    // for one order.
+    let class_path: Vec<String> = names.iter().map(|name| format!("{shown_as}/{name}")).collect();
+    vec![
+        // Its counters would be in a file in `/tmp`, which is not the function's when it waits.
+        "-XX:-UsePerfData".to_owned(),
+        // Otherwise the client unpacks it into `/tmp`, at every start and for a fifth of it.
+        format!("-D{LIBRARY_PROPERTY}={}", library.join(LIBRARY).display()),
+        "-cp".to_owned(),
+        class_path.join(":"),
+        "hearth.Entry".to_owned(),
+    ]
+}
+
+/// What the client asks for the place of its native half.
+const LIBRARY_PROPERTY: &str =
+    "com.amazonaws.services.lambda.runtime.api.client.runtimeapi.NativeClient.JNI";
+/// The native half, in the runtime's directory.
+const LIBRARY: &str = "libaws-lambda-jni.so";
+/// What of [`SOURCES`] a function's virtual machine needs, in the same place.
+const OWN_CLASSES: &str = "hearth.jar";
 
 /// And then, without it.
 const ONLY_CLIENT: &[&str] = &[
@@ -85,7 +118,7 @@ const ONLY_CLIENT: &[&str] = &[
 ];
 
 /// Newer versions print four lines of warning when the client loads its native half, without this.
-fn native_access(major: u32) -> &'static [&'static str] {
+pub(crate) fn native_access(major: u32) -> &'static [&'static str] {
     if major >= NATIVE_ACCESS_FROM { &["--enable-native-access=ALL-UNNAMED"] } else { &[] }
 }
 
@@ -113,10 +146,13 @@ const DECIDED_BY: &[&str] = &[
     "AWS_LAMBDA_EXEC_WRAPPER",
 ];
 
-/// The package `hearth`.
+/// The package `hearth`: what a function's virtual machine begins with, and what is run once.
 const SOURCES: &[(&str, &str)] = &[
     ("Entry.java", include_str!("java_entry.java")),
     ("Environment.java", include_str!("java_environment.java")),
+    ("Pack.java", include_str!("java_pack.java")),
+    ("Record.java", include_str!("java_record.java")),
+    ("Sample.java", include_str!("java_sample.java")),
     ("Unpack.java", include_str!("java_unpack.java")),
     ("Waiting.java", include_str!("java_waiting.java")),
 ];
@@ -136,16 +172,16 @@ fn compile(build: &Build<'_>, java: &Java, major: u32) -> Result<Entry, RuntimeE
     let own = Some(java.home.join("bin/javac")).filter(|compiler| is_program(compiler));
     let Some(compiler) = own.or_else(|| build.host.program("javac")) else {
         (build.progress)(&format!(
-            "There is no javac, so this runtime is not started ahead of need. To have that, \
-             install it (apt-get install openjdk-{major}-jdk-headless) and add the runtime again"
+            "There is no javac, so this runtime is not started ahead of need, and starts more \
+             slowly from nothing. To have both, install it (apt-get install \
+             openjdk-{major}-jdk-headless) and add the runtime again"
         ));
         return Ok(Entry::Client);
     };
-    let (classes, jars) = (build.runtime.join("classes"), build.runtime.join("*"));
     let mut command = Command::new(compiler);
     // The oldest version that they are for: whose compiler it is makes no difference then.
     command.arg("--release").arg(WARM_FROM.to_string()).arg("-nowarn");
-    command.arg("-cp").arg(&jars).arg("-d").arg(&classes);
+    command.arg("-cp").arg(build.runtime.join("*")).arg("-d").arg(&build.work);
     for (name, text) in SOURCES {
         let path = build.work.join(name);
         fs::write(&path, text).map_err(RuntimeError::writing(&path))?;
@@ -153,18 +189,32 @@ fn compile(build: &Build<'_>, java: &Java, major: u32) -> Result<Entry, RuntimeE
     }
     run(&mut command, "compile what starts the runtime client")?;
 
-    let library = build.runtime.join("libaws-lambda-jni.so");
-    let mut command = Command::new(java.home.join("bin/java"));
-    let mut path = classes.into_os_string();
-    path.push(":");
-    path.push(&jars);
-    command.arg("-cp").arg(path).arg("hearth.Unpack").arg(&library);
+    let mut pack = own_program(build, java, "hearth.Pack");
+    pack.arg(&build.work);
+    make(pack, &build.runtime.join(OWN_CLASSES), "pack what starts the runtime client")?;
+    let unpack = own_program(build, java, "hearth.Unpack");
     let purpose = "unpack the native half of the runtime client";
-    run(&mut command, purpose)?;
-    if library.is_file() {
-        Ok(Entry::OwnClass)
+    make(unpack, &build.runtime.join(LIBRARY), purpose)?;
+    Ok(Entry::OwnClass)
+}
+
+/// A program among [`SOURCES`].
+fn own_program(build: &Build<'_>, java: &Java, class: &str) -> Command {
+    let mut path = build.work.clone().into_os_string();
+    path.push(":");
+    path.push(build.runtime.join("*"));
+    let mut command = Command::new(java.home.join("bin/java"));
+    command.arg("-cp").arg(path).arg(class);
+    command
+}
+
+/// Runs a program that makes a file, which its last argument names.
+fn make(mut program: Command, file: &Path, purpose: &'static str) -> Result<(), RuntimeError> {
+    run(program.arg(file), purpose)?;
+    if file.is_file() {
+        Ok(())
     } else {
-        Err(RuntimeError::NotComplete { purpose, missing: library.display().to_string() })
+        Err(RuntimeError::NotComplete { purpose, missing: file.display().to_string() })
     }
 }
 

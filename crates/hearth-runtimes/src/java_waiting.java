@@ -219,8 +219,10 @@ final class Waiting {
     /** What loads classes of the function. */
     private static void tryFiles() throws Exception {
         URL own = Waiting.class.getProtectionDomain().getCodeSource().getLocation();
-        try (URLClassLoader loader = new URLClassLoader(new URL[] {own}, null)) {
-            loader.loadClass(Unpack.class.getName());
+        // From a directory and from an archive, as the function's may be.
+        URL[] places = {new URL(own, "."), own};
+        try (URLClassLoader loader = new URLClassLoader(places, null)) {
+            loader.loadClass(Entry.class.getName());
             loader.findResources("absent").hasMoreElements();
         }
     }

@@ -29,6 +29,7 @@ mod python;
 mod pip;
 mod nodejs;
 mod java;
+mod java_archive;
 mod image;
 mod candidates;
 mod clients;

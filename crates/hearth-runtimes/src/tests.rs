@@ -283,8 +283,9 @@ fn fake_java(directory: &Path, version: &str, programs: &[&str]) -> Host {
 echo "$0 $*" >> "$(dirname "$0")/../said"
 for last; do :; done
 case "$0" in
-*/java) : > "$last" ;;
-*/javac) while [ "$1" != -d ]; do shift; done; mkdir "$2" ;;
+*/java) for one; do case "$one" in -XX:ArchiveClassesAtExit=*)
+    : > "${one#*=}" ;; esac; done; : > "$last" ;;
+*/javac) : ;;
 */mvn) for one; do case "$one" in -DoutputDirectory=*)
     : > "${one#*=}/CLIENT" ;; esac; done ;;
 esac
@@ -309,9 +310,38 @@ fn a_java_runtime_with_a_compiler_at_hand_can_be_started_ahead_of_need() {
     let warm = added.manifest.warm.as_ref().unwrap();
     let decides = |name: &str| warm.is_decided_by(name);
     assert!(decides("JAVA_TOOL_OPTIONS") && decides("LC_ALL") && !decides("TZ"));
-    assert!(added.runtime_directory().unwrap().join("libaws-lambda-jni.so").is_file());
+    let runtime = added.runtime_directory().unwrap();
+    assert!(runtime.join("libaws-lambda-jni.so").is_file());
+    assert!(runtime.join("hearth.jsa").is_file());
+    assert!(command.contains(&"-XX:SharedArchiveFile=/var/runtime/hearth.jsa".to_owned()));
+    let client = format!("{}-{}.jar", clients::JAVA, clients::JAVA_VERSION);
+    let class_path = format!("/var/runtime/hearth.jar:/var/runtime/{client}");
+    assert!(command.contains(&class_path), "{command:?}");
     let said = fs::read_to_string(directory.join("jdk/said")).unwrap();
     assert!(said.contains("--release 11"), "{said}");
+    // From `/var/task`, these names lead to the same files.
+    let recorded = said.lines().find(|line| line.contains("hearth.Record")).unwrap();
+    assert!(recorded.contains(&class_path.replace("/var/", "../")), "{recorded}");
+}
+
+#[test]
+fn a_java_runtime_without_an_archive_of_classes_is_only_slower() {
+    let (_kept, directory) = directory();
+    let keeps_none = |name: &str, version: &str, told: &str| {
+        let directory = directory.join(version);
+        let host = fake_java(&directory, version, &["java", "javac", "mvn"]);
+        let java = directory.join("jdk/bin/java");
+        let text = fs::read_to_string(&java).unwrap();
+        // Like one that has no archive of its own classes, to which this one would be added.
+        program(&java, &text.replace("-XX:ArchiveClassesAtExit=*", told));
+        let added = add_quietly(&host, &directory.join("runtimes"), name, None).unwrap();
+        let command = added.command(128, "a.B::c");
+        assert_eq!(command.last().map(String::as_str), Some("hearth.Entry"));
+        assert!(!command.iter().any(|part| part.contains("SharedArchiveFile")), "{command:?}");
+    };
+    keeps_none("java17", "17.0.15", "never");
+    // Too old.
+    keeps_none("java11", "11.0.2", "-XX:ArchiveClassesAtExit=*");
 }
 
 #[test]

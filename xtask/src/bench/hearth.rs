@@ -33,6 +33,9 @@ const REST_MAX: Duration = Duration::from_secs(5);
 /// How long a server is given to prepare environments ahead of time, after it has started what
 /// somebody waits for. A shell with Python inside takes a tenth of it.
 const REFILL: Duration = Duration::from_millis(400);
+/// The same where a shell has a virtual machine of Java inside, which takes most of a second: it
+/// would have a processor while something else is measured.
+const REFILL_JAVA: Duration = Duration::from_millis(2_000);
 
 /// What a server can run beside compiled functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// From its start to the line that says where it listens.
     pub(crate) started_in: Duration,
+    runtimes: Runtimes,
     data: TempDir,
 }
 
@@ -78,17 +82,22 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let data = TempDir::with_prefix("hearth-bench-").context("could not make a directory")?;
         link_runtime(tools, runtimes, data.path())?;
-        Self::start_in(tools, data, settings)
+        Self::start_in(tools, runtimes, data, settings)
     }
 
     /// Stops it, and starts it again with what it has kept.
     pub(crate) fn restart(self, tools: &Tools, settings: &[&str]) -> anyhow::Result<Self> {
-        let Self { process, data, .. } = self;
+        let Self { process, runtimes, data, .. } = self;
         drop(process);
-        Self::start_in(tools, data, settings)
+        Self::start_in(tools, runtimes, data, settings)
     }
 
-    fn start_in(tools: &Tools, data: TempDir, settings: &[&str]) -> anyhow::Result<Self> {
+    fn start_in(
+        tools: &Tools,
+        runtimes: Runtimes,
+        data: TempDir,
+        settings: &[&str],
+    ) -> anyhow::Result<Self> {
         let log = tools.directory.join("hearth.log");
         let errors = File::create(&log).context("could not make the server's log")?;
         let mut serve = Command::new(&tools.hearth);
@@ -101,7 +110,7 @@ impl Server {
         let Ok(address) = listening_on(stdout).recv_timeout(START_MAX) else {
             bail!("the server did not start; it said:\n{}", end_of(&log));
         };
-        Ok(Self { process, address, started_in: start.elapsed(), data })
+        Ok(Self { process, address, started_in: start.elapsed(), runtimes, data })
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -136,7 +145,10 @@ impl Server {
             }
             thread::sleep(LOOK_AGAIN);
         }
-        thread::sleep(REFILL);
+        thread::sleep(match self.runtimes {
+            Runtimes::WithJava => REFILL_JAVA,
+            Runtimes::ProvidedOnly | Runtimes::WithPython | Runtimes::WithNode => REFILL,
+        });
         Ok(())
     }
 }

@@ -127,6 +127,23 @@ fn a_function_of_java_cannot_tell_either() {
 }
 
 #[test]
+fn a_function_of_java_starts_from_an_archive_of_the_clients_classes() {
+    let (name, runtime) = match languages::java() {
+        Ok(found) => found,
+        Err(why) => {
+            let test = "a_function_of_java_starts_from_an_archive_of_the_clients_classes";
+            return skipped(test, &why);
+        }
+    };
+    let place = Place::new();
+    place.link(&name, &runtime);
+    let server = Server::start_set(place, WITHOUT);
+    let code = languages::java_code(name, "Observer", "Observer::handle");
+    let seen = observe(&server, &code, &json!({ "MemorySize": 512, "Timeout": 30 }));
+    assert_eq!(seen["same"]["archive"], true, "{seen}");
+}
+
+#[test]
 fn a_function_of_java_whose_variables_matter_at_the_start_does_not_get_one_that_waited() {
     let test =
         "a_function_of_java_whose_variables_matter_at_the_start_does_not_get_one_that_waited";

@@ -51,6 +51,7 @@ public class Observer {
         same.put("stack", Arrays.toString(STACK));
         same.put("locale", Arrays.asList(Locale.getDefault(), Charset.defaultCharset()).toString());
         same.put("heap", Runtime.getRuntime().maxMemory());
+        same.put("archive", read("/proc/self/maps").contains("/hearth.jsa"));
         same.put("hooks", Thread.getDefaultUncaughtExceptionHandler() == null);
         same.put("algorithms", Security.getProperty("jdk.tls.disabledAlgorithms"));
         String lookups = Security.getProperty("networkaddress.cache.negative.ttl");
