@@ -274,6 +274,19 @@ def reshaped():
     )
 
 
+def pages():
+    """No more comes at once than AWS says, however much is asked for."""
+    name = stream("wide", 101)
+    found = described(name, Limit=10_000)
+    same((len(found["Shards"]), found["HasMoreShards"]), (100, True))
+    page = kinesis.list_shards(StreamName=name, MaxResults=1)
+    refused(
+        INVALID, "together", kinesis.list_shards,
+        NextToken=page["NextToken"], StreamCreationTimestamp=time.time(),
+    )
+    kinesis.delete_stream(StreamName=name)
+
+
 def consumers():
     name = stream("consumed")
     made = kinesis.register_stream_consumer(StreamARN=stream_arn(name), ConsumerName="reader")
@@ -380,6 +393,7 @@ streams()
 settings()
 records()
 reshaped()
+pages()
 consumers()
 other_encoding()
 done()
