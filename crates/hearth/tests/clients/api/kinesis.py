@@ -150,8 +150,16 @@ def settings():
         VALIDATION, "On-Demand", kinesis.update_shard_count,
         StreamName=name, TargetShardCount=2, ScalingType="UNIFORM_SCALING",
     )
+    refused(
+        VALIDATION, "On-Demand", kinesis.split_shard,
+        StreamName=name, ShardToSplit=FIRST, NewStartingHashKey="10",
+    )
     kinesis.create_stream(StreamName="on-demand", StreamModeDetails=on_demand)
     same(summary("on-demand")["OpenShardCount"], 4)
+    refused(
+        VALIDATION, "On-Demand", kinesis.merge_shards,
+        StreamName="on-demand", ShardToMerge=FIRST, AdjacentShardToMerge="shardId-000000000001",
+    )
     kinesis.add_tags_to_stream(StreamName=name, Tags={"a": "1", "b": "2"})
     kinesis.tag_resource(ResourceARN=stream_arn(name), Tags={"c": "3"})
     tags = kinesis.list_tags_for_stream(StreamName=name, Limit=2)
