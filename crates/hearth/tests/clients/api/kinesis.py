@@ -221,8 +221,8 @@ def bad_records(name, number):
     refused(MISSING, "nobody", put, "nobody", b"")
     many = [{"Data": b"", "PartitionKey": "k"}] * 501
     refused(VALIDATION, "records", kinesis.put_records, StreamName=name, Records=many)
-    large = [{"Data": b"x" * 1_000_000, "PartitionKey": "k"}] * 6
-    refused(INVALID, "5 MB", kinesis.put_records, StreamName=name, Records=large)
+    large = [{"Data": b"x" * 1_000_000, "PartitionKey": "k"}] * 11
+    refused(INVALID, "10 MB", kinesis.put_records, StreamName=name, Records=large)
     refused(INVALID, "Invalid ShardIterator", data, "AAAA")
     refused(MISSING, "shardId-000000000009", iterator, name, "shardId-000000000009")
     refused(INVALID, "is invalid", iterator, name, kind="AT_SEQUENCE_NUMBER", StartingSequenceNumber="7")
