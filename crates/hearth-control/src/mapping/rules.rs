@@ -365,7 +365,11 @@ fn check_records(configuration: &Configuration, kind: SourceKind) -> Result<(), 
         // AWS: what is given up must not come again.
         kind.is_kafka() && !configuration.topics.iter().any(|source| source == topic)
     } else {
-        matches!(service, Some("sqs" | "sns" | "s3"))
+        // AWS: FIFO queues and topics are not among them. What is told names no group either.
+        match service {
+            Some("sqs" | "sns") => !destination.ends_with(".fifo"),
+            service => service == Some("s3"),
+        }
     };
     if fits {
         Ok(())

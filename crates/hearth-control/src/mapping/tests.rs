@@ -188,6 +188,8 @@ fn each_rule_refuses_and_says_why() {
         (KinesisStream,    |s| s.destinations = failing_to(None),           "The Destination field is required for an OnFailure configuration."),
         (KinesisStream,    |s| s.destinations = failing_to(Some("arn:aws:lambda:us-east-1:000000000000:function:f")), "The destination ARN arn:aws:lambda:us-east-1:000000000000:function:f is invalid."),
         (KinesisStream,    |s| s.destinations = failing_to(Some("kafka://t")), "The destination ARN kafka://t is invalid."),
+        (KinesisStream,    |s| s.destinations = failing_to(Some("arn:aws:sqs:us-east-1:000000000000:q.fifo")), "The destination ARN arn:aws:sqs:us-east-1:000000000000:q.fifo is invalid."),
+        (ManagedKafka,     |s| s.destinations = failing_to(Some("arn:aws:sns:us-east-1:000000000000:t.fifo")), "The destination ARN arn:aws:sns:us-east-1:000000000000:t.fifo is invalid."),
         (KinesisStream,    |s| s.destinations = Some(Destinations { on_success: Some(Destination { arn: some("arn:aws:sqs:us-east-1:000000000000:q") }), on_failure: None }), "Unsupported DestinationConfig parameter"),
         (StandardQueue,    |s| s.filters = Some(vec!["{".to_owned()]),      "Invalid filter pattern definition."),
         (StandardQueue,    |s| s.filters = Some(vec![r#"{"a":["b"]}"#.to_owned(); 6]), "at most 5 filters"),
