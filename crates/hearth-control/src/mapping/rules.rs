@@ -54,6 +54,10 @@ pub(super) fn create(
         configuration.kafka = Some(Kafka { consumer_group_id: id.to_string(), ..Kafka::default() });
     }
     merge(&mut configuration, settings);
+    if configuration.is_queue_of_kafka() {
+        // AWS: the broker delivers again what was not dealt with.
+        configuration.retry_attempts_max.get_or_insert(0);
+    }
     check_complete(&configuration, kind)?;
     check(&configuration, kind)?;
     Ok(configuration)
@@ -347,6 +351,11 @@ fn check_batches(configuration: &Configuration, kind: SourceKind) -> Result<(), 
     }
     if configuration.is_queue_of_kafka() && configuration.batching_window_seconds.is_some() {
         return Err(unsupported("MaximumBatchingWindowInSeconds"));
+    }
+    if configuration.is_queue_of_kafka() && configuration.retry_attempts_max == Some(-1) {
+        return Err(refused(
+            "MaximumRetryAttempts cannot be -1 (infinite) if the ConsumptionMode is Queue.",
+        ));
     }
     Ok(())
 }

@@ -211,6 +211,7 @@ fn each_rule_refuses_and_says_why() {
         (ManagedKafka,     |s| { s.pollers = pollers(Some(1), None); s.managed_kafka = Some(KafkaSettings { schema_registry: Some(SchemaRegistry { attributes: Vec::new(), ..registry() }), ..KafkaSettings::default() }); }, "SchemaRegistryConfig needs"),
         (SelfManagedKafka, |s| s.self_managed_kafka = Some(queue_mode()),   "Unsupported StartingPosition parameter"),
         (SelfManagedKafka, |s| { s.starting_position = None; s.batching_window_seconds = Some(1); s.self_managed_kafka = Some(queue_mode()); }, "Unsupported MaximumBatchingWindowInSeconds parameter"),
+        (SelfManagedKafka, |s| { s.starting_position = None; s.retry_attempts_max = Some(-1); s.self_managed_kafka = Some(queue_mode()); }, "MaximumRetryAttempts cannot be -1"),
     ];
     for (kind, more, text) in rows {
         let refused = with(*kind, *more).unwrap_err();
@@ -267,7 +268,8 @@ fn what_the_rules_allow_is_kept() {
         s.starting_position = None;
         s.self_managed_kafka = Some(queue_mode());
     });
-    assert_eq!(queue.unwrap().starting_position, None);
+    let queue = queue.unwrap();
+    assert_eq!((queue.starting_position, queue.retry_attempts_max), (None, Some(0)));
 }
 
 #[test]
