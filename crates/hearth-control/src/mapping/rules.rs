@@ -319,7 +319,7 @@ fn lacking(member: &str) -> ControlError {
 fn check(configuration: &Configuration, kind: SourceKind) -> Result<(), ControlError> {
     check_batches(configuration, kind)?;
     check_records(configuration, kind)?;
-    check_filters(&configuration.filters)?;
+    check_filters(&configuration.filters, kind)?;
     check_metrics(&configuration.metrics, kind)?;
     check_scaling(configuration, kind)?;
     check_access(&configuration.source_access, kind)?;
@@ -387,13 +387,29 @@ fn check_records(configuration: &Configuration, kind: SourceKind) -> Result<(), 
     }
 }
 
-fn check_filters(filters: &[String]) -> Result<(), ControlError> {
+/// Where records have their data, if AWS takes only patterns for parts of it.
+fn field_of_parts(kind: SourceKind) -> Option<&'static str> {
+    match kind {
+        SourceKind::KinesisStream | SourceKind::KinesisConsumer => Some("data"),
+        SourceKind::DynamoDbStream => Some("dynamodb"),
+        SourceKind::StandardQueue
+        | SourceKind::FifoQueue
+        | SourceKind::ManagedKafka
+        | SourceKind::SelfManagedKafka
+        | SourceKind::Broker
+        | SourceKind::DocumentDb => None,
+    }
+}
+
+fn check_filters(filters: &[String], kind: SourceKind) -> Result<(), ControlError> {
     if filters.len() > FILTERS_MAX {
         return Err(refused(format!(
             "An event source mapping can have at most {FILTERS_MAX} filters."
         )));
     }
-    if filters.iter().any(|pattern| !filter::is_pattern(pattern)) {
+    let field = field_of_parts(kind);
+    let wants_text = |pattern: &str| field.is_some_and(|data| filter::wants_text(pattern, data));
+    if filters.iter().any(|pattern| !filter::is_pattern(pattern) || wants_text(pattern)) {
         return Err(refused("Invalid filter pattern definition."));
     }
     Ok(())

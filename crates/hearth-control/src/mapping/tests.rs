@@ -192,6 +192,8 @@ fn each_rule_refuses_and_says_why() {
         (ManagedKafka,     |s| s.destinations = failing_to(Some("arn:aws:sns:us-east-1:000000000000:t.fifo")), "The destination ARN arn:aws:sns:us-east-1:000000000000:t.fifo is invalid."),
         (KinesisStream,    |s| s.destinations = Some(Destinations { on_success: Some(Destination { arn: some("arn:aws:sqs:us-east-1:000000000000:q") }), on_failure: None }), "Unsupported DestinationConfig parameter"),
         (StandardQueue,    |s| s.filters = Some(vec!["{".to_owned()]),      "Invalid filter pattern definition."),
+        (KinesisStream,    |s| s.filters = Some(vec![r#"{"data":["b"]}"#.to_owned()]),     "Invalid filter pattern definition."),
+        (DynamoDbStream,   |s| s.filters = Some(vec![r#"{"dynamodb":["b"]}"#.to_owned()]), "Invalid filter pattern definition."),
         (StandardQueue,    |s| s.filters = Some(vec![r#"{"a":["b"]}"#.to_owned(); 6]), "at most 5 filters"),
         (StandardQueue,    |s| s.metrics = Some(vec!["KafkaMetrics".to_owned()]),      "Unsupported MetricsConfig KafkaMetrics parameter"),
         (StandardQueue,    |s| s.pollers = pollers(Some(1), None),          "Value '1' at 'provisionedPollerConfig.minimumPollers' failed to satisfy constraint: Member must have value greater than or equal to 2"),
