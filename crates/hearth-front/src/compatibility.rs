@@ -351,7 +351,7 @@ const KINESIS_NOTES: &[&str] = &[
     "Shards take records as fast as they come. `kinesis_records_per_second` and `kinesis_bytes_per_second` set AWS's limits; reading has none.",
     "Encryption with keys (`StartStreamEncryption`), resource policies, `StreamId`, `WarmThroughputMiBps` and `RecordDistributionStrategy` AUTO are refused.",
     "`EnableEnhancedMonitoring` is kept: metrics are counted by stream, not by shard. Streams in the mode `ON_DEMAND` have four shards and keep them.",
-    "An account has 1,000 open shards in a region at the most. `PutRecords` takes 5 MB, or 10 MB if the stream takes records of more than 1 MiB.",
+    "An account has 1,000 open shards in a region at the most.",
 ];
 
 /// What is different in the queues, of which every operation is offered.

@@ -91,10 +91,9 @@ impl OpenStream for Kinesis {
     async fn check(&self, arn: &str) -> Result<(), String> {
         match self.find(arn) {
             Ok(_) => Ok(()),
-            Err(error) => Err(format!(
-                "{error} (Service: AmazonKinesis; Status Code: 400; Error Code: {})",
-                error.code()
-            )),
+            // AWS's words for tables as well.
+            Err(StreamError::NotFound(_)) => Err(format!("Stream not found: {arn}")),
+            Err(error) => Err(error.to_string()),
         }
     }
 

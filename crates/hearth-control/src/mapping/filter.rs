@@ -29,6 +29,31 @@ pub(super) fn is_pattern(text: &str) -> bool {
     is_object(&fields)
 }
 
+/// Whether a pattern wants text where a source has its data, and not parts of it.
+pub(super) fn wants_text(text: &str, data: &str) -> bool {
+    let Ok(Value::Object(fields)) = serde_json::from_str(text) else { return false };
+    has_text(&fields, data)
+}
+
+fn has_text(fields: &Map<String, Value>, data: &str) -> bool {
+    fields.iter().any(|(name, value)| match value {
+        Value::Array(values) if name == data => !values.iter().all(is_about_existence),
+        Value::Array(values) if name == "$or" => {
+            values.iter().filter_map(Value::as_object).any(|fields| has_text(fields, data))
+        }
+        Value::Array(_)
+        | Value::Object(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_) => false,
+    })
+}
+
+fn is_about_existence(value: &Value) -> bool {
+    value.as_object().is_some_and(|fields| fields.contains_key("exists"))
+}
+
 fn is_object(fields: &Map<String, Value>) -> bool {
     !fields.is_empty() && fields.iter().all(|(name, value)| is_field(name, value))
 }
@@ -156,9 +181,27 @@ mod tests {
         }
     }
 
+    #[test]
+    fn text_is_wanted_in_the_place_of_the_data_only() {
+        #[rustfmt::skip]
+        let rows = [
+            (r#"{"data": ["a"]}"#,                                              true),
+            (r#"{"data": [{"prefix": "a"}]}"#,                                  true),
+            (r#"{"$or": [{"partitionKey": ["a"]}, {"data": ["a"]}]}"#,          true),
+            (r#"{"data": {"a": ["a"], "data": ["a"]}}"#,                        false),
+            (r#"{"data": [{"exists": true}]}"#,                                 false),
+            (r#"{"partitionKey": ["a"]}"#,                                      false),
+            (r#"{"$or": ["data"]}"#,                                            false),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(wants_text(text, "data"), expected, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(text in ".*") {
+            wants_text(&text, "data");
             is_pattern(&text);
         }
 

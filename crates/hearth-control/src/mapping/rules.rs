@@ -54,6 +54,10 @@ pub(super) fn create(
         configuration.kafka = Some(Kafka { consumer_group_id: id.to_string(), ..Kafka::default() });
     }
     merge(&mut configuration, settings);
+    if configuration.is_queue_of_kafka() {
+        // AWS: the broker delivers again what was not dealt with.
+        configuration.retry_attempts_max.get_or_insert(0);
+    }
     check_complete(&configuration, kind)?;
     check(&configuration, kind)?;
     Ok(configuration)
@@ -315,7 +319,7 @@ fn lacking(member: &str) -> ControlError {
 fn check(configuration: &Configuration, kind: SourceKind) -> Result<(), ControlError> {
     check_batches(configuration, kind)?;
     check_records(configuration, kind)?;
-    check_filters(&configuration.filters)?;
+    check_filters(&configuration.filters, kind)?;
     check_metrics(&configuration.metrics, kind)?;
     check_scaling(configuration, kind)?;
     check_access(&configuration.source_access, kind)?;
@@ -348,6 +352,11 @@ fn check_batches(configuration: &Configuration, kind: SourceKind) -> Result<(), 
     if configuration.is_queue_of_kafka() && configuration.batching_window_seconds.is_some() {
         return Err(unsupported("MaximumBatchingWindowInSeconds"));
     }
+    if configuration.is_queue_of_kafka() && configuration.retry_attempts_max == Some(-1) {
+        return Err(refused(
+            "MaximumRetryAttempts cannot be -1 (infinite) if the ConsumptionMode is Queue.",
+        ));
+    }
     Ok(())
 }
 
@@ -365,7 +374,11 @@ fn check_records(configuration: &Configuration, kind: SourceKind) -> Result<(), 
         // AWS: what is given up must not come again.
         kind.is_kafka() && !configuration.topics.iter().any(|source| source == topic)
     } else {
-        matches!(service, Some("sqs" | "sns" | "s3"))
+        // AWS: FIFO queues and topics are not among them. What is told names no group either.
+        match service {
+            Some("sqs" | "sns") => !destination.ends_with(".fifo"),
+            service => service == Some("s3"),
+        }
     };
     if fits {
         Ok(())
@@ -374,13 +387,29 @@ fn check_records(configuration: &Configuration, kind: SourceKind) -> Result<(), 
     }
 }
 
-fn check_filters(filters: &[String]) -> Result<(), ControlError> {
+/// Where records have their data, if AWS takes only patterns for parts of it.
+fn field_of_parts(kind: SourceKind) -> Option<&'static str> {
+    match kind {
+        SourceKind::KinesisStream | SourceKind::KinesisConsumer => Some("data"),
+        SourceKind::DynamoDbStream => Some("dynamodb"),
+        SourceKind::StandardQueue
+        | SourceKind::FifoQueue
+        | SourceKind::ManagedKafka
+        | SourceKind::SelfManagedKafka
+        | SourceKind::Broker
+        | SourceKind::DocumentDb => None,
+    }
+}
+
+fn check_filters(filters: &[String], kind: SourceKind) -> Result<(), ControlError> {
     if filters.len() > FILTERS_MAX {
         return Err(refused(format!(
             "An event source mapping can have at most {FILTERS_MAX} filters."
         )));
     }
-    if filters.iter().any(|pattern| !filter::is_pattern(pattern)) {
+    let field = field_of_parts(kind);
+    let wants_text = |pattern: &str| field.is_some_and(|data| filter::wants_text(pattern, data));
+    if filters.iter().any(|pattern| !filter::is_pattern(pattern) || wants_text(pattern)) {
         return Err(refused("Invalid filter pattern definition."));
     }
     Ok(())

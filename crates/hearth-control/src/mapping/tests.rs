@@ -188,8 +188,12 @@ fn each_rule_refuses_and_says_why() {
         (KinesisStream,    |s| s.destinations = failing_to(None),           "The Destination field is required for an OnFailure configuration."),
         (KinesisStream,    |s| s.destinations = failing_to(Some("arn:aws:lambda:us-east-1:000000000000:function:f")), "The destination ARN arn:aws:lambda:us-east-1:000000000000:function:f is invalid."),
         (KinesisStream,    |s| s.destinations = failing_to(Some("kafka://t")), "The destination ARN kafka://t is invalid."),
+        (KinesisStream,    |s| s.destinations = failing_to(Some("arn:aws:sqs:us-east-1:000000000000:q.fifo")), "The destination ARN arn:aws:sqs:us-east-1:000000000000:q.fifo is invalid."),
+        (ManagedKafka,     |s| s.destinations = failing_to(Some("arn:aws:sns:us-east-1:000000000000:t.fifo")), "The destination ARN arn:aws:sns:us-east-1:000000000000:t.fifo is invalid."),
         (KinesisStream,    |s| s.destinations = Some(Destinations { on_success: Some(Destination { arn: some("arn:aws:sqs:us-east-1:000000000000:q") }), on_failure: None }), "Unsupported DestinationConfig parameter"),
         (StandardQueue,    |s| s.filters = Some(vec!["{".to_owned()]),      "Invalid filter pattern definition."),
+        (KinesisStream,    |s| s.filters = Some(vec![r#"{"data":["b"]}"#.to_owned()]),     "Invalid filter pattern definition."),
+        (DynamoDbStream,   |s| s.filters = Some(vec![r#"{"dynamodb":["b"]}"#.to_owned()]), "Invalid filter pattern definition."),
         (StandardQueue,    |s| s.filters = Some(vec![r#"{"a":["b"]}"#.to_owned(); 6]), "at most 5 filters"),
         (StandardQueue,    |s| s.metrics = Some(vec!["KafkaMetrics".to_owned()]),      "Unsupported MetricsConfig KafkaMetrics parameter"),
         (StandardQueue,    |s| s.pollers = pollers(Some(1), None),          "Value '1' at 'provisionedPollerConfig.minimumPollers' failed to satisfy constraint: Member must have value greater than or equal to 2"),
@@ -209,6 +213,7 @@ fn each_rule_refuses_and_says_why() {
         (ManagedKafka,     |s| { s.pollers = pollers(Some(1), None); s.managed_kafka = Some(KafkaSettings { schema_registry: Some(SchemaRegistry { attributes: Vec::new(), ..registry() }), ..KafkaSettings::default() }); }, "SchemaRegistryConfig needs"),
         (SelfManagedKafka, |s| s.self_managed_kafka = Some(queue_mode()),   "Unsupported StartingPosition parameter"),
         (SelfManagedKafka, |s| { s.starting_position = None; s.batching_window_seconds = Some(1); s.self_managed_kafka = Some(queue_mode()); }, "Unsupported MaximumBatchingWindowInSeconds parameter"),
+        (SelfManagedKafka, |s| { s.starting_position = None; s.retry_attempts_max = Some(-1); s.self_managed_kafka = Some(queue_mode()); }, "MaximumRetryAttempts cannot be -1"),
     ];
     for (kind, more, text) in rows {
         let refused = with(*kind, *more).unwrap_err();
@@ -265,7 +270,8 @@ fn what_the_rules_allow_is_kept() {
         s.starting_position = None;
         s.self_managed_kafka = Some(queue_mode());
     });
-    assert_eq!(queue.unwrap().starting_position, None);
+    let queue = queue.unwrap();
+    assert_eq!((queue.starting_position, queue.retry_attempts_max), (None, Some(0)));
 }
 
 #[test]

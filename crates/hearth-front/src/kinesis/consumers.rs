@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::error::KinesisError;
 use super::{Call, Named, count, seconds, timestamp, write};
 
-/// AWS: consumers on a page if nobody says how many.
+/// AWS: consumers on a page, also if more are asked for.
 const CONSUMERS_OF_PAGE: usize = 100;
 const ACTIVE: &str = "ACTIVE";
 
@@ -100,6 +100,11 @@ pub(super) fn list(
 ) -> Result<Value, KinesisError> {
     let arn = Some(request.stream_arn);
     let name = call.stream(Named { name: None, arn, id: request.stream_id })?;
+    if request.next_token.is_some() && request.stream_creation_timestamp.is_some() {
+        return Err(KinesisError::invalid(
+            "NextToken and StreamCreationTimestamp cannot be provided together.",
+        ));
+    }
     let made = call.streams.stream(&name)?.created.0 / 1_000;
     if request.stream_creation_timestamp.is_some_and(|at| timestamp(at).0 / 1_000 != made) {
         return Err(KinesisError::new(
@@ -107,7 +112,7 @@ pub(super) fn list(
             format!("Stream {} was not created at that time.", name.name),
         ));
     }
-    let items = request.max_results.map_or(CONSUMERS_OF_PAGE, count);
+    let items = request.max_results.map_or(CONSUMERS_OF_PAGE, count).min(CONSUMERS_OF_PAGE);
     let (found, next_token) =
         call.streams.list_consumers(&name, request.next_token.as_deref(), items)?;
     let consumers = Some(found.iter().map(|consumer| to_wire(consumer)).collect());

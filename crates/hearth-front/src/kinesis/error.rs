@@ -4,13 +4,13 @@ use bytes::Bytes;
 use hearth_services::streams::StreamError;
 use hearth_types::errors::causes;
 use hearth_wire::decode::DecodeError;
-use hearth_wire::kinesis::ERRORS;
+use hearth_wire::kinesis::{ERRORS, Operation};
 use hearth_wire::validate::{self, Violation};
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use super::Encoding;
+use super::{BODY_BYTES_MAX, Encoding};
 use crate::body::BodyError;
 use crate::front::Answer;
 
@@ -73,20 +73,20 @@ impl KinesisError {
         Self::new("InternalFailureException", text)
     }
 
-    /// Why a body was not read.
-    pub(super) fn of_body(error: BodyError, limit: usize) -> Self {
+    /// Why the body of an operation was not read.
+    pub(super) fn of_body(error: BodyError, operation: Operation) -> Self {
         match error {
             BodyError::TooLarge => {
-                let text = format!("Request must be smaller than {limit} bytes.");
+                let text = format!("Request must be smaller than {BODY_BYTES_MAX} bytes.");
                 Self { status: 413, ..Self::new("RequestEntityTooLargeException", text) }
             }
             BodyError::Incomplete => {
                 Self::serialization("The request body ended before it was complete.")
             }
-            BodyError::NoRoom => Self::new(
-                "LimitExceededException",
-                "Rate exceeded. Too many large requests at a time.",
-            ),
+            BodyError::NoRoom => {
+                let text = "Rate exceeded. Too many large requests at a time.";
+                Self::new(too_much(operation), text)
+            }
         }
     }
 
@@ -144,6 +144,18 @@ impl From<StreamError> for KinesisError {
     }
 }
 
+/// What an operation answers to whoever asks too much: those on records have a name of their own.
+fn too_much(operation: Operation) -> &'static str {
+    let is_of_records = matches!(
+        operation,
+        Operation::PutRecord
+            | Operation::PutRecords
+            | Operation::GetRecords
+            | Operation::GetShardIterator
+    );
+    if is_of_records { "ProvisionedThroughputExceededException" } else { "LimitExceededException" }
+}
+
 /// Ours to mend: the causes are in the server's log, not in the answer.
 pub(super) fn said_in_log(error: &StreamError) -> String {
     tracing::error!(error = causes(error), "an operation of Kinesis failed");
@@ -153,6 +165,14 @@ pub(super) fn said_in_log(error: &StreamError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_asks_too_much_is_told_so_as_the_model_has_it() {
+        let refused = |operation| KinesisError::of_body(BodyError::NoRoom, operation).name;
+        let records = "ProvisionedThroughputExceededException";
+        assert_eq!(refused(Operation::PutRecords), records);
+        assert_eq!(refused(Operation::CreateStream), "LimitExceededException");
+    }
 
     #[test]
     fn errors_have_the_names_and_statuses_of_aws() {

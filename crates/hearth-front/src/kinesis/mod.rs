@@ -168,7 +168,8 @@ async fn perform_any(
     let Arrived { scope, body, .. } = arrived;
     let call = Call { streams: Arc::clone(&front.streams), scope };
     let held = body::read(body, BODY_BYTES_MAX, &front.body_room).await;
-    let held = held.map_err(|error| KinesisError::of_body(error, BODY_BYTES_MAX))?;
+    let operation = Operation::of(description);
+    let held = held.map_err(|error| KinesisError::of_body(error, operation))?;
     let input = match encoding {
         Encoding::Json => aws_json::input(description, &held.bytes)?,
         Encoding::Cbor => cbor::input(description, &held.bytes)?,
@@ -178,7 +179,6 @@ async fn perform_any(
     if !violations.is_empty() {
         return Err(KinesisError::validation(&violations));
     }
-    let operation = Operation::of(description);
     if operation == Operation::SubscribeToShard {
         return subscribe::answer(front, (&call, encoding), read(input)?).await;
     }

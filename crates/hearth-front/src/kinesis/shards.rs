@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::error::KinesisError;
 use super::{Call, Named, count, small, timestamp, wire, write};
 
-/// AWS: shards on a page if nobody says how many.
+/// AWS: shards on a page, also if more are asked for.
 const SHARDS_OF_PAGE: usize = 1_000;
 
 pub(super) fn to_wire(shard: &ShardRecord) -> types::Shard {
@@ -49,6 +49,11 @@ pub(super) fn list(call: &Call, request: types::ListShardsInput) -> Result<Value
             "NextToken and ExclusiveStartShardId cannot be provided together.",
         ));
     }
+    if request.next_token.is_some() && request.stream_creation_timestamp.is_some() {
+        return Err(KinesisError::invalid(
+            "NextToken and StreamCreationTimestamp cannot be provided together.",
+        ));
+    }
     let created = request.stream_creation_timestamp.map(|at| timestamp(at).0 / 1_000);
     let asked = ListShards {
         stream,
@@ -56,7 +61,7 @@ pub(super) fn list(call: &Call, request: types::ListShardsInput) -> Result<Value
         token: request.next_token,
         after: request.exclusive_start_shard_id,
         filter: request.shard_filter.map(filter).transpose()?,
-        items: request.max_results.map_or(SHARDS_OF_PAGE, count),
+        items: request.max_results.map_or(SHARDS_OF_PAGE, count).min(SHARDS_OF_PAGE),
     };
     let (found, next_token) = call.streams.list_shards(&asked)?;
     let shards = Some(found.iter().map(to_wire).collect());

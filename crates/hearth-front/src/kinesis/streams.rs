@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::error::KinesisError;
 use super::{Call, Named, count, seconds, shards, small, tags_to_wire, wire, write};
 
-/// AWS: streams on a page if nobody says how many.
+/// AWS: streams on a page, also if more are asked for.
 const STREAMS_OF_PAGE: usize = 100;
-/// AWS: shards in a description, at the most if nobody says how many.
+/// AWS: shards in a description, also if more are asked for.
 const SHARDS_OF_DESCRIPTION: usize = 100;
 /// AWS: tags on a page at the most.
 const TAGS_OF_PAGE: usize = 50;
@@ -68,7 +68,7 @@ pub(super) fn describe(
 ) -> Result<Value, KinesisError> {
     let name = call.stream(named!(request))?;
     let stream = call.streams.stream(&name)?;
-    let limit = request.limit.map_or(SHARDS_OF_DESCRIPTION, count);
+    let limit = request.limit.map_or(SHARDS_OF_DESCRIPTION, count).min(SHARDS_OF_DESCRIPTION);
     let after = request.exclusive_start_shard_id;
     let mut behind = stream
         .shards
@@ -118,7 +118,7 @@ pub(super) fn summary(
 }
 
 pub(super) fn list(call: &Call, request: types::ListStreamsInput) -> Result<Value, KinesisError> {
-    let items = request.limit.map_or(STREAMS_OF_PAGE, count);
+    let items = request.limit.map_or(STREAMS_OF_PAGE, count).min(STREAMS_OF_PAGE);
     // The token of a page is the name that it ends with: names are no secret.
     let after = request.next_token.or(request.exclusive_start_stream_name);
     // One more than is shown says whether there are more.

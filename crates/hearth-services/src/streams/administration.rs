@@ -130,7 +130,7 @@ impl Streams {
     ///
     /// # Errors
     ///
-    /// If there is no such shard, or it cannot be divided there.
+    /// If there is no such shard, it cannot be divided there, or the stream decides by itself.
     pub async fn split(
         &self,
         name: &StreamName,
@@ -141,21 +141,29 @@ impl Streams {
             StreamError::InvalidArgument(format!("NewStartingHashKey {begin} is not a hash key."))
         })?;
         let shard = self.shard_id(name, shard)?;
-        self.reshard(name, |stream, now| stream.split(shard, begin, now)).await.map(drop)
+        let split = |stream: &mut StreamRecord, now| {
+            check_provisioned(stream)?;
+            stream.split(shard, begin, now)
+        };
+        self.reshard(name, split).await.map(drop)
     }
 
     /// Makes one shard of two.
     ///
     /// # Errors
     ///
-    /// If there are no such shards, or they are not beside each other.
+    /// If there are no such shards, they are not beside each other, or the stream decides by itself.
     pub async fn merge(
         &self,
         name: &StreamName,
         (one, other): (&str, &str),
     ) -> Result<(), StreamError> {
         let both = (self.shard_id(name, one)?, self.shard_id(name, other)?);
-        self.reshard(name, |stream, now| stream.merge(both, now)).await.map(drop)
+        let merge = |stream: &mut StreamRecord, now| {
+            check_provisioned(stream)?;
+            stream.merge(both, now)
+        };
+        self.reshard(name, merge).await.map(drop)
     }
 
     /// Makes as many shards of those that are open. Returns how many there were.
@@ -165,12 +173,7 @@ impl Streams {
     /// If it is too many or too few for one step.
     pub async fn scale(&self, name: &StreamName, target: u32) -> Result<usize, StreamError> {
         let scale = |stream: &mut StreamRecord, now| {
-            if stream.mode == Mode::OnDemand {
-                return Err(StreamError::Validation(format!(
-                    "Request is invalid. Stream {} under account {} is in On-Demand mode.",
-                    stream.name, stream.scope.account
-                )));
-            }
+            check_provisioned(stream)?;
             stream.scale(target, now)
         };
         self.reshard(name, scale).await
@@ -385,6 +388,17 @@ impl Streams {
             "The account {} has {there} on-demand streams in {}, and that is the limit.",
             scope.account, scope.region
         )))
+    }
+}
+
+/// AWS: a stream on demand has as many shards as it wants.
+fn check_provisioned(stream: &StreamRecord) -> Result<(), StreamError> {
+    match stream.mode {
+        Mode::Provisioned => Ok(()),
+        Mode::OnDemand => Err(StreamError::Validation(format!(
+            "Request is invalid. Stream {} under account {} is in On-Demand mode.",
+            stream.name, stream.scope.account
+        ))),
     }
 }
 

@@ -71,8 +71,7 @@ impl StreamError {
             Self::ThroughputExceeded(_) => "ProvisionedThroughputExceededException",
             Self::ExpiredIterator(_) => "ExpiredIteratorException",
             Self::ExpiredToken(_) => "ExpiredNextTokenException",
-            Self::Store(_) | Self::Log { .. } => "InternalFailure",
-            Self::Closing => "ServiceUnavailable",
+            Self::Store(_) | Self::Log { .. } | Self::Closing => "InternalFailure",
         }
     }
 

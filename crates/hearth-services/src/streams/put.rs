@@ -10,7 +10,7 @@ use super::error::StreamError;
 use super::hash::HashKey;
 use super::log::NotTaken;
 use super::names::{ShardId, StreamName};
-use super::quotas::{PUT_BYTES_MAX, PUT_LARGE_BYTES_MAX, RECORD_KIB_DEFAULT};
+use super::quotas::PUT_BYTES_MAX;
 use super::record::StreamRecord;
 use super::sequence::SequenceNumber;
 use super::{Streams, WriteLimits};
@@ -89,7 +89,11 @@ impl Streams {
         }
         self.count(&stream, records, &outcomes);
         let outcomes = outcomes.into_iter().map(|outcome| {
-            let busy = || StreamError::InUse(format!("Stream {} is being changed.", stream.name));
+            // AWS: a put is refused with no other error that it pays to try again after.
+            let busy = || {
+                let text = format!("Rate exceeded: stream {} is being changed.", stream.name);
+                StreamError::ThroughputExceeded(text)
+            };
             outcome.unwrap_or_else(|| Err(busy()))
         });
         Ok(outcomes.collect())
@@ -223,11 +227,9 @@ fn check_sizes(stream: &StreamRecord, records: &[NewRecord]) -> Result<(), Strea
             stream.name
         )));
     }
-    let usual = stream.record_kib_max <= RECORD_KIB_DEFAULT;
-    let together_max = if usual { PUT_BYTES_MAX } else { PUT_LARGE_BYTES_MAX };
     let together: usize = records.iter().map(NewRecord::bytes).sum();
-    if together > together_max {
-        let megabytes = together_max / (1024 * 1024);
+    if together > PUT_BYTES_MAX {
+        let megabytes = PUT_BYTES_MAX / (1024 * 1024);
         return Err(StreamError::InvalidArgument(format!(
             "Records size exceeds {megabytes} MB limit"
         )));

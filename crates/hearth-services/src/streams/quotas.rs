@@ -5,9 +5,7 @@ pub const RECORD_KIB_DEFAULT: u32 = 1_024;
 /// AWS: the largest that it can be told.
 pub const RECORD_KIB_MAX: u32 = 10_240;
 /// AWS: all records of one request, with their partition keys.
-pub(super) const PUT_BYTES_MAX: usize = 5 * 1024 * 1024;
-/// AWS: the same if records of the stream may be larger than usual.
-pub(super) const PUT_LARGE_BYTES_MAX: usize = 10 * 1024 * 1024;
+pub(super) const PUT_BYTES_MAX: usize = 10 * 1024 * 1024;
 /// AWS: records of one answer.
 pub const READ_RECORDS_MAX: usize = 10_000;
 /// AWS: their bytes. A record more may come, so that every record can be read.

@@ -285,8 +285,8 @@ async fn records_that_are_too_large_are_refused_together() {
     };
     assert_eq!(put(&[record("a", &megabyte)]).await, Err("InvalidArgumentException"));
     let fits = record("a", &megabyte[1..]);
-    assert_eq!(put(&vec![fits.clone(); 5]).await, Ok(5));
-    assert_eq!(put(&vec![fits; 6]).await, Err("InvalidArgumentException"));
+    assert_eq!(put(&vec![fits.clone(); 10]).await, Ok(10));
+    assert_eq!(put(&vec![fits; 11]).await, Err("InvalidArgumentException"));
     world.streams.set_record_kib_max(&orders, 2_048).await.unwrap();
     assert_eq!(put(&[record("a", &megabyte)]).await, Ok(1));
 }

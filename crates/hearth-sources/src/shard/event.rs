@@ -44,7 +44,7 @@ pub(super) fn event(records: &[Bytes], window: Option<&WindowRun>, place: Place<
 }
 
 fn put_window(event: &mut BytesMut, run: &WindowRun, place: Place<'_>) {
-    let window = json!({ "start": whole_seconds(run.start), "end": whole_seconds(run.end) });
+    let window = json!({ "start": instant(run.start), "end": instant(run.end) });
     let (is_final, is_early) = match run.turn {
         Turn::More => (false, false),
         Turn::Last => (true, false),
@@ -60,8 +60,8 @@ fn put_window(event: &mut BytesMut, run: &WindowRun, place: Place<'_>) {
     event.put_slice(rest.as_bytes());
 }
 
-/// `2020-12-09T07:04:00Z`.
-fn whole_seconds(at: Timestamp) -> String {
+/// `2020-12-09T07:04:00Z`, or with a fraction if there is one.
+fn instant(at: Timestamp) -> String {
     at.iso().replace(".000Z", "Z")
 }
 
@@ -83,8 +83,8 @@ fn failure(mapping: &Mapping, place: Place<'_>, (dropped, now): (&Dropped, Times
         "shardId": place.shard,
         "startSequenceNumber": first.map(|one| one.sequence_number.as_str()),
         "endSequenceNumber": last.map(|one| one.sequence_number.as_str()),
-        "approximateArrivalOfFirstRecord": first.map(|one| one.arrived.iso()),
-        "approximateArrivalOfLastRecord": last.map(|one| one.arrived.iso()),
+        "approximateArrivalOfFirstRecord": first.map(|one| instant(one.arrived)),
+        "approximateArrivalOfLastRecord": last.map(|one| instant(one.arrived)),
         "batchSize": dropped.records.len(),
         "streamArn": place.stream_arn,
     });
@@ -218,6 +218,19 @@ mod tests {
         let id = &mapping_to_bucket.id;
         let named = format!("aws/lambda/{id}/shardId-1/2026/11/23/2026-11-23T03.20.35-");
         assert!(bucket == "b" && key.starts_with(&named), "{key}");
+    }
+
+    #[test]
+    fn changes_of_a_table_come_at_whole_seconds() {
+        let place = Place { family: Family::DynamoDb, ..PLACE };
+        let mut dropped = dropped();
+        for record in &mut dropped.records {
+            record.arrived = Timestamp(1_573_690_399_000);
+        }
+        let told = failure(&mapping("arn:aws:sqs:r:0:q"), place, (&dropped, NOW));
+        let info = &told["DDBStreamBatchInfo"];
+        assert_eq!(info["approximateArrivalOfFirstRecord"], "2019-11-14T00:13:19Z");
+        assert_eq!(info["approximateArrivalOfLastRecord"], "2019-11-14T00:13:19Z");
     }
 
     #[test]

@@ -150,8 +150,16 @@ def settings():
         VALIDATION, "On-Demand", kinesis.update_shard_count,
         StreamName=name, TargetShardCount=2, ScalingType="UNIFORM_SCALING",
     )
+    refused(
+        VALIDATION, "On-Demand", kinesis.split_shard,
+        StreamName=name, ShardToSplit=FIRST, NewStartingHashKey="10",
+    )
     kinesis.create_stream(StreamName="on-demand", StreamModeDetails=on_demand)
     same(summary("on-demand")["OpenShardCount"], 4)
+    refused(
+        VALIDATION, "On-Demand", kinesis.merge_shards,
+        StreamName="on-demand", ShardToMerge=FIRST, AdjacentShardToMerge="shardId-000000000001",
+    )
     kinesis.add_tags_to_stream(StreamName=name, Tags={"a": "1", "b": "2"})
     kinesis.tag_resource(ResourceARN=stream_arn(name), Tags={"c": "3"})
     tags = kinesis.list_tags_for_stream(StreamName=name, Limit=2)
@@ -213,8 +221,8 @@ def bad_records(name, number):
     refused(MISSING, "nobody", put, "nobody", b"")
     many = [{"Data": b"", "PartitionKey": "k"}] * 501
     refused(VALIDATION, "records", kinesis.put_records, StreamName=name, Records=many)
-    large = [{"Data": b"x" * 1_000_000, "PartitionKey": "k"}] * 6
-    refused(INVALID, "5 MB", kinesis.put_records, StreamName=name, Records=large)
+    large = [{"Data": b"x" * 1_000_000, "PartitionKey": "k"}] * 11
+    refused(INVALID, "10 MB", kinesis.put_records, StreamName=name, Records=large)
     refused(INVALID, "Invalid ShardIterator", data, "AAAA")
     refused(MISSING, "shardId-000000000009", iterator, name, "shardId-000000000009")
     refused(INVALID, "is invalid", iterator, name, kind="AT_SEQUENCE_NUMBER", StartingSequenceNumber="7")
@@ -272,6 +280,19 @@ def reshaped():
         INVALID, "between 1 and 4", kinesis.update_shard_count,
         StreamName=name, TargetShardCount=5, ScalingType="UNIFORM_SCALING",
     )
+
+
+def pages():
+    """No more comes at once than AWS says, however much is asked for."""
+    name = stream("wide", 101)
+    found = described(name, Limit=10_000)
+    same((len(found["Shards"]), found["HasMoreShards"]), (100, True))
+    page = kinesis.list_shards(StreamName=name, MaxResults=1)
+    refused(
+        INVALID, "together", kinesis.list_shards,
+        NextToken=page["NextToken"], StreamCreationTimestamp=time.time(),
+    )
+    kinesis.delete_stream(StreamName=name)
 
 
 def consumers():
@@ -380,6 +401,7 @@ streams()
 settings()
 records()
 reshaped()
+pages()
 consumers()
 other_encoding()
 done()

@@ -770,7 +770,7 @@ def the_function_must_fit():
     refused(NOT_FOUND, ELSEWHERE, call, FunctionName=far, status=404, **LEAST["queue"])
 
 
-def a_queue_must_be_there():
+def a_source_must_be_there():
     text = (
         "Error occurred while ReceiveMessage. SQS Error Code: "
         "AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue does not "
@@ -778,6 +778,8 @@ def a_queue_must_be_there():
     )
     for name in ("nowhere", "nowhere.fifo"):
         refuse("queue", text, EventSourceArn=queue(name))
+    for nowhere in (stream("nowhere"), stream("least") + "/consumer/nowhere:1700000000"):
+        refuse("kinesis", f"Stream not found: {nowhere}", EventSourceArn=nowhere)
 
 
 def the_model_is_checked_first():
@@ -864,7 +866,7 @@ reading_begins_somewhere()
 each_rule_refuses_and_says_why()
 what_has_no_default_must_be_given()
 the_function_must_fit()
-a_queue_must_be_there()
+a_source_must_be_there()
 the_model_is_checked_first()
 tags_are_kept()
 same(listed(), [])
