@@ -18,11 +18,13 @@
 //! 1. No place ever counts more invocations than it has executions, under any interleaving.
 //! 2. Whatever was counted is counted off once: an [`Execution`] cannot be copied, and counts
 //!    itself off when it is dropped.
-//! 3. A limit that was changed holds for the next invocation; those that run are not interrupted.
+//! 3. A limit that was changed holds for the next invocation of its function; those that run are not
+//!    interrupted, and count against what they would be admitted by now.
 //! 4. Nothing is remembered of functions that do not run, but how much of their request rate is
 //!    used up, for a second.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use hearth_control::concurrency::Shares;
@@ -87,11 +89,22 @@ pub enum Limit {
 }
 
 /// Where an invocation is counted.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
+    /// With what is provisioned for its version.
     Provisioned(TargetId),
-    Reserved(FunctionArn),
-    Account(Scope),
+    /// With the others of its function, wherever those are at home.
+    Own,
+}
+
+/// Whose executions a function uses beyond what is provisioned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Home {
+    /// Those that are not claimed.
+    #[default]
+    Account,
+    /// Its own.
+    Reserved,
 }
 
 #[derive(Debug, Default)]
@@ -100,10 +113,31 @@ struct Count {
     bucket: Option<TokenBucket>,
 }
 
+/// The invocations of one function.
+#[derive(Debug, Default)]
+struct OfFunction {
+    /// Without those that are counted as provisioned.
+    own: Count,
+    /// With them.
+    running: u32,
+    /// Where its own were counted last.
+    home: Home,
+}
+
+/// What was met that is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Met {
+    Executions,
+    /// And after how many milliseconds there is room for a request.
+    Rate(u64),
+}
+
 /// What is counted. Pure: time is an argument.
 #[derive(Debug, Default)]
 struct Counts {
-    places: HashMap<Place, Count>,
+    accounts: HashMap<Scope, Count>,
+    functions: HashMap<FunctionArn, OfFunction>,
+    provisioned: HashMap<TargetId, Count>,
     swept: Moment,
 }
 
@@ -119,6 +153,7 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Execution {
     admission: Arc<Admission>,
+    function: FunctionArn,
     place: Place,
 }
 
@@ -142,7 +177,8 @@ impl Admission {
     /// If it meets a limit.
     pub fn enter(self: &Arc<Self>, asked: Asked<'_>, now: Moment) -> Result<Execution, Throttled> {
         let place = self.lock().enter(self.rules, asked, now)?;
-        Ok(Execution { admission: Arc::clone(self), place })
+        let function = asked.function.clone();
+        Ok(Execution { admission: Arc::clone(self), function, place })
     }
 
     /// How many requests there may be in a second, if that is limited.
@@ -155,15 +191,13 @@ impl Admission {
     /// How many invocations run that are counted against the account.
     #[must_use]
     pub fn running(&self, scope: &Scope) -> u32 {
-        self.lock().places.get(&Place::Account(scope.clone())).map_or(0, |count| count.running)
+        self.lock().accounts.get(scope).map_or(0, |count| count.running)
     }
 }
 
 impl Drop for Execution {
     fn drop(&mut self) {
-        if let Some(count) = self.admission.lock().places.get_mut(&self.place) {
-            count.running -= 1;
-        }
+        self.admission.lock().leave(&self.function, self.place);
     }
 }
 
@@ -171,53 +205,60 @@ impl Counts {
     fn enter(&mut self, rules: Rules, asked: Asked<'_>, now: Moment) -> Result<Place, Throttled> {
         self.sweep(now);
         let Asked { function, target, shares } = asked;
+        let of_function = kept(&mut self.functions, function);
+        let requests = rules.requests_per_execution;
         if shares.provisioned > 0 {
             // What is provisioned spills over, whether it is all in use or called too often.
-            let provisioned = (Place::Provisioned(target), shares.provisioned);
-            if let Ok(place) = self.count(rules, provisioned, now) {
-                return Ok(place);
+            let provisioned = kept(&mut self.provisioned, &target);
+            if provisioned.enter((shares.provisioned, requests), now).is_ok() {
+                of_function.running += 1;
+                return Ok(Place::Provisioned(target));
             }
         }
-        let place = match shares.reserved {
+        let account = kept(&mut self.accounts, &function.scope);
+        match shares.reserved {
             Some(reserved) => {
+                of_function.move_to(Home::Reserved, account);
+                let throttled = |met: Met| met.throttled(Limit::Reserved, Limit::ReservedRate);
+                // Those that were provisioned and run on count as well: promise 3.
+                if of_function.running >= reserved {
+                    return Err(throttled(Met::Executions));
+                }
                 let left = reserved.saturating_sub(shares.provisioned_total);
-                (Place::Reserved(function.clone()), left)
+                of_function.own.enter((left, requests), now).map_err(throttled)?;
             }
-            None => (Place::Account(function.scope.clone()), shares.unreserved),
-        };
-        self.count(rules, place, now)
+            None => {
+                of_function.move_to(Home::Account, account);
+                let most = match rules.concurrency {
+                    Concurrency::Limited => (shares.unreserved, requests),
+                    Concurrency::Unlimited => (u32::MAX, 0),
+                };
+                let entered = account.enter(most, now);
+                entered.map_err(|met| met.throttled(Limit::Account, Limit::AccountRate))?;
+                of_function.own.running += 1;
+            }
+        }
+        of_function.running += 1;
+        Ok(Place::Own)
     }
 
-    /// Counts one more in a place that has so many executions.
-    fn count(
-        &mut self,
-        rules: Rules,
-        (place, executions): (Place, u32),
-        now: Moment,
-    ) -> Result<Place, Throttled> {
-        let (of_executions, of_rate) = match place {
-            Place::Reserved(_) => (Limit::Reserved, Limit::ReservedRate),
-            Place::Account(_) | Place::Provisioned(_) => (Limit::Account, Limit::AccountRate),
+    /// Counts one off.
+    fn leave(&mut self, function: &FunctionArn, place: Place) {
+        let Some(of_function) = self.functions.get_mut(function) else { return };
+        of_function.running -= 1;
+        let also = match place {
+            Place::Provisioned(target) => self.provisioned.get_mut(&target),
+            Place::Own => {
+                of_function.own.running -= 1;
+                match of_function.home {
+                    Home::Account => self.accounts.get_mut(&function.scope),
+                    Home::Reserved => None,
+                }
+            }
         };
-        let limited =
-            rules.concurrency == Concurrency::Limited || !matches!(place, Place::Account(_));
-        if !self.places.contains_key(&place) {
-            self.places.insert(place.clone(), Count::default());
+        if let Some(count) = also {
+            count.running -= 1;
         }
-        let count = self.places.get_mut(&place).expect("it is there, or was just made");
-        if limited && count.running >= executions {
-            // It depends on how long the others take; a second is what AWS's clients wait anyway.
-            return Err(Throttled { limit: of_executions, retry_ms: 1_000 });
-        }
-        if limited && rules.requests_per_execution > 0 {
-            let requests = u64::from(executions) * u64::from(rules.requests_per_execution);
-            let rate = Rate { capacity: requests, per_ten_seconds: 10 * requests };
-            let bucket = count.bucket.get_or_insert_with(|| TokenBucket::full(rate, now));
-            let taken = bucket.take(rate, now);
-            taken.map_err(|retry_ms| Throttled { limit: of_rate, retry_ms })?;
-        }
-        count.running += 1;
-        Ok(place)
     }
 
     /// Throws away what would be the same if it were made anew: promise 4.
@@ -226,14 +267,64 @@ impl Counts {
             return;
         }
         self.swept = now;
-        // A bucket fills within a second, so one that was left alone for that long is full.
-        self.places.retain(|_, count| count.running > 0 || count.bucket_used_since(now));
+        self.accounts.retain(|_, count| count.is_of_use(now));
+        self.provisioned.retain(|_, count| count.is_of_use(now));
+        self.functions.retain(|_, one| one.running > 0 || one.own.is_of_use(now));
+    }
+}
+
+/// What is kept under a key, which is copied only if it is new.
+fn kept<'a, K: Clone + Eq + Hash, V: Default>(all: &'a mut HashMap<K, V>, key: &K) -> &'a mut V {
+    if !all.contains_key(key) {
+        all.insert(key.clone(), V::default());
+    }
+    all.get_mut(key).expect("it is there, or was just made")
+}
+
+impl OfFunction {
+    /// Counts those that run with the executions that the function uses from now on: what is
+    /// reserved while they run is theirs, and the account's when it is given back.
+    fn move_to(&mut self, home: Home, account: &mut Count) {
+        match (self.home, home) {
+            (Home::Account, Home::Reserved) => account.running -= self.own.running,
+            (Home::Reserved, Home::Account) => account.running += self.own.running,
+            (Home::Account, Home::Account) | (Home::Reserved, Home::Reserved) => {}
+        }
+        self.home = home;
     }
 }
 
 impl Count {
-    fn bucket_used_since(&self, now: Moment) -> bool {
-        self.bucket.is_some_and(|bucket| now.millis_since(bucket.at()) < SWEEP_MS)
+    /// Counts one more, where there may be so many executions, and for each of them so many
+    /// requests in a second; 0 for any number.
+    fn enter(&mut self, (executions, requests): (u32, u32), now: Moment) -> Result<(), Met> {
+        if self.running >= executions {
+            return Err(Met::Executions);
+        }
+        if requests > 0 {
+            let requests = u64::from(executions) * u64::from(requests);
+            let rate = Rate { capacity: requests, per_ten_seconds: 10 * requests };
+            let bucket = self.bucket.get_or_insert_with(|| TokenBucket::full(rate, now));
+            bucket.take(rate, now).map_err(Met::Rate)?;
+        }
+        self.running += 1;
+        Ok(())
+    }
+
+    fn is_of_use(&self, now: Moment) -> bool {
+        // A bucket fills within a second, so one that was left alone for that long is full.
+        let used = |bucket: TokenBucket| now.millis_since(bucket.at()) < SWEEP_MS;
+        self.running > 0 || self.bucket.is_some_and(used)
+    }
+}
+
+impl Met {
+    fn throttled(self, of_executions: Limit, of_rate: Limit) -> Throttled {
+        match self {
+            // It depends on how long the others take; a second is what AWS's clients wait anyway.
+            Self::Executions => Throttled { limit: of_executions, retry_ms: 1_000 },
+            Self::Rate(retry_ms) => Throttled { limit: of_rate, retry_ms },
+        }
     }
 }
 

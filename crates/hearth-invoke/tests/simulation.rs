@@ -179,7 +179,7 @@ impl Drop for Counted {
 
 struct Function {
     target: Mutex<Arc<Target>>,
-    reserved: Option<u32>,
+    reserved: Mutex<Option<u32>>,
     /// Invocations that hold a place.
     inside: Arc<AtomicU32>,
 }
@@ -272,7 +272,7 @@ impl World {
         let rules = Rules { concurrency: Concurrency::Limited, requests_per_execution };
         let functions = (0..2 + random.count(3)).map(|number| Function {
             target: Mutex::new(target(&format!("f{number}"), 100 + 100 * (number % 3))),
-            reserved: random.one_in(3).then(|| random.count(4)),
+            reserved: Mutex::new(random.one_in(3).then(|| random.count(4))),
             inside: Arc::default(),
         });
         Arc::new(Self {
@@ -306,17 +306,14 @@ impl World {
     async fn call(&self, which: usize) {
         let function = &self.functions[which];
         let mut target = Arc::clone(&function.target.lock().unwrap());
-        let shares = Shares {
-            unreserved: self.unreserved,
-            reserved: function.reserved,
-            provisioned_total: 0,
-            provisioned: 0,
-        };
+        let reserved = *function.reserved.lock().unwrap();
+        let shares =
+            Shares { unreserved: self.unreserved, reserved, provisioned_total: 0, provisioned: 0 };
         let asked = Asked { function: &target.function, target: target.id, shares };
         let admitted = self.admission.enter(asked, self.now());
         let Ok(execution) = admitted else { return };
         let inside = function.inside.fetch_add(1, Ordering::SeqCst) + 1;
-        if inside > function.reserved.unwrap_or(self.unreserved) {
+        if inside > reserved.unwrap_or(self.unreserved) {
             self.complain(format!("{inside} of {which} run at a time"));
         }
         let counted = Counted { _execution: execution, inside: Arc::clone(&function.inside) };
@@ -352,11 +349,13 @@ impl World {
 
     /// What an operator does meanwhile.
     fn meddle(&self) {
-        let which = self.pick();
-        let mut current = self.functions[which].target.lock().unwrap();
-        match self.random.below(4) {
+        let function = &self.functions[self.pick()];
+        let mut current = function.target.lock().unwrap();
+        match self.random.below(6) {
             0 => self.scheduler.provision(&current, &self.runtime, 1),
             1 => self.scheduler.unprovision(current.id),
+            2 => *function.reserved.lock().unwrap() = None,
+            3 => *function.reserved.lock().unwrap() = Some(self.random.count(4)),
             _ => {
                 let new = target(current.function.name.as_str(), current.memory_mb);
                 let old = std::mem::replace(&mut *current, new);

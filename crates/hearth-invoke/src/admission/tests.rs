@@ -90,6 +90,35 @@ fn a_limit_that_is_lowered_holds_for_the_next_and_interrupts_nobody() {
 }
 
 #[test]
+fn what_is_reserved_and_given_back_counts_those_that_run_already() {
+    let admission = admission(RULES);
+    let another = |shares| enter(&admission, ("a", 1), shares, NOW).map(drop);
+    let others = || fill(&admission, ("b", 2), SHARES).0.len();
+    let (held, _) = fill(&admission, ("a", 1), SHARES);
+    assert_eq!((held.len(), others()), (3, 0));
+    assert!(another(Shares { reserved: Some(3), ..SHARES }).is_err(), "three run, and three may");
+    assert_eq!(others(), 3, "they are not the account's any more");
+    assert!(another(Shares { reserved: Some(4), ..SHARES }).is_ok());
+    assert!(another(SHARES).is_err(), "they are the account's again");
+    assert_eq!(others(), 0);
+    drop(held);
+    assert_eq!((admission.running(&function("a").scope), others()), (0, 3));
+}
+
+#[test]
+fn what_is_not_provisioned_any_more_and_still_runs_counts_as_reserved() {
+    let admission = admission(RULES);
+    let reserved = Shares { reserved: Some(3), ..SHARES };
+    let provisioned = Shares { provisioned_total: 2, provisioned: 2, ..reserved };
+    let (mut held, _) = fill(&admission, ("a", 1), provisioned);
+    assert_eq!(held.len(), 3);
+    let another = || enter(&admission, ("a", 1), reserved, NOW).map(drop);
+    assert!(another().is_err());
+    held.truncate(2);
+    assert!(another().is_ok());
+}
+
+#[test]
 fn requests_come_no_faster_than_ten_times_the_executions() {
     let admission = admission(Rules { requests_per_execution: 10, ..RULES });
     let request = |shares, ms| enter(&admission, ("a", 1), shares, NOW.plus_millis(ms)).map(drop);
@@ -133,7 +162,7 @@ fn nothing_is_remembered_of_functions_that_do_not_run() {
     drop(enter(&admission, ("a", 1), reserved, NOW).unwrap());
     let later = NOW.plus_millis(1_000);
     let running = enter(&admission, ("b", 2), reserved, later).unwrap();
-    assert_eq!(admission.lock().places.len(), 1);
+    assert_eq!(admission.lock().functions.len(), 1);
     drop(running);
 }
 
