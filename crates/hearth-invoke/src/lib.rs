@@ -21,7 +21,7 @@ pub mod waiting;
 pub mod lineage;
 pub mod statistics;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -38,6 +38,7 @@ use hearth_types::ids::RequestId;
 use hearth_types::limits;
 use hearth_types::metrics::{Metric, Metrics};
 use hearth_types::names::{FunctionArn, Qualifier, Scope, Version};
+use hearth_types::seldom::Seldom;
 use hearth_types::steady::Steady;
 use hearth_types::time::Moment;
 use serde::de::IgnoredAny;
@@ -178,6 +179,8 @@ pub struct Invoker {
     metrics: Arc<dyn Metrics>,
     admission: Arc<Admission>,
     statistics: Statistics,
+    /// That invocations have met limits.
+    said: Mutex<Seldom>,
     /// What the time of admission is counted from.
     began: Instant,
 }
@@ -195,6 +198,7 @@ impl Invoker {
             metrics,
             admission: Arc::new(Admission::new(rules)),
             statistics: Statistics::default(),
+            said: Mutex::default(),
             began: Instant::now(),
         }
     }
@@ -302,10 +306,7 @@ impl Invoker {
         let admitted = self.admission.enter(asked, self.now());
         let hold: Hold = match admitted {
             Ok(execution) => Arc::new(execution),
-            Err(throttled) => {
-                self.statistics.throttled(&resolved.target, self.now());
-                return Err(InvokeError::Throttled(throttled));
-            }
+            Err(throttled) => return Err(self.throttle(&resolved.target, throttled)),
         };
         let payload =
             if request.payload.is_empty() { Bytes::from_static(b"{}") } else { request.payload };
@@ -363,6 +364,18 @@ impl Invoker {
             return Err(InvokeError::Recursive);
         }
         Ok(entered.trace)
+    }
+
+    /// Counts an invocation that has met a limit, and says so now and then.
+    fn throttle(&self, target: &Target, throttled: Throttled) -> InvokeError {
+        let now = self.now();
+        self.statistics.throttled(target, now);
+        let times = self.said.lock().expect("nobody panics while counting").happened(now);
+        if let Some(times) = times {
+            let (function, limit) = (&target.function, throttled.limit);
+            tracing::info!(%function, ?limit, times, "invocations meet a limit, this one last");
+        }
+        InvokeError::Throttled(throttled)
     }
 
     fn note(&self, target: &Target, start: Start, completed: &Completed) {

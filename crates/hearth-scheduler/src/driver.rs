@@ -17,6 +17,7 @@ use hearth_runtimes::Runtime;
 use hearth_types::function::Target;
 use hearth_types::ids::{EnvironmentId, TargetId};
 use hearth_types::names::{FunctionArn, Version};
+use hearth_types::seldom::Seldom;
 use hearth_types::time::Moment;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -82,7 +83,16 @@ struct Inner {
     /// The numbers that functions of known targets go by, and how many targets each has.
     numbers: HashMap<FunctionArn, (FunctionNumber, usize)>,
     next_number: u64,
+    /// That callers were refused.
+    said: Said,
     closing: bool,
+}
+
+/// What was said in the log, and when.
+#[derive(Debug, Default)]
+struct Said {
+    no_room: Seldom,
+    scaling: Seldom,
 }
 
 /// What the core must not know of a target.
@@ -127,6 +137,19 @@ impl Inner {
         needs
     }
 
+    /// Says now and then that callers are refused. Of a start that failed its environment says more.
+    fn say(&mut self, refused: Refused, target: TargetId, now: Moment) {
+        let seldom = match refused {
+            Refused::Room => &mut self.said.no_room,
+            Refused::Scaling => &mut self.said.scaling,
+            Refused::NotStarted => return,
+        };
+        let Some(times) = seldom.happened(now) else { return };
+        let function = self.known.get(&target).map(|known| known.target.function.to_string());
+        let HostFigures { census, committed_mb, .. } = self.core.host();
+        tracing::warn!(?refused, function, times, ?census, committed_mb, "callers are refused");
+    }
+
     /// Forgets how to start what the core has forgotten.
     fn forget(&mut self) {
         for target in self.core.take_forgotten() {
@@ -155,6 +178,7 @@ impl Scheduler {
                 known: HashMap::new(),
                 numbers: HashMap::new(),
                 next_number: 0,
+                said: Said::default(),
                 closing: false,
             }),
             waiters: AtomicU64::new(0),
@@ -365,6 +389,7 @@ impl Scheduler {
             }
             Action::Refuse(waiter, refused) => {
                 let Some((target, waiting)) = inner.waiting.remove(&waiter) else { return };
+                inner.say(refused, target, self.now());
                 let error = match refused {
                     Refused::Room => AcquireError::Room,
                     Refused::Scaling => AcquireError::Scaling,
@@ -394,12 +419,19 @@ impl Scheduler {
 
 /// Lets the core notice that time has passed.
 async fn tick(scheduler: Weak<Scheduler>, host: Arc<dyn HostMemory>) {
+    let mut short = Seldom::default();
     loop {
         let Some(ticking) = scheduler.upgrade() else { return };
         if ticking.lock().closing {
             return;
         }
-        ticking.happen(Event::Tick(host.pressure()));
+        let pressure = host.pressure();
+        if pressure == Pressure::Short
+            && let Some(ticks) = short.happened(ticking.now())
+        {
+            tracing::warn!(ticks, "short of memory: idle environments are given up");
+        }
+        ticking.happen(Event::Tick(pressure));
         let (waited_for, soon) = {
             let inner = ticking.lock();
             (inner.core.is_waited_for(), inner.core.waits_for_answered())

@@ -2,8 +2,8 @@
 //!
 //! Names and ARNs ([`names`]), ids ([`ids`]), time ([`time`]; one that never goes back, [`steady`]), token buckets ([`bucket`]), what a
 //! function version needs to run ([`function`]), where its log lines go ([`logs`]),
-//! what is counted ([`metrics`]), supervised tasks ([`tasks`]), errors with what led to them
-//! ([`errors`]) and every bound of the system ([`limits`]).
+//! what is counted ([`metrics`]), what is said now and then ([`seldom`]), supervised tasks ([`tasks`]),
+//! errors with what led to them ([`errors`]) and every bound of the system ([`limits`]).
 //!
 //! # Deliberately absent
 //!
@@ -13,6 +13,7 @@ pub mod names;
 pub mod ids;
 pub mod time;
 pub mod steady;
+pub mod seldom;
 pub mod bucket;
 pub mod function;
 pub mod logs;
