@@ -195,7 +195,13 @@ impl Core {
                 && let Some((waiter, since)) = pool.waiters.get(self.coming(pool)).copied()
                 && self.now.millis_since(since) >= longest
             {
-                let why = if pool.failing { Refused::NotStarted } else { Refused::Room };
+                let why = if pool.failing {
+                    Refused::NotStarted
+                } else if self.fits(target) && !self.may_scale(target, 0) {
+                    Refused::Scaling
+                } else {
+                    Refused::Room
+                };
                 self.no_longer_waits(target, waiter);
                 self.starts.yield_turn(target);
                 actions.push(Action::Refuse(waiter, why));

@@ -436,6 +436,19 @@ fn a_function_gains_environments_no_faster_than_its_rate() {
 }
 
 #[test]
+fn who_waited_in_vain_for_one_that_had_answered_is_told_that_the_function_may_not_grow() {
+    let mut core = core(|limits| limits.scaling = Some(Rate { capacity: 1, per_ten_seconds: 1 }));
+    let t = target(1);
+    core.step(NOW, wanted(A, t));
+    core.step(NOW, Event::Idle(FIRST, FREE));
+    core.step(NOW, Event::Answered(FIRST));
+    assert_eq!(core.step(NOW, wanted(B, t)), []);
+    assert_eq!(core.step(NOW.plus_millis(999), TICK), []);
+    let refused = [Action::Refuse(B, Refused::Scaling)];
+    assert_eq!(core.step(NOW.plus_millis(1_000), TICK), refused);
+}
+
+#[test]
 fn a_host_that_is_short_of_memory_gives_up_one_idle_environment_with_each_tick() {
     let mut core = core(|_| {});
     let t = target(1);
