@@ -306,7 +306,8 @@ impl Driver {
         let Begin { shared, birth, keeper, handle } = begin;
         let Walls { control, runtime_api, endpoint, output } = walls;
         let (epoch, epochs) = watch::channel(0);
-        let driver = runtime_api::server::Driver { mailbox: handle.mailbox.clone(), epochs };
+        let (environment, mailbox) = (birth.id, handle.mailbox.clone());
+        let driver = runtime_api::server::Driver { environment, mailbox, epochs };
         let serving = runtime_api::server::serve(runtime_api, driver, shared.tasks.clone());
         shared.tasks.spawn("runtime api", serving);
         let mailbox = handle.mailbox;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use hearth_types::ids::EnvironmentId;
 use hearth_types::limits::{
     BODY_READ_SECONDS_MAX, INIT_ERROR_BYTES_MAX, RESPONSE_BYTES_MAX, RUNTIME_API_HEADER_BYTES_MAX,
     RUNTIME_BODIES_MAX, RUNTIME_CONNECTIONS_MAX,
@@ -35,6 +36,7 @@ const EARLY_NEXT_POLL: Duration = Duration::from_millis(5);
 /// Reaches the environment's task.
 #[derive(Debug, Clone)]
 pub(crate) struct Driver {
+    pub(crate) environment: EnvironmentId,
     pub(crate) mailbox: mpsc::Sender<Message>,
     /// The epoch of the environment as it goes on.
     pub(crate) epochs: watch::Receiver<Epoch>,
@@ -43,6 +45,7 @@ pub(crate) struct Driver {
 /// One connection's way to the environment's task.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
+    environment: EnvironmentId,
     pub(super) mailbox: mpsc::Sender<Message>,
     /// When the connection was accepted.
     pub(super) epoch: Epoch,
@@ -61,9 +64,9 @@ pub(crate) async fn serve(mut door: Box<dyn Door>, driver: Driver, tasks: Tasks)
             connection = accept(door.as_mut()) => connection,
             () = driver.mailbox.closed() => return,
         };
-        let Driver { mailbox, epochs } = driver.clone();
+        let Driver { environment, mailbox, epochs } = driver.clone();
         let epoch = *epochs.borrow();
-        let line = Line { mailbox, epoch, bodies: Arc::clone(&bodies) };
+        let line = Line { environment, mailbox, epoch, bodies: Arc::clone(&bodies) };
         tasks.spawn("runtime api connection", async move {
             serve_connection(connection, line, epochs).await;
             drop(place);
@@ -153,7 +156,7 @@ async fn next(line: &Line) -> Answer {
             Err(refusal) if refusal.is_of_early_next() && Instant::now() < early_until => {
                 sleep(EARLY_NEXT_POLL).await;
             }
-            Err(refusal) => return refused(refusal),
+            Err(refusal) => return refused(line, refusal),
         }
     }
 }
@@ -162,7 +165,7 @@ async fn respond(line: &Line, id: &str, posted: Posted) -> Answer {
     let id = id.to_owned();
     match ask(line, |reply| Call::Respond(id, posted, reply)).await {
         Ok(()) => accepted(),
-        Err(refusal) => refused(refusal),
+        Err(refusal) => refused(line, refusal),
     }
 }
 
@@ -175,7 +178,7 @@ async fn init_error(line: &Line, body: Incoming) -> Answer {
     };
     match ask(line, |reply| Call::InitError(body, reply)).await {
         Ok(()) => accepted(),
-        Err(refusal) => refused(refusal),
+        Err(refusal) => refused(line, refusal),
     }
 }
 
@@ -284,7 +287,9 @@ fn event(delivery: Delivery) -> Answer {
     answer
 }
 
-pub(super) fn refused(refusal: Refusal) -> Answer {
+pub(super) fn refused(line: &Line, refusal: Refusal) -> Answer {
+    // As often as what is inside likes, so only for those who look closely.
+    tracing::debug!(environment = %line.environment, ?refusal, "a call of the runtime is refused");
     match refusal {
         Refusal::InvalidStateTransition { from, to } => {
             let text = format!(

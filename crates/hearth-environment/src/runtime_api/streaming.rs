@@ -45,13 +45,13 @@ pub(super) async fn respond(line: &Line, beginning: Beginning, mut body: Incomin
         Err(refusal) => {
             cut.id = None;
             drain(body).await;
-            return refused(refusal);
+            return refused(line, refusal);
         }
     };
     let is_cut = matches!(posted, Posted::TooLarge | Posted::Streamed(Streamed::TooLarge));
     let answer = match ask(line, |reply| Call::EndStream(id, posted, reply)).await {
         Ok(()) => accepted(),
-        Err(refusal) => refused(refusal),
+        Err(refusal) => refused(line, refusal),
     };
     cut.id = None;
     if is_cut {
