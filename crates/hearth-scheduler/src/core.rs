@@ -22,7 +22,8 @@
 //! 4. No more than `environments_max` environments exist, and no more memory is committed to them
 //!    than there is, beside those that are being torn down. To make room, the environments of other
 //!    targets that were idle longest are retired first. Who finds no room waits for it up to
-//!    `room_wait_ms_max` and is then refused.
+//!    `room_wait_ms_max` and is then refused. While the host is short of memory there is room only
+//!    in the place of another, or for the only one.
 //! 5. No more than `starts_max` environments start at a time, not counting those that take longer
 //!    than `slow_start_ms`, which wait for something else than this host. Targets take turns.
 //! 6. As many environments as are provisioned for a target stand or are starting. Those are not
@@ -155,7 +156,8 @@ pub enum Event {
 pub enum Pressure {
     /// It has.
     None,
-    /// It is short of it: nothing more is started than is waited for, and the longest idle go.
+    /// It is short of it: what is waited for is started in the place of another, nothing else is
+    /// started, and the longest idle go.
     Short,
 }
 

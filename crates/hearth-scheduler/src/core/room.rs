@@ -90,12 +90,16 @@ impl Core {
     }
 
     /// Makes room for an environment of a target that is to be started, by retiring idle ones of
-    /// others. If that is not enough, none is retired.
+    /// others. If that is not enough, none is retired. On a host that is short of memory one goes for
+    /// each that comes, whatever was set aside, unless it is the only one.
     pub(super) fn make_place(&mut self, target: TargetId, actions: &mut Vec<Action>) -> bool {
         let needed = self.commitment_mb(target);
+        let is_short = self.room.pressure == Pressure::Short;
         self.give_up_until((target, None), actions, |core, freed_mb, freed| {
             let standing = core.environments.len() - core.room.retiring - freed;
-            standing < core.limits.environments_max
+            let is_bearable = !is_short || freed > 0 || standing == 0;
+            is_bearable
+                && standing < core.limits.environments_max
                 && core.room.committed_mb.saturating_sub(freed_mb).saturating_add(needed)
                     <= core.room.memory_mb_max
         })

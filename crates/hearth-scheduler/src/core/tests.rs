@@ -464,6 +464,20 @@ fn a_host_that_is_short_of_memory_gives_up_one_idle_environment_with_each_tick()
 }
 
 #[test]
+fn a_host_that_is_short_of_memory_starts_only_in_the_place_of_another() {
+    let mut core = core(|_| {});
+    let (t, u) = (target(1), target(2));
+    core.step(NOW, Event::Tick(Pressure::Short));
+    assert_eq!(core.step(NOW, wanted(A, t)), [start(FIRST, t)], "it is the only one");
+    assert_eq!(core.step(NOW, wanted(B, u)), [], "waits for memory");
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), [Action::Assign(A, FIRST)]);
+    let moved = [Action::Retire(FIRST), start(SECOND, u)];
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), moved);
+    assert_eq!(core.step(NOW, wanted(C, t)), []);
+    assert_eq!(core.step(NOW, TICK), [start(THIRD, t)], "there is memory again");
+}
+
+#[test]
 fn a_clock_that_goes_back_changes_nothing() {
     let mut core = core(|_| {});
     let t = target(1);
