@@ -16,6 +16,7 @@ use hearth_environment::mailbox::Assignment;
 use hearth_runtimes::Runtime;
 use hearth_types::function::Target;
 use hearth_types::ids::{EnvironmentId, TargetId};
+use hearth_types::jumps::Jumps;
 use hearth_types::names::{FunctionArn, Version};
 use hearth_types::seldom::Seldom;
 use hearth_types::time::Moment;
@@ -419,15 +420,19 @@ impl Scheduler {
 
 /// Lets the core notice that time has passed.
 async fn tick(scheduler: Weak<Scheduler>, host: Arc<dyn HostMemory>) {
-    let mut short = Seldom::default();
+    let (mut short, mut jumps) = (Seldom::default(), Jumps::default());
     loop {
         let Some(ticking) = scheduler.upgrade() else { return };
         if ticking.lock().closing {
             return;
         }
+        let now = ticking.now();
+        if let Some(jump_ms) = jumps.look(now, ticking.shared.clock.now()) {
+            tracing::warn!(jump_ms, "the time of day has jumped");
+        }
         let pressure = host.pressure();
         if pressure == Pressure::Short
-            && let Some(ticks) = short.happened(ticking.now())
+            && let Some(ticks) = short.happened(now)
         {
             tracing::warn!(ticks, "short of memory: idle environments are given up");
         }

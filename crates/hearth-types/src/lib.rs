@@ -1,6 +1,7 @@
 //! The vocabulary of Hearth: what everybody talks about, and nobody's work.
 //!
-//! Names and ARNs ([`names`]), ids ([`ids`]), time ([`time`]; one that never goes back, [`steady`]), token buckets ([`bucket`]), what a
+//! Names and ARNs ([`names`]), ids ([`ids`]), time ([`time`]; one that never goes back,
+//! [`steady`]; whether it was set, [`jumps`]), token buckets ([`bucket`]), what a
 //! function version needs to run ([`function`]), where its log lines go ([`logs`]),
 //! what is counted ([`metrics`]), what is said now and then ([`seldom`]), supervised tasks ([`tasks`]),
 //! errors with what led to them ([`errors`]) and every bound of the system ([`limits`]).
@@ -13,6 +14,7 @@ pub mod names;
 pub mod ids;
 pub mod time;
 pub mod steady;
+pub mod jumps;
 pub mod seldom;
 pub mod bucket;
 pub mod function;
