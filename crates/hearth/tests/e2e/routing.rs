@@ -105,6 +105,24 @@ fn reserved_concurrency_is_a_limit_and_none_is_a_stop() {
 }
 
 #[test]
+fn a_reservation_counts_the_calls_that_run_already() {
+    let server = Server::start();
+    server.create("reserved", &behaves_as_version("1"), json!({ "Timeout": 30 }));
+    let path = "/2017-10-31/functions/reserved/concurrency";
+    let call = |event: Value| server.send(&Request::invocation("reserved", &event));
+    thread::scope(|scope| {
+        let running = scope.spawn(|| call(json!({ "do": "slow_version", "seconds": 5 })));
+        server.wait_for_line("reserved", "begun");
+        let body = json!({ "ReservedConcurrentExecutions": 1 });
+        assert_eq!(server.send(&Request::new("PUT", path).json(&body)).status, 200);
+        assert_eq!(call(json!({ "do": "version" })).status, 429);
+        assert_eq!(server.send(&Request::new("DELETE", path)).status, 204);
+        assert_eq!(call(json!({ "do": "version" })).status, 200);
+        assert_eq!(running.join().expect("it is answered").status, 200);
+    });
+}
+
+#[test]
 fn provisioned_environments_stand_before_anybody_calls() {
     let server = Server::start();
     server.create("ready", &behaves_as_version("1"), json!({}));

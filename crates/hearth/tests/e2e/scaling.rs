@@ -55,6 +55,7 @@ fn an_account_that_is_full_refuses_with_awss_reason() {
     let answer = beside(&server, "busy", || call(&server, "other", &json!({})));
     let expected = (429, "ConcurrentInvocationLimitExceeded".to_owned(), 1);
     assert_eq!(refused(&answer), expected, "{}", answer.text());
+    assert!(server.logged().contains("invocations meet a limit"), "{}", server.logged());
     assert_eq!(call(&server, "other", &json!({})).status, 200, "its place is free again");
 }
 
@@ -118,6 +119,7 @@ fn who_finds_no_room_waits_a_while_and_idle_environments_make_room() {
     let answer = beside(&server, "busy", || call(&server, "other", &json!({})));
     assert_eq!(answer.status, 429, "{}", answer.text());
     assert!(answer.text().contains("no room"), "{}", answer.text());
+    assert!(server.logged().contains("callers are refused"), "{}", server.logged());
     assert_eq!(call(&server, "other", &json!({})).status, 200, "the idle one has made room");
     assert_eq!(call(&server, "busy", &json!({ "do": "echo" })).status, 200, "and back");
     eventually("the others are gone", 30, || {
