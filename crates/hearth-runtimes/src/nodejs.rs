@@ -90,7 +90,8 @@ struct Generation {
 }
 
 /// This client starts when it is imported. So it is imported behind a module that waits: by then its
-/// code is compiled, and what it loads first is loaded.
+/// code is compiled, and what it loads first is loaded. An option such as `--import` would do for
+/// that as well, but every worker thread of the function inherits it, and starts otherwise then.
 const CURRENT: Generation = Generation {
     version: clients::NODEJS_CURRENT,
     kept: &[
@@ -102,16 +103,14 @@ const CURRENT: Generation = Generation {
         "THIRD-PARTY-LICENSES",
     ],
     written: &[
+        ("bootstrap.mjs", BOOTSTRAP),
         ("warm.mjs", include_str!("nodejs_warm.mjs")),
         ("ready.mjs", READY),
         ("wait.mjs", WAIT),
         ("lazy.mjs", LAZY),
     ],
-    entry: "/var/runtime/index.mjs",
-    told_to_wait: &[
-        ("_HEARTH_WARM", "node:http,node:os,node:worker_threads,./rapid-client.node"),
-        ("NODE_OPTIONS", "--import=/var/runtime/warm.mjs"),
-    ],
+    entry: ENTRY,
+    told_to_wait: &[("_HEARTH_WARM", "node:http,node:os,node:worker_threads,./rapid-client.node")],
 };
 
 /// This one is imported first and started then. It has run once when the interpreter waits.
@@ -125,14 +124,17 @@ const OLD: Generation = Generation {
         "THIRD-PARTY-LICENSES",
     ],
     written: &[
-        ("bootstrap.mjs", BOOTSTRAP),
+        ("bootstrap.mjs", BOOTSTRAP_OLD),
         ("warm.mjs", include_str!("nodejs_warm_old.mjs")),
         ("pretend.mjs", PRETEND),
         ("wait.mjs", WAIT),
     ],
-    entry: "/var/runtime/bootstrap.mjs",
+    entry: ENTRY,
     told_to_wait: &[("_HEARTH_WARM", "1")],
 };
+
+/// Of either client.
+const ENTRY: &str = "/var/runtime/bootstrap.mjs";
 
 /// What the loader, the C library, the interpreter or the client's modules read once. The time zone
 /// is not among them.
@@ -241,8 +243,13 @@ fn keep(package: &Path, files: &[&str], runtime: &Path) -> Result<(), RuntimeErr
     Ok(())
 }
 
-/// The old client's own program prints a line for every start, which AWS's runtime does not.
 const BOOTSTRAP: &str = "\
+// Starts AWS's runtime client, as the managed runtimes do. Written by `hearth runtime add`.
+await import(process.env._HEARTH_WARM === undefined ? './index.mjs' : './warm.mjs');
+";
+
+/// The old client's own program prints a line for every start, which AWS's runtime does not.
+const BOOTSTRAP_OLD: &str = "\
 // Starts AWS's runtime client, as the managed runtimes do. Written by `hearth runtime add`.
 if (process.env._HEARTH_WARM !== undefined) await import('./warm.mjs');
 const { run } = await import('./index.mjs');
