@@ -1,5 +1,6 @@
 //! Adding runtimes with interpreters that are shell scripts, and asking for them.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -158,6 +159,20 @@ fn a_runtime_that_is_added_beside_is_found() {
 
     add_quietly(&host, &installed, "python3.11", None).expect("to add it again replaces it");
     assert_eq!(names_in(&installed), ["python3.11"]);
+}
+
+#[test]
+fn everybody_may_read_a_runtime_that_was_added_with_a_strict_umask() {
+    let (_kept, directory) = directory();
+    let (prefix, installed) = (directory.join("prefix"), directory.join("runtimes"));
+    fake_python(&prefix, &format!("umask 077; {INSTALLS} && chmod 700 \"$2/awslambdaric\""));
+    add_quietly(&Host::default(), &installed, "python3.11", Some(&prefix)).unwrap();
+    let mode = |name: &str| {
+        let metadata = fs::metadata(installed.join("python3.11").join(name)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(mode("runtime/awslambdaric"), 0o755);
+    assert_eq!(mode("runtime/awslambdaric/__main__.py"), 0o644);
 }
 
 #[test]
