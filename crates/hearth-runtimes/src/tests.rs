@@ -389,6 +389,17 @@ fn newer_java_is_allowed_to_load_the_clients_native_half() {
 }
 
 #[test]
+fn older_java_is_told_that_text_is_utf_8_with_and_without_a_compiler() {
+    let (_kept, directory) = directory();
+    let flag = "-Dfile.encoding=UTF-8".to_owned();
+    for (version, name) in [("17.0.15", "java17"), ("1.8.0_402", "java8.al2")] {
+        let host = fake_java(&directory.join(version), version, &["java", "javac", "mvn"]);
+        let added = add_quietly(&host, &directory.join("runtimes"), name, None).unwrap();
+        assert!(added.command(128, "a.B::c").contains(&flag), "{name}");
+    }
+}
+
+#[test]
 fn a_base_image_is_referred_to_and_not_copied() {
     let (_kept, directory) = directory();
     let (image, installed) = (directory.join("image"), directory.join("runtimes"));
