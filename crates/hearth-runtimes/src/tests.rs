@@ -223,6 +223,7 @@ fn fake_node(prefix: &Path, version: &str) -> Host {
     let npm = r#"#!/bin/sh
 PATH=/usr/bin:/bin
 while [ "$1" != --prefix ]; do shift; done
+case "$2" in *" "*) echo "a space in $2" >&2; exit 1 ;; esac
 cd "$2" && mkdir -p node_modules/aws-lambda-ric/dist && cd node_modules/aws-lambda-ric
 for file in index.mjs rapid-client.node package.json LICENSE NOTICE THIRD-PARTY-LICENSES; do
     : > "$file" && : > "dist/$file"
@@ -240,7 +241,7 @@ done
 fn a_node_runtime_of_either_client_can_be_started_ahead_of_need() {
     let (_kept, directory) = directory();
     for (version, name) in
-        [("18.20.8", "nodejs18.x"), ("20.1.0", "nodejs20.x"), ("22.11.0", "nodejs22.x")]
+        [("18.20.8", "nodejs18.x"), ("22.11.0", "nodejs22.x"), ("24.11.0", "nodejs24.x")]
     {
         let host = fake_node(&directory.join(version), version);
         let added = add_quietly(&host, &directory.join("runtimes"), name, None).unwrap();
@@ -260,6 +261,29 @@ fn a_node_runtime_of_either_client_can_be_started_ahead_of_need() {
             assert!(runtime.join(file).is_file(), "{name}: {file}");
         }
     }
+}
+
+#[test]
+fn the_client_for_handlers_with_a_callback_is_that_of_node_22_and_before() {
+    let (_kept, directory) = directory();
+    for (version, name, client) in [
+        ("22.11.0", "nodejs22.x", clients::NODEJS_OLD),
+        ("24.11.0", "nodejs24.x", clients::NODEJS_CURRENT),
+    ] {
+        let host = fake_node(&directory.join(version), version);
+        let added = add_quietly(&host, &directory.join("runtimes"), name, None).unwrap();
+        assert_eq!(added.manifest.client, Some(Client::new(clients::NODEJS, client)), "{name}");
+    }
+}
+
+#[test]
+fn a_node_runtime_can_be_added_where_the_path_has_a_space() {
+    let (_kept, directory) = directory();
+    let (host, installed) = (fake_node(&directory, "20.1.0"), directory.join("my runtimes"));
+    let added = add_quietly(&host, &installed, "nodejs20.x", None).unwrap();
+    assert!(added.runtime_directory().unwrap().join("rapid-client.node").is_file());
+    let left = std::env::temp_dir().join(format!("hearth-nodejs20.x-{}", std::process::id()));
+    assert!(!left.exists(), "nothing is left behind");
 }
 
 #[test]
