@@ -4,6 +4,7 @@
 //!
 //! 1. On failure nothing is left behind, and a runtime of the same name stays as it was.
 //! 2. Nothing is installed on the host. Tools that are missing are named in the error.
+//! 3. Every user may read what was added, whatever the umask is: functions run as other users.
 //!
 //! # Deliberately absent
 //!
@@ -11,6 +12,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::family::{Family, PROVIDED, is_name};
@@ -84,6 +86,7 @@ pub(crate) fn add_on(
     let manifest = make(&build)?;
     fs::remove_dir_all(&build.work).map_err(RuntimeError::writing(&build.work))?;
     write_manifest(&staging.path, &manifest)?;
+    let_everybody_read(&staging.path).map_err(RuntimeError::writing(&staging.path))?;
     let place = directory.join(name);
     staging.settle(&place)?;
     Runtime::read(&place)?.ok_or_else(|| RuntimeError::NotComplete {
@@ -114,6 +117,25 @@ fn write_manifest(directory: &Path, manifest: &Manifest) -> Result<(), RuntimeEr
     })?;
     let path = directory.join(MANIFEST);
     fs::write(&path, text).map_err(RuntimeError::writing(&path))
+}
+
+/// What its owner may run, everybody may, and a directory may be entered. Links stay as they are.
+fn let_everybody_read(path: &Path) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_symlink() {
+        return Ok(());
+    }
+    let mode = metadata.permissions().mode() & 0o7777;
+    let is_open = if metadata.is_dir() || mode & 0o100 != 0 { 0o555 } else { 0o444 };
+    if mode & is_open != is_open {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode | is_open))?;
+    }
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path)? {
+            let_everybody_read(&entry?.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// A directory that is removed unless it gets in its place.

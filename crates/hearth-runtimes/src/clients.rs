@@ -20,12 +20,17 @@ pub(crate) const PYTHON: &[(&str, &str)] = &[
 
 /// The package of the client for Node.js.
 pub(crate) const NODEJS: &str = "aws-lambda-ric";
-/// The first version of Node.js for which [`NODEJS_CURRENT`] was made.
-pub(crate) const NODEJS_CURRENT_FROM: u32 = 22;
-/// It asks for Node.js 22, where AWS runs it as well.
+/// The first version of Node.js that gets [`NODEJS_CURRENT`]. That runs on Node.js 22 as well, but
+/// refuses handlers with a callback, which AWS supports up to there.
+pub(crate) const NODEJS_CURRENT_FROM: u32 = 24;
+/// For handlers that return promises.
 pub(crate) const NODEJS_CURRENT: &str = "4.0.2";
-/// The last one that runs on Node.js 20.
+/// The last one for handlers with a callback as well.
 pub(crate) const NODEJS_OLD: &str = "3.3.0";
+/// The project that [`NODEJS_OLD`] is installed into. What it names to build its native half with
+/// does not run with Python 3.12.
+pub(crate) const NODEJS_OLD_PROJECT: &str =
+    r#"{ "private": true, "overrides": { "node-gyp": "10.3.1" } }"#;
 
 /// The group of the client for Java.
 pub(crate) const JAVA_GROUP: &str = "com.amazonaws";

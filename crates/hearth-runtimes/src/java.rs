@@ -39,7 +39,7 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
     let mut manifest = Manifest::managed(build.name, "java", &java.version);
     let mut command = owned(PROGRAM);
     command.extend(owned(FLAGS));
-    command.extend(owned(native_access(major)));
+    command.extend(owned(flags_of(major)));
     match compile(build, &java, major)? {
         Entry::OwnClass => {
             manifest.warm = Some(Warm::new(DECIDED_BY, &[], &[("_HEARTH_WARM", "1")]));
@@ -117,10 +117,21 @@ const ONLY_CLIENT: &[&str] = &[
     "{handler}",
 ];
 
-/// Newer versions print four lines of warning when the client loads its native half, without this.
-pub(crate) fn native_access(major: u32) -> &'static [&'static str] {
-    if major >= NATIVE_ACCESS_FROM { &["--enable-native-access=ALL-UNNAMED"] } else { &[] }
+/// What virtual machines of this version have beside [`FLAGS`].
+pub(crate) fn flags_of(major: u32) -> &'static [&'static str] {
+    if major < UTF_8_FROM {
+        // AWS's locale has it so. Many hosts do not have that locale, and would leave ASCII.
+        &["-Dfile.encoding=UTF-8"]
+    } else if major >= NATIVE_ACCESS_FROM {
+        // Without it they print four lines of warning when the client loads its native half.
+        &["--enable-native-access=ALL-UNNAMED"]
+    } else {
+        &[]
+    }
 }
+
+/// The first version for which text is UTF-8 whatever the locale is.
+const UTF_8_FROM: u32 = 18;
 
 /// The first version that warns.
 const NATIVE_ACCESS_FROM: u32 = 24;

@@ -66,7 +66,7 @@ fn record(build: &Build<'_>, java: &Java, major: u32) -> Result<(), RuntimeError
     let mut command = Command::new(&program);
     command.current_dir(&work).arg("-cp").arg(&work).arg("hearth.Record");
     // From here on it is what a function is started with.
-    command.arg(&program).arg(told).args(java::FLAGS).args(java::native_access(major));
+    command.arg(&program).arg(told).args(java::FLAGS).args(java::flags_of(major));
     command.args(java::own_class(&runtime, &runtime, "../runtime"));
     run(&mut command, purpose)?;
     if !archive.is_file() {

@@ -2,9 +2,10 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
 
 use crate::add::Build;
 use crate::host::{Host, children, is_program};
@@ -47,8 +48,9 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
     let client = if major >= clients::NODEJS_CURRENT_FROM { &CURRENT } else { &OLD };
     let version = client.version;
     (build.progress)(&format!("Building {} {version}, about a minute", clients::NODEJS));
-    let package = npm_install(build, &host, &node, version)?;
-    keep(&package, client.kept, &build.runtime)?;
+    let workshop = Workshop::beside(&build.work, build.name)?;
+    npm_install(&workshop.path, &host, &node, client)?;
+    keep(&workshop.path.join("node_modules").join(clients::NODEJS), client.kept, &build.runtime)?;
     for (name, text) in client.written {
         let file = build.runtime.join(name);
         fs::write(&file, text).map_err(RuntimeError::writing(&file))?;
@@ -78,6 +80,8 @@ pub(crate) fn build(build: &Build<'_>, major: u32) -> Result<Manifest, RuntimeEr
 /// One of AWS's two clients, and how it is started ahead of need.
 struct Generation {
     version: &'static str,
+    /// The project that npm installs it into.
+    project: &'static str,
     /// The files of the package that are needed after it has been built, and the licences that go
     /// with them. The rest of it is sources.
     kept: &'static [&'static str],
@@ -90,9 +94,11 @@ struct Generation {
 }
 
 /// This client starts when it is imported. So it is imported behind a module that waits: by then its
-/// code is compiled, and what it loads first is loaded.
+/// code is compiled, and what it loads first is loaded. An option such as `--import` would do for
+/// that as well, but every worker thread of the function inherits it, and starts otherwise then.
 const CURRENT: Generation = Generation {
     version: clients::NODEJS_CURRENT,
+    project: "{}",
     kept: &[
         "index.mjs",
         "rapid-client.node",
@@ -102,21 +108,20 @@ const CURRENT: Generation = Generation {
         "THIRD-PARTY-LICENSES",
     ],
     written: &[
+        ("bootstrap.mjs", BOOTSTRAP),
         ("warm.mjs", include_str!("nodejs_warm.mjs")),
         ("ready.mjs", READY),
         ("wait.mjs", WAIT),
         ("lazy.mjs", LAZY),
     ],
-    entry: "/var/runtime/index.mjs",
-    told_to_wait: &[
-        ("_HEARTH_WARM", "node:http,node:os,node:worker_threads,./rapid-client.node"),
-        ("NODE_OPTIONS", "--import=/var/runtime/warm.mjs"),
-    ],
+    entry: ENTRY,
+    told_to_wait: &[("_HEARTH_WARM", "node:http,node:os,node:worker_threads,./rapid-client.node")],
 };
 
 /// This one is imported first and started then. It has run once when the interpreter waits.
 const OLD: Generation = Generation {
     version: clients::NODEJS_OLD,
+    project: clients::NODEJS_OLD_PROJECT,
     kept: &[
         "dist/index.mjs",
         "dist/rapid-client.node",
@@ -125,14 +130,17 @@ const OLD: Generation = Generation {
         "THIRD-PARTY-LICENSES",
     ],
     written: &[
-        ("bootstrap.mjs", BOOTSTRAP),
+        ("bootstrap.mjs", BOOTSTRAP_OLD),
         ("warm.mjs", include_str!("nodejs_warm_old.mjs")),
         ("pretend.mjs", PRETEND),
         ("wait.mjs", WAIT),
     ],
-    entry: "/var/runtime/bootstrap.mjs",
+    entry: ENTRY,
     told_to_wait: &[("_HEARTH_WARM", "1")],
 };
+
+/// Of either client.
+const ENTRY: &str = "/var/runtime/bootstrap.mjs";
 
 /// What the loader, the C library, the interpreter or the client's modules read once. The time zone
 /// is not among them.
@@ -198,23 +206,54 @@ fn with_own_programs(host: &Host, prefix: &Path) -> Host {
     host
 }
 
-/// Installs the client with npm, and returns the directory of its package.
+/// Where the client is built. Its tools cannot be in a directory whose name has a space in it.
+struct Workshop {
+    path: PathBuf,
+    /// What is to be removed: it is not in the place for work.
+    elsewhere: Option<PathBuf>,
+}
+
+impl Workshop {
+    fn beside(work: &Path, name: &str) -> Result<Workshop, RuntimeError> {
+        if !work.to_string_lossy().contains(char::is_whitespace) {
+            return Ok(Workshop { path: work.to_owned(), elsewhere: None });
+        }
+        let path = env::temp_dir().join(format!("hearth-{name}-{}", process::id()));
+        // It must not be there: in a directory for all, it could be somebody else's.
+        DirBuilder::new().mode(0o700).create(&path).map_err(RuntimeError::writing(&path))?;
+        Ok(Workshop { elsewhere: Some(path.clone()), path })
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        if let Some(path) = &self.elsewhere
+            && let Err(error) = fs::remove_dir_all(path)
+        {
+            tracing::warn!(path = %path.display(), %error, "left behind");
+        }
+    }
+}
+
+/// Installs the client with npm, into `node_modules`.
 fn npm_install(
-    build: &Build<'_>,
+    place: &Path,
     host: &Host,
     node: &Node,
-    version: &str,
-) -> Result<PathBuf, RuntimeError> {
+    client: &Generation,
+) -> Result<(), RuntimeError> {
     let purpose = "build the runtime client";
+    let project = place.join("package.json");
+    fs::write(&project, client.project).map_err(RuntimeError::writing(&project))?;
     let path: OsString = env::join_paths(&host.path).unwrap_or_default();
     let npm = host.program("npm").unwrap_or_else(|| PathBuf::from("npm"));
     let mut command = Command::new(npm);
-    command.env("PATH", path).env_remove("NODE_OPTIONS").current_dir(&build.work);
+    command.env("PATH", path).env_remove("NODE_OPTIONS").current_dir(place);
     // With the headers at hand, the build does not download them.
     if node.prefix.join("include/node/node_api.h").is_file() {
         command.env("npm_config_nodedir", &node.prefix);
     }
-    command.arg("install").arg("--prefix").arg(&build.work);
+    command.arg("install").arg("--prefix").arg(place);
     command.args([
         "--omit=dev",
         "--no-audit",
@@ -222,9 +261,8 @@ fn npm_install(
         "--no-package-lock",
         "--loglevel=error",
     ]);
-    command.args(["--ignore-scripts=false"]).arg(format!("{}@{version}", clients::NODEJS));
-    run(&mut command, purpose)?;
-    Ok(build.work.join("node_modules").join(clients::NODEJS))
+    command.args(["--ignore-scripts=false"]).arg(format!("{}@{}", clients::NODEJS, client.version));
+    run(&mut command, purpose).map(drop)
 }
 
 fn keep(package: &Path, files: &[&str], runtime: &Path) -> Result<(), RuntimeError> {
@@ -241,8 +279,13 @@ fn keep(package: &Path, files: &[&str], runtime: &Path) -> Result<(), RuntimeErr
     Ok(())
 }
 
-/// The old client's own program prints a line for every start, which AWS's runtime does not.
 const BOOTSTRAP: &str = "\
+// Starts AWS's runtime client, as the managed runtimes do. Written by `hearth runtime add`.
+await import(process.env._HEARTH_WARM === undefined ? './index.mjs' : './warm.mjs');
+";
+
+/// The old client's own program prints a line for every start, which AWS's runtime does not.
+const BOOTSTRAP_OLD: &str = "\
 // Starts AWS's runtime client, as the managed runtimes do. Written by `hearth runtime add`.
 if (process.env._HEARTH_WARM !== undefined) await import('./warm.mjs');
 const { run } = await import('./index.mjs');

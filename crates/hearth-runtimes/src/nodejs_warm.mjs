@@ -16,6 +16,4 @@ async function prepare(names) {
   await import('./ready.mjs');
 }
 
-// A worker thread of the function imports this file as well, long after it was of use.
-const names = process.env._HEARTH_WARM;
-if (names !== undefined) await prepare(names.split(','));
+await prepare(process.env._HEARTH_WARM.split(','));

@@ -1,5 +1,6 @@
 //! Adding runtimes with interpreters that are shell scripts, and asking for them.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -161,6 +162,20 @@ fn a_runtime_that_is_added_beside_is_found() {
 }
 
 #[test]
+fn everybody_may_read_a_runtime_that_was_added_with_a_strict_umask() {
+    let (_kept, directory) = directory();
+    let (prefix, installed) = (directory.join("prefix"), directory.join("runtimes"));
+    fake_python(&prefix, &format!("umask 077; {INSTALLS} && chmod 700 \"$2/awslambdaric\""));
+    add_quietly(&Host::default(), &installed, "python3.11", Some(&prefix)).unwrap();
+    let mode = |name: &str| {
+        let metadata = fs::metadata(installed.join("python3.11").join(name)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(mode("runtime/awslambdaric"), 0o755);
+    assert_eq!(mode("runtime/awslambdaric/__main__.py"), 0o644);
+}
+
+#[test]
 fn a_failure_leaves_nothing_behind_and_says_what_the_tool_said() {
     let (_kept, directory) = directory();
     let (prefix, installed) = (directory.join("prefix"), directory.join("runtimes"));
@@ -208,6 +223,7 @@ fn fake_node(prefix: &Path, version: &str) -> Host {
     let npm = r#"#!/bin/sh
 PATH=/usr/bin:/bin
 while [ "$1" != --prefix ]; do shift; done
+case "$2" in *" "*) echo "a space in $2" >&2; exit 1 ;; esac
 cd "$2" && mkdir -p node_modules/aws-lambda-ric/dist && cd node_modules/aws-lambda-ric
 for file in index.mjs rapid-client.node package.json LICENSE NOTICE THIRD-PARTY-LICENSES; do
     : > "$file" && : > "dist/$file"
@@ -224,23 +240,50 @@ done
 #[test]
 fn a_node_runtime_of_either_client_can_be_started_ahead_of_need() {
     let (_kept, directory) = directory();
-    for (version, name, entry) in [
-        ("18.20.8", "nodejs18.x", "bootstrap.mjs"),
-        ("20.1.0", "nodejs20.x", "bootstrap.mjs"),
-        ("22.11.0", "nodejs22.x", "index.mjs"),
-    ] {
+    for (version, name) in
+        [("18.20.8", "nodejs18.x"), ("22.11.0", "nodejs22.x"), ("24.11.0", "nodejs24.x")]
+    {
         let host = fake_node(&directory.join(version), version);
         let added = add_quietly(&host, &directory.join("runtimes"), name, None).unwrap();
         let runtime = added.runtime_directory().unwrap();
         let command = added.command(128, "index.handler");
-        assert_eq!(command.last(), Some(&format!("/var/runtime/{entry}")), "{name}");
+        assert_eq!(
+            command.last().map(String::as_str),
+            Some("/var/runtime/bootstrap.mjs"),
+            "{name}"
+        );
         let warm = added.manifest.warm.as_ref().unwrap();
         assert!(warm.environment.contains_key("_HEARTH_WARM"), "{name}");
         assert!(warm.is_decided_by("NODE_OPTIONS") && !warm.is_decided_by("NODE_ENV"));
-        for file in [entry, "warm.mjs", "wait.mjs", "index.mjs", "rapid-client.node"] {
+        // Worker threads would inherit it, and load their files in another way.
+        assert!(!warm.environment.contains_key("NODE_OPTIONS"), "{name}");
+        for file in ["bootstrap.mjs", "warm.mjs", "wait.mjs", "index.mjs", "rapid-client.node"] {
             assert!(runtime.join(file).is_file(), "{name}: {file}");
         }
     }
+}
+
+#[test]
+fn the_client_for_handlers_with_a_callback_is_that_of_node_22_and_before() {
+    let (_kept, directory) = directory();
+    for (version, name, client) in [
+        ("22.11.0", "nodejs22.x", clients::NODEJS_OLD),
+        ("24.11.0", "nodejs24.x", clients::NODEJS_CURRENT),
+    ] {
+        let host = fake_node(&directory.join(version), version);
+        let added = add_quietly(&host, &directory.join("runtimes"), name, None).unwrap();
+        assert_eq!(added.manifest.client, Some(Client::new(clients::NODEJS, client)), "{name}");
+    }
+}
+
+#[test]
+fn a_node_runtime_can_be_added_where_the_path_has_a_space() {
+    let (_kept, directory) = directory();
+    let (host, installed) = (fake_node(&directory, "20.1.0"), directory.join("my runtimes"));
+    let added = add_quietly(&host, &installed, "nodejs20.x", None).unwrap();
+    assert!(added.runtime_directory().unwrap().join("rapid-client.node").is_file());
+    let left = std::env::temp_dir().join(format!("hearth-nodejs20.x-{}", std::process::id()));
+    assert!(!left.exists(), "nothing is left behind");
 }
 
 #[test]
@@ -367,6 +410,17 @@ fn newer_java_is_allowed_to_load_the_clients_native_half() {
     let added = add_quietly(&host, &directory.join("runtimes"), "java25", None).unwrap();
     let flag = "--enable-native-access=ALL-UNNAMED".to_owned();
     assert!(added.command(128, "a.B::c").contains(&flag));
+}
+
+#[test]
+fn older_java_is_told_that_text_is_utf_8_with_and_without_a_compiler() {
+    let (_kept, directory) = directory();
+    let flag = "-Dfile.encoding=UTF-8".to_owned();
+    for (version, name) in [("17.0.15", "java17"), ("1.8.0_402", "java8.al2")] {
+        let host = fake_java(&directory.join(version), version, &["java", "javac", "mvn"]);
+        let added = add_quietly(&host, &directory.join("runtimes"), name, None).unwrap();
+        assert!(added.command(128, "a.B::c").contains(&flag), "{name}");
+    }
 }
 
 #[test]

@@ -25,6 +25,15 @@ function descriptors() {
   return Object.fromEntries(Object.entries(found).filter(([name]) => Number(name) < 4));
 }
 
+// How a thread of the function's own is started: it inherits options that the function cannot see.
+function thread() {
+  fs.writeFileSync('/tmp/thread.own', "require('worker_threads').parentPort.postMessage(new Error().stack)");
+  const { Worker } = require('worker_threads');
+  return new Promise((resolve) => {
+    new Worker('/tmp/thread.own').once('message', resolve).once('error', (error) => resolve(String(error)));
+  });
+}
+
 export const handler = async () => ({
   waited: fs.readFileSync('/proc/self/environ', 'utf8').split('\0').some((one) => one.startsWith('_HEARTH_WARM=')),
   chance: [Math.random(), randomUUID()],
@@ -50,5 +59,6 @@ export const handler = async () => ({
     processes: [process.pid, process.ppid],
     zone: [Intl.DateTimeFormat().resolvedOptions().timeZone, new Date(0).toString()],
     locale: Intl.DateTimeFormat().resolvedOptions().locale,
+    thread: await thread(),
   },
 });

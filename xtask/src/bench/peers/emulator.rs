@@ -144,9 +144,9 @@ impl Handler<'_> {
 /// A program that tells AWS's client where the function is and starts it. The emulator says
 /// `/var/task`, which is not there.
 fn started(client: &Path) -> String {
-    // The older client does not start by itself, so Hearth has a program for it.
-    let older = client.join("bootstrap.mjs");
-    let client = if older.exists() { older } else { client.join("index.mjs") };
+    // What a runtime of Hearth starts with: the older client does not start by itself.
+    let ours = client.join("bootstrap.mjs");
+    let client = if ours.exists() { ours } else { client.join("index.mjs") };
     format!(
         "process.env.LAMBDA_TASK_ROOT = process.cwd();\n\
          process.env._HANDLER = 'index.handler';\n\
