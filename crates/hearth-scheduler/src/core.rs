@@ -498,10 +498,14 @@ impl Core {
         environment.state = State::Idle(now);
         pool.idle.push(id);
         self.by_age.insert((now, id));
-        if !pool.waiters.is_empty() {
-            self.starts.want(target);
-        }
         let was_starting = before == State::Starting;
+        if !pool.waiters.is_empty() {
+            if was_starting || before == State::Resetting {
+                self.starts.want_first(target);
+            } else {
+                self.starts.want(target);
+            }
+        }
         let recalled = was_starting && pool.recalled > 0 && pool.waiters.is_empty();
         pool.recalled -= usize::from(recalled);
         let retired = pool.retired && pool.waiters.is_empty();

@@ -48,6 +48,14 @@ impl Starts {
         }
     }
 
+    /// What a target waited for has come: it has its turn before the others, who would take it away to
+    /// have room for what they wait for.
+    pub(super) fn want_first(&mut self, target: TargetId) {
+        self.turns.retain(|one| *one != target);
+        self.queued.insert(target);
+        self.turns.push_front(target);
+    }
+
     fn next(&mut self) -> Option<TargetId> {
         let target = self.turns.pop_front()?;
         self.queued.remove(&target);

@@ -449,6 +449,22 @@ fn who_waited_in_vain_for_one_that_had_answered_is_told_that_the_function_may_no
 }
 
 #[test]
+fn what_was_started_for_somebody_is_not_given_up_for_others_before_it_has_worked() {
+    let mut core = core(|limits| limits.environments_max = 1);
+    let (t, u) = (target(1), target(2));
+    core.step(NOW, wanted(A, t));
+    assert_eq!(core.step(NOW, wanted(B, u)), []);
+    assert_eq!(core.step(NOW, wanted(C, t)), []);
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), [Action::Assign(A, FIRST)]);
+    let moved = [Action::Retire(FIRST), start(SECOND, u)];
+    assert_eq!(core.step(NOW, Event::Idle(FIRST, FREE)), moved, "they take turns");
+    assert_eq!(core.step(NOW, Event::Idle(SECOND, FREE)), [Action::Assign(B, SECOND)]);
+    let moved = [Action::Retire(SECOND), start(THIRD, t)];
+    assert_eq!(core.step(NOW, Event::Idle(SECOND, FREE)), moved);
+    assert_eq!(core.step(NOW, Event::Idle(THIRD, FREE)), [Action::Assign(C, THIRD)]);
+}
+
+#[test]
 fn a_host_that_is_short_of_memory_gives_up_one_idle_environment_with_each_tick() {
     let mut core = core(|_| {});
     let t = target(1);
