@@ -26,6 +26,7 @@
 //!    in the place of another, or for the only one.
 //! 5. No more than `starts_max` environments start at a time, not counting those that take longer
 //!    than `slow_start_ms`, which wait for something else than this host. Targets take turns.
+//!    What was started for somebody works for one that waits before it is given up for others.
 //! 6. As many environments as are provisioned for a target stand or are starting. Those are not
 //!    retired for their age, nor to make room. What is missing is looked for with every tick, so a
 //!    target that cannot start is not started over and over.
